@@ -1,0 +1,122 @@
+"""How every API answer looks: RFC 9457 problems, cursor pages, and their place in the OpenAPI document.
+
+The apps never import this module; settings and urls name it by its dotted path.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+from drf_standardized_errors.formatter import ExceptionFormatter
+from drf_standardized_errors.handler import exception_handler
+from drf_standardized_errors.types import ErrorResponse
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import CursorPagination
+from rest_framework.response import Response
+
+PROBLEM = "application/problem+json"
+
+
+class ProblemFormatter(ExceptionFormatter):
+    """RFC 9457: type, title, status, detail, and our `code`; field errors stand in `errors` with their own codes."""
+
+    def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
+        status = self.exc.status_code
+        first = error_response.errors[0]
+        problem = problem_body(status, code=first.code, detail=first.detail)
+        if isinstance(self.exc, ValidationError):
+            fields = [
+                {"field": error.attr, "code": error.code, "detail": error.detail}
+                for error in error_response.errors
+            ]
+            # One refusal that names no field is the problem itself; anything else is a list of field errors.
+            if any(error["field"] not in (None, "non_field_errors") for error in fields):
+                problem.update(code="invalid", detail="Some fields are not right.", errors=fields)
+        return problem
+
+
+def problem_handler(exc: Exception, context: Any) -> Response | None:
+    """DRF's exception handler: the body is a problem, and so is its content type."""
+    response = exception_handler(exc, context)
+    if response is not None:
+        response.content_type = PROBLEM
+    return response
+
+
+def problem_body(status: int, *, code: str, detail: str) -> dict[str, Any]:
+    return {
+        "type": f"urn:pushcart:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+
+
+def _problem(status: int, code: str, detail: str) -> JsonResponse:
+    return JsonResponse(problem_body(status, code=code, detail=detail), status=status, content_type=PROBLEM)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """For addresses that no view answers; the customer's pages have polite pages of their own."""
+    return _problem(404, "not_found", "There is nothing at this address.")
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    return _problem(500, "error", "Something is wrong on our side; nothing was changed by this request.")
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    return _problem(400, "bad_request", "The request could not be read.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    return _problem(403, "permission_denied", "This is not allowed.")
+
+
+class Pages(CursorPagination):
+    """Keyset pages, newest first: {"next", "previous", "results"}. Never an OFFSET, never a COUNT."""
+
+    ordering = "-id"
+    page_size = 50
+    max_page_size = 200
+    page_size_query_param = "limit"
+
+
+def document_problems(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """drf-spectacular post-processing: every operation may also answer a problem."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = {
+        "type": "object",
+        "description": "RFC 9457 problem details.",
+        "required": ["type", "title", "status", "detail", "code"],
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "code": {"type": "string", "description": "What a program may act on."},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["field", "code", "detail"],
+                    "properties": {
+                        "field": {"type": "string"},
+                        "code": {"type": "string"},
+                        "detail": {"type": "string"},
+                    },
+                },
+            },
+        },
+    }
+    answer = {
+        "description": "A problem.",
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for path in result.get("paths", {}).values():
+        for operation in path.values():
+            if isinstance(operation, dict) and "responses" in operation:
+                operation["responses"].setdefault("default", answer)
+    return result

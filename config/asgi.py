@@ -1,0 +1,14 @@
+"""The event stream's process: one small ASGI application beside the web process, because open streams cost threads there."""
+
+from __future__ import annotations
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from merchants.stream import application  # noqa: E402  Models can be imported only after the set-up.
+
+__all__ = ["application"]

@@ -1,0 +1,135 @@
+"""Child processes that cannot outlive us: started to die with their parent, recognised by their start time, stopped in steps.
+
+A number alone does not name a process: the kernel gives it out again. Every process we remember across our own death is
+therefore remembered together with the moment it began.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+class CannotStart(Exception):
+    """Something a person must change before the product can start; the message is a whole sentence for that person."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """The operating system's user that a server runs as when we ourselves are root."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+Step = tuple[signal.Signals, float]  # A signal, and how many seconds it is given before the next one.
+
+POLITE: tuple[Step, ...] = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    log: Path,
+    environment: Mapping[str, str],
+    folder: Path,
+    account: Account | None = None,
+    death_signal: signal.Signals = signal.SIGTERM,
+) -> subprocess.Popen[bytes]:
+    """Starts a program in a session of its own, its output appended to `log`; it gets `death_signal` when we die.
+
+    Call it from the main thread only: Linux sends that signal when the *thread* that started the child ends.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+            preexec_fn=_dies_with_parent(death_signal),
+        )
+
+
+def stop(process: subprocess.Popen[bytes], steps: Iterable[Step] = POLITE) -> None:
+    """Signals the process step by step until it has ended, then ends whatever it left behind in its session."""
+    for number, limit_s in steps:
+        if process.poll() is not None:
+            break
+        process.send_signal(number)
+        try:
+            process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            continue
+    end_group(process.pid)
+
+
+def end_group(leader: int) -> None:
+    """Kills every process left in the group that `leader` led. A group's number is not reused while it has members."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        # Nobody is left. (macOS answers EPERM for a group of which only a zombie remains.)
+        return
+
+
+def started_at(pid: int) -> str | None:
+    """The moment this process began, in the kernel's own words, or None when there is no such process (or a zombie)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None if Path("/proc/self/stat").exists() else _asked_of_ps(pid, "lstart=")
+    return None if fields[0] == "Z" else fields[19]
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process, or an empty text when it cannot be read."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return "" if Path("/proc/self/stat").exists() else _asked_of_ps(pid, "command=") or ""
+
+
+def wait_until(condition: Callable[[], bool], *, limit_s: float, every_s: float = 0.05) -> bool:
+    """Asks until the condition holds; False when it did not within the limit."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(every_s)
+    return True
+
+
+def _asked_of_ps(pid: int, column: str) -> str | None:
+    answer = subprocess.run(["ps", "-o", column, "-p", str(pid)], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+def _dies_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
+    """What the child does between fork and exec. Only Linux has it; elsewhere the next start ends what was left."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, int(death_signal))
+        if os.getppid() != parent:  # It died before it could be watched.
+            os._exit(1)
+
+    return prepare

@@ -1,0 +1,333 @@
+"""Every setting in one file: what the environment may change, and every limit beside the reason for it.
+
+Nothing here opens a connection or reads a file: `config.up` (one machine) or `compose.yaml` (production) set the
+environment, and this module only reads it.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from celery.schedules import crontab
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+
+def env(name: str, default: str | None = None) -> str:
+    """The variable's text; without a default it must be set. `NAME_FILE` names a file that holds it (a secret)."""
+    if path := os.environ.get(f"{name}_FILE"):
+        return Path(path).read_text().strip()
+    value = os.environ.get(name, default)
+    if value is None:
+        raise ImproperlyConfigured(f"the environment variable {name} is not set (see README, Configuration)")
+    return value
+
+
+def env_bool(name: str, default: bool) -> bool:
+    return env(name, "1" if default else "0").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in env(name, default).split(",") if part.strip()]
+
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env("DATA_DIR", str(BASE_DIR / ".data" / env("PORT", "8000"))))
+
+# --- Where we are --------------------------------------------------------------------------------------------------
+
+DEBUG = env_bool("DEBUG", False)
+SECRET_KEY = env("SECRET_KEY")
+# Fernet keys, newest first: provider credentials and unsent text messages are sealed with the first, opened with any.
+CREDENTIAL_KEYS = env_list("CREDENTIAL_KEYS")
+PUBLIC_URL = env("PUBLIC_URL", f"http://127.0.0.1:{env('PORT', '8000')}").rstrip("/")
+STREAM_URL = env("STREAM_URL", PUBLIC_URL).rstrip("/")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", urlsplit(PUBLIC_URL).hostname or "localhost")
+# Addresses (or networks) of our own proxies: only what they add to X-Forwarded-For is believed.
+TRUSTED_PROXIES = env_list("TRUSTED_PROXIES")
+# Metrics and the live books answer on this port only; 0 switches them off.
+INTERNAL_PORT = int(env("INTERNAL_PORT", "0"))
+
+_https = PUBLIC_URL.startswith("https://")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 12 * 3600  # An operator's working day.
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- The application -----------------------------------------------------------------------------------------------
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+AUTH_USER_MODEL = "merchants.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "merchants",
+    "payments",
+    "qr",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.admin.apps.SimpleAdminConfig",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "rest_framework",
+    "knox",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "drf_standardized_errors",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env("STATIC_ROOT", str(DATA_DIR / "static")))
+MEDIA_URL = "/media/"
+MEDIA_ROOT = Path(env("MEDIA_ROOT", str(DATA_DIR / "media")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# One photo at 12 MB is what phones make; nothing else needs to be large. Webhooks have their own, smaller limit.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+PHOTO_BYTES_MAX = 12_582_912
+PHOTO_PIXELS_MAX = 50_000_000  # A decompression bomb is refused before it is decoded.
+WEBHOOK_BYTES_MAX = 262_144  # The largest notification documented by any provider we know is far below.
+
+# --- Stores --------------------------------------------------------------------------------------------------------
+
+DB_POOL_MAX = int(env("DB_POOL_MAX", "8"))
+
+
+def _database(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL must begin with postgresql://: no other database is supported")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/") or "postgres",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "OPTIONS": {
+            # A request that finds no connection in 5 s fails clearly instead of waiting for ever.
+            "pool": {"min_size": 1, "max_size": DB_POOL_MAX, "timeout": 5},
+            # No statement of ours is long: what exceeds these is stuck, and must not hold locks for ever.
+            "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+        },
+    }
+
+
+DATABASES = {"default": _database(env("DATABASE_URL"))}
+REDIS_URL = env("REDIS_URL")
+REDIS_TIMEOUT_S = 1.0
+
+# --- Celery: the bell, never the queue -----------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SOFT_TIME_LIMIT = 60
+CELERY_TASK_TIME_LIMIT = 90
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_PUBLISH_RETRY = False  # The row waits and the sweep finds it: a bell is never worth waiting for.
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 120,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 2,
+}
+SWEEP_EVERY_S = 2.0
+CELERY_BEAT_SCHEDULE = {
+    # Whatever lost its bell is found here; this interval bounds the delay of a lost bell.
+    # `expires` keeps a stopped worker's return from finding an hour of sweeps waiting.
+    "sweep": {"task": "payments.sweep", "schedule": SWEEP_EVERY_S, "options": {"expires": 10}},
+    "release-pending": {"task": "payments.release_pending", "schedule": 60.0, "options": {"expires": 60}},
+    "snapshot-balances": {
+        "task": "payments.snapshot_balances",
+        "schedule": crontab(minute=20),
+        "options": {"expires": 3600},
+    },
+    "forget-expired": {
+        "task": "merchants.forget_expired",
+        "schedule": crontab(minute=40),
+        "options": {"expires": 3600},
+    },
+}
+
+# --- Signing in by phone -------------------------------------------------------------------------------------------
+
+SMS_BACKEND = env("SMS_BACKEND", "console")  # console, twilio or aliyun
+DEV_OUTBOX = env_bool("DEV_OUTBOX", False)
+SMS_COUNTRIES = env_list("SMS_COUNTRIES", "CN,IN,BR,VN,TH,KH,ID,MY,SG,HK,PH,KE,TZ,GH,NG,ZA,KW,AE,JP,US,GB,DE,MX")
+TWILIO_URL = env("TWILIO_URL", "https://api.twilio.com")
+TWILIO_ACCOUNT_SID = env("TWILIO_ACCOUNT_SID", "")
+TWILIO_AUTH_TOKEN = env("TWILIO_AUTH_TOKEN", "")
+TWILIO_FROM = env("TWILIO_FROM", "")
+ALIYUN_SMS_URL = env("ALIYUN_SMS_URL", "https://dysmsapi.aliyuncs.com")
+ALIYUN_ACCESS_KEY_ID = env("ALIYUN_ACCESS_KEY_ID", "")
+ALIYUN_ACCESS_KEY_SECRET = env("ALIYUN_ACCESS_KEY_SECRET", "")
+ALIYUN_SMS_SIGN_NAME = env("ALIYUN_SMS_SIGN_NAME", "")
+ALIYUN_SMS_TEMPLATE = env("ALIYUN_SMS_TEMPLATE", "")
+
+ONE_TIME_CODE_LIFE = timedelta(minutes=5)
+ONE_TIME_CODE_ATTEMPTS_MAX = 5
+# A person mistypes; a pump does not stop. An hour of one prefix beyond this is somebody earning on our texts.
+CODE_BUDGET_PHONE = env("CODE_BUDGET_PHONE", "3/minute;10/day")
+CODE_BUDGET_ADDRESS = env("CODE_BUDGET_ADDRESS", "60/minute")
+CODE_BUDGET_PREFIX = env("CODE_BUDGET_PREFIX", "300/hour")
+CODE_BUDGET_ALL = env("CODE_BUDGET_ALL", "600/minute")
+TOKEN_BUDGET_ADDRESS = env("TOKEN_BUDGET_ADDRESS", "120/minute")
+
+# --- Money ---------------------------------------------------------------------------------------------------------
+
+# The pretend wallet is a provider only where its address is set.
+SANDBOX_URL = env("SANDBOX_URL", "").rstrip("/")
+SANDBOX_CONTROL_KEY = env("SANDBOX_CONTROL_KEY", "")
+PAGE_LIFE = timedelta(minutes=30)  # How long a pay page may lie open before it must be loaded again.
+INTENT_LIFE = timedelta(minutes=15)
+AMOUNT_MAX = 10_000_000_000  # Minor units; far above a cart's day, far below the bigint's end.
+# When a payment turns from pending to available: T+n days after it was received.
+SETTLEMENT_DAYS = int(env("SETTLEMENT_DAYS", "1"))
+# We ask the provider about an intent that fell silent this long after it was started.
+QUERY_AFTER = [timedelta(seconds=s) for s in (10, 30, 120, 600, 3600, 21_600, 86_400)]
+# An event that cannot be applied is tried again this long after each failure; after the last it is dead.
+RETRY_AFTER = [timedelta(seconds=s) for s in (5, 30, 300, 3600, 21_600, 86_400)]
+OUTWARD_TIMEOUT_S = (3.05, 10)  # Connect, read: every call to a provider ends.
+
+DRAIN_BATCH_MAX = 1000
+DRAIN_LEASE = timedelta(seconds=30)  # A batch takes well under a second; a lease this old belonged to the dead.
+
+# --- API -----------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["merchants.tokens.ShopTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "config.api.Pages",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "EXCEPTION_HANDLER": "config.api.problem_handler",
+    "PAGE_SIZE": 50,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "UNICODE_JSON": True,
+}
+DRF_STANDARDIZED_ERRORS = {
+    "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
+    "EXCEPTION_FORMATTER_CLASS": "config.api.ProblemFormatter",
+}
+REST_KNOX = {
+    "TOKEN_TTL": timedelta(days=180),  # A vendor signs in once; she can sign out everywhere.
+    "TOKEN_LIMIT_PER_USER": None,
+    "AUTO_REFRESH": True,
+    "AUTO_REFRESH_MAX_TTL": timedelta(days=365),
+    "MIN_REFRESH_INTERVAL": 86_400,
+    "AUTH_HEADER_PREFIX": "Bearer",
+    "TOKEN_MODEL": "merchants.Token",
+}
+KNOX_TOKEN_MODEL = "merchants.Token"
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Pushcart",
+    "DESCRIPTION": "QR-code payments for street vendors and small shops.",
+    "VERSION": "1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.api.document_problems",
+    ],
+}
+
+# --- Pages ---------------------------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "font-src": [SELF],
+        "connect-src": [SELF, STREAM_URL],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- What we say of ourselves --------------------------------------------------------------------------------------
+
+DJANGO_STRUCTLOG_CELERY_ENABLED = False
+LOG_LEVEL = env("LOG_LEVEL", "INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "merchants.journal.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django_structlog": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "celery": {"level": "WARNING"},
+        "kombu": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,69 @@
+"""Money as integers: the minor units of a currency, their true exponent, and how an amount is shown to a person.
+
+Exponents come from ISO 4217 (the `iso4217` package). CLDR's differ for thirteen currencies, so Babel only displays.
+It stands in `merchants`, the lowest app, because items have prices.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cache
+
+from babel.core import UnknownLocaleError
+from babel.numbers import format_currency
+from iso4217 import Currency
+
+# Funds codes, metals and test codes are in ISO 4217 as well, but nothing on the street is priced in them.
+_NOT_MONEY = {"XXX", "XTS", "XAU", "XAG", "XPT", "XPD", "XBA", "XBB", "XBC", "XBD", "XDR", "XSU", "XUA"}
+
+
+@cache
+def exponent(currency: str) -> int:
+    """Decimal places of a currency: JPY 0, CNY 2, KWD 3. Raises ValueError for a code that is no money."""
+    if currency in _NOT_MONEY:
+        raise ValueError(f"{currency} is not a currency that goods are priced in")
+    places = Currency(currency).exponent
+    if places is None:
+        raise ValueError(f"{currency} has no minor unit")
+    return int(places)
+
+
+def is_currency(code: str) -> bool:
+    try:
+        exponent(code)
+    except ValueError:
+        return False
+    return True
+
+
+def decimal(amount: int, currency: str) -> Decimal:
+    """The amount in whole units, for display and for files that want a decimal point; never for arithmetic."""
+    return Decimal(amount).scaleb(-exponent(currency))
+
+
+def minor_units(text: str, currency: str) -> int:
+    """The minor units of what a person typed ("2", "2.5", "2,50"). Raises ValueError when it is no such amount."""
+    cleaned = text.strip().replace(",", ".")
+    whole, _, fraction = cleaned.partition(".")
+    places = exponent(currency)
+    if not whole.isascii() or not whole.isdigit() or (fraction and not (fraction.isascii() and fraction.isdigit())):
+        raise ValueError("not an amount")
+    if len(fraction) > places:
+        raise ValueError(f"{currency} has {places} decimal places")
+    return int(whole) * 10**places + int((fraction or "0").ljust(places, "0") or "0")
+
+
+def shown(amount: int, currency: str, locale: str = "en") -> str:
+    """The amount as a person reads it in that locale, always with the currency's own number of decimals."""
+    places = exponent(currency)
+    pattern = "¤#,##0" + ("." + "0" * places if places else "")
+    try:
+        return format_currency(
+            decimal(amount, currency),
+            currency,
+            format=pattern,
+            locale=locale.replace("-", "_"),
+            currency_digits=False,
+        )
+    except UnknownLocaleError:
+        return f"{decimal(amount, currency)} {currency}"

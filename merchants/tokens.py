@@ -1,0 +1,52 @@
+"""Who is calling: a bearer token names one User in one Shop, and everything a request may touch follows from that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from knox.auth import TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
+
+from merchants.models import Shop, Staff, Token, User
+
+
+class ShopTokenAuthentication(TokenAuthentication):
+    """Knox's bearer tokens, with `request.auth` our Token. One whose holder has left the shop is refused."""
+
+    def validate_user(self, auth_token: Token) -> tuple[User, Token]:
+        user, token = super().validate_user(auth_token)
+        if not Staff.objects.filter(user=user, shop_id=token.shop_id).exists():
+            raise AuthenticationFailed("This phone no longer works for this shop.", code="not_staff")
+        return user, token
+
+
+class ShopTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = ShopTokenAuthentication
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
+
+
+def staff_of(request: Request) -> Staff:
+    """The caller's role in the shop of her token: the root of every look-up in the API."""
+    token: Token = request.auth
+    return Staff.objects.select_related("shop", "user").get(user_id=token.user_id, shop_id=token.shop_id)
+
+
+def shop_of(request: Request) -> Shop:
+    return staff_of(request).shop
+
+
+def require(staff: Staff, *roles: str) -> None:
+    """Refuses with 403 `role_too_low` a caller whose role is none of these."""
+    if staff.role not in roles:
+        raise PermissionDenied("Your role in this shop does not allow this.", code="role_too_low")
+
+
+def tokens_of(staff: Staff) -> QuerySet[Token]:
+    """The signed-in phones of this person in this shop."""
+    return Token.objects.filter(user_id=staff.user_id, shop_id=staff.shop_id)

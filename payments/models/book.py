@@ -1,0 +1,119 @@
+"""The book: accounts, immutable entries (one movement each), and the balances kept beside them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from merchants import ids
+from merchants.models import Shop
+from payments.models.paying import ProviderAccount
+
+
+class Account(models.Model):
+    """A place where money stands, in one currency: of the platform, of a shop, or of a provider account."""
+
+    class Kind(models.TextChoices):
+        PROVIDER_RECEIVABLE = "provider_receivable"
+        SHOP_PENDING = "shop_pending"
+        SHOP_AVAILABLE = "shop_available"
+        SETTLED_DIRECT = "settled_direct"
+        REFUNDS_IN_FLIGHT = "refunds_in_flight"
+        PAYOUTS_IN_FLIGHT = "payouts_in_flight"
+        DISPUTES_HELD = "disputes_held"
+        FEE_INCOME = "fee_income"
+        PROVIDER_FEES = "provider_fees"
+        BANK = "bank"
+        SUSPENSE = "suspense"
+        ADJUSTMENTS = "adjustments"
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    currency = models.CharField(max_length=3)
+    funds = models.CharField(
+        max_length=6,
+        choices=ProviderAccount.Funds.choices,
+        blank=True,
+        help_text="a shop's held and direct money stand apart: direct money is never paid out",
+    )
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="accounts")
+    provider_account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, null=True, related_name="accounts")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "currency", "funds", "shop", "provider_account"],
+                name="account_once",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.currency} {self.shop or self.provider_account or ''}".strip()
+
+
+class AccountBalance(models.Model):
+    """The running totals of one account, changed once per batch with the rows locked in id order."""
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, primary_key=True, related_name="balance")
+    debits = models.BigIntegerField(default=0)
+    credits = models.BigIntegerField(default=0)
+
+
+class BalanceSnapshot(models.Model):
+    """The totals of one account over all entries before `moment`: what makes "the balance at" a short sum."""
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="snapshots")
+    moment = models.DateTimeField()
+    debits = models.BigIntegerField()
+    credits = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "moment"], name="balance_snapshot_once")]
+
+
+class LedgerEntry(models.Model):
+    """One movement: `amount` of `currency` from the credit account's side to the debit account's. Inserted, never changed.
+
+    The id is a UUIDv7 of `recorded_at`, so reading by id is reading in time. A trigger checks that both accounts exist and
+    carry this currency, for a whole statement at once; other triggers refuse UPDATE, DELETE and TRUNCATE.
+    """
+
+    class Kind(models.TextChoices):
+        PAID = "paid"
+        DUE = "due"
+        FEE = "fee"
+        REFUND_ASKED = "refund_asked"
+        REFUND_CONFIRMED = "refund_confirmed"
+        REFUND_FAILED = "refund_failed"
+        REFUND_REPORTED = "refund_reported"
+        ADJUSTED = "adjusted"
+
+    prefix = "ent"
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    key = models.CharField(max_length=200, unique=True, help_text="what makes this movement happen once")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    debit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    credit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    shop = models.ForeignKey(
+        Shop, on_delete=models.PROTECT, null=True, related_name="entries", db_constraint=False, db_index=False
+    )
+    payment_id = models.UUIDField(null=True)
+    refund_id = models.UUIDField(null=True)
+    event_id = models.UUIDField(null=True)
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "ledger entries"
+        constraints = [
+            models.CheckConstraint(name="ledger_entry_amount_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(name="ledger_entry_two_accounts", condition=~Q(debit=models.F("credit"))),
+        ]
+        indexes = [models.Index(fields=["shop", "-id"], name="ledger_entry_of_shop")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount} {self.currency}"

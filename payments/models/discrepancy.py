@@ -1,0 +1,71 @@
+"""Something that does not fit: with a reason, an age, an owner and a resolution."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from merchants import ids
+from merchants.models import Shop, User
+from payments.models.paying import Payment, PaymentIntent, ProviderAccount
+
+
+class Discrepancy(models.Model):
+    """One open question about money. `key` makes the same question arise once, however often its event is applied."""
+
+    class Reason(models.TextChoices):
+        SHORT = "short", "the payer paid less than asked"
+        OVER = "over", "the payer paid more than asked"
+        LATE = "late", "paid after the intent was closed"
+        DOUBLE = "double", "paid twice"
+        UNEXPECTED = "unexpected", "a payment that no intent announced"
+        UNKNOWN_REFERENCE = "unknown_reference", "a payment with a reference that is not ours"
+        WRONG_CURRENCY = "wrong_currency", "paid in another currency than asked"
+        OTHER_ACCOUNT = "other_account", "an event of one account about another account's intent"
+        CONTRADICTION = "contradiction", "the provider tells two different stories of one payment"
+        REFUND_EXCESS = "refund_excess", "refunded more than was received"
+        REFUND_DIFFERS = "refund_differs", "refunded another amount than asked"
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        RESOLVED = "resolved"
+
+    SUGGESTIONS = {
+        Reason.SHORT: "Ask the customer for the rest, or refund what came.",
+        Reason.OVER: "Refund the difference to the payer.",
+        Reason.LATE: "Hand over the goods, or refund the payment.",
+        Reason.DOUBLE: "Refund one of the two payments.",
+        Reason.UNEXPECTED: "Ask the shop what it was for; keep it or refund it.",
+        Reason.UNKNOWN_REFERENCE: "Look the payment up at the provider; place it with a shop or return it.",
+        Reason.WRONG_CURRENCY: "Return the payment at the provider, or convert and place it.",
+        Reason.OTHER_ACCOUNT: "Check who holds this account's secret; rotate it if anyone else may.",
+        Reason.CONTRADICTION: "Query the provider and compare with its statement.",
+        Reason.REFUND_EXCESS: "Claim the excess back from the provider or the payer.",
+        Reason.REFUND_DIFFERS: "Compare with the provider's statement; adjust what is left.",
+    }
+
+    prefix = "dis"
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    key = models.CharField(max_length=200, unique=True)
+    reason = models.CharField(max_length=20, choices=Reason.choices)
+    provider_account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="discrepancies")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="discrepancies")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="discrepancies")
+    intent = models.ForeignKey(PaymentIntent, on_delete=models.PROTECT, null=True, related_name="discrepancies")
+    event_id = models.UUIDField(null=True)
+    amount = models.BigIntegerField(help_text="what does not fit, in minor units")
+    currency = models.CharField(max_length=3)
+    details = models.JSONField(default=dict)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="discrepancies")
+    opened_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolution = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        verbose_name_plural = "discrepancies"
+        indexes = [models.Index(fields=["opened_at"], name="discrepancy_open", condition=Q(state="open"))]
+
+    @property
+    def suggestion(self) -> str:
+        return self.SUGGESTIONS[self.Reason(self.reason)]

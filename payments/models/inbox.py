@@ -1,0 +1,75 @@
+"""The inbox: what a provider sent, kept once as raw bytes, and the narrow queue of what has still to be applied."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from merchants import ids
+from payments.models.paying import ProviderAccount
+
+
+class WebhookEvent(models.Model):
+    """The raw bytes a provider sent or answered, kept before anything is done with them. Never changed afterwards.
+
+    Meaning is computed later from `raw`; the signed headers, the key that verified them and the verdict stand beside it.
+    """
+
+    class Authority(models.TextChoices):
+        SIGNED = "signed"
+        QUERIED = "queried"
+
+    prefix = "evt"
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    provider_account = models.ForeignKey(
+        ProviderAccount, on_delete=models.PROTECT, related_name="events", db_constraint=False, db_index=False
+    )
+    delivery_id = models.CharField(max_length=120)
+    raw = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    key_id = models.CharField(max_length=80, blank=True)
+    authority = models.CharField(max_length=8, choices=Authority.choices)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider_account", "delivery_id"], name="webhook_event_delivered_once")
+        ]
+
+    def __str__(self) -> str:
+        return ids.public(self.prefix, self.id)
+
+
+class QueuedEvent(models.Model):
+    """One row per event that is not applied yet; the row is deleted in the transaction that applies it.
+
+    `due_at` is both the lease and the retry time: a drain that takes the row moves it ahead and commits before it
+    works, so a killed worker only delays it.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        PARKED = "parked"
+        QUARANTINED = "quarantined"
+        DEAD = "dead"
+
+    event = models.OneToOneField(
+        WebhookEvent, on_delete=models.PROTECT, primary_key=True, related_name="queued", db_constraint=False
+    )
+    state = models.CharField(max_length=11, choices=State.choices, default=State.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    reason = models.CharField(max_length=300, blank=True)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["due_at", "event"],
+                name="queued_event_due",
+                condition=Q(state__in=["queued", "parked"]),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.event_id}"

@@ -1,0 +1,198 @@
+"""What we expect and what happened: provider accounts, intents, payments and refunds."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from merchants import ids
+from merchants.models import Code, Item, Shop, Staff
+
+
+class ProviderAccount(models.Model):
+    """Our account at a provider: of the platform (`shop` empty) or of one shop.
+
+    `held`: the money reaches us and we owe it to the shop. `direct`: the network pays the shop itself and we only keep
+    the book; such money is never paid out by us.
+    """
+
+    class Funds(models.TextChoices):
+        HELD = "held"
+        DIRECT = "direct"
+
+    prefix = "pac"
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    provider = models.CharField(max_length=20)
+    name = models.SlugField(max_length=40, help_text="the last part of the webhook address")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="provider_accounts")
+    funds = models.CharField(max_length=6, choices=Funds.choices)
+    sealed_credentials = models.BinaryField(editable=False)
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "name"], name="provider_account_named_once"),
+            models.CheckConstraint(
+                name="provider_account_direct_has_shop",
+                condition=Q(funds="held") | Q(funds="direct", shop__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.name}"
+
+
+class PaymentIntent(models.Model):
+    """What we expect: this payer is about to pay this amount. open → paid, expired or canceled.
+
+    `paid` says that money arrived for it; whether it was the right amount, its Payment's `match` says.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        PAID = "paid"
+        EXPIRED = "expired"
+        CANCELED = "canceled"
+
+    class Closing(models.TextChoices):
+        """Why we asked the provider to close it, or why the provider did."""
+
+        NONE = ""
+        EXPIRED = "expired"
+        FROZEN = "frozen"
+        REFUSED = "refused"
+
+    prefix = "int"
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="intents")
+    code = models.ForeignKey(Code, on_delete=models.PROTECT, related_name="intents")
+    item = models.ForeignKey(Item, on_delete=models.PROTECT, null=True, related_name="intents")
+    staff = models.ForeignKey(Staff, on_delete=models.PROTECT, null=True, related_name="intents")
+    provider_account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="intents")
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    quantity = models.PositiveIntegerField(default=1)
+    description = models.CharField(max_length=120)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    closing = models.CharField(max_length=8, choices=Closing.choices, blank=True, default="")
+    single_use = models.BooleanField(default=False)
+    page = models.UUIDField(unique=True, help_text="the id of the pay page it was started from")
+    payer = models.CharField(max_length=64, help_text="a hash of the payer's cookie")
+    receipt = models.CharField(max_length=32, unique=True)
+    redirect_url = models.URLField(max_length=500, blank=True)
+    start_failure = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    queries = models.PositiveSmallIntegerField(default=0)
+    next_query_at = models.DateTimeField(null=True)
+    next_close_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="intent_amount_positive", condition=Q(amount__gt=0)),
+            models.UniqueConstraint(
+                fields=["code"],
+                condition=Q(single_use=True, state__in=["open", "paid"]),
+                name="intent_one_for_a_one_time_code",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["shop", "-id"], name="intent_of_shop"),
+            models.Index(fields=["next_query_at"], name="intent_silent", condition=Q(next_query_at__isnull=False)),
+            models.Index(fields=["next_close_at"], name="intent_to_close", condition=Q(next_close_at__isnull=False)),
+        ]
+
+    @property
+    def reference(self) -> str:
+        """The name of this intent at the provider, and the idempotency key of its start."""
+        return ids.public(self.prefix, self.id)
+
+
+class Payment(models.Model):
+    """What the provider says happened: money that arrived, once per (account, object id), and how it fits an intent."""
+
+    class Match(models.TextChoices):
+        EXACT = "exact"
+        SHORT = "short"
+        OVER = "over"
+        LATE = "late"
+        DOUBLE = "double"
+        UNEXPECTED = "unexpected"
+
+    prefix = "pay"
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    provider_account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="payments")
+    object_id = models.CharField(max_length=80)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="payments")
+    intent = models.ForeignKey(PaymentIntent, on_delete=models.PROTECT, null=True, related_name="payments")
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    match = models.CharField(max_length=10, choices=Match.choices)
+    placed = models.BooleanField(help_text="booked to the shop; otherwise it waits in suspense")
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True, help_text="when it turns from pending to available; empty once it has")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider_account", "object_id"], name="payment_economic_key"),
+            models.CheckConstraint(name="payment_amount_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(name="payment_placed_has_shop", condition=Q(placed=False) | Q(shop__isnull=False)),
+        ]
+        indexes = [
+            models.Index(fields=["shop", "-id"], name="payment_of_shop"),
+            models.Index(fields=["due_at"], name="payment_due", condition=Q(due_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return ids.public(self.prefix, self.id)
+
+
+class Refund(models.Model):
+    """Money back. Asked by us (`requested`), or reported by the provider. "Refunded" is the sum of these rows."""
+
+    class State(models.TextChoices):
+        REQUESTED = "requested"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+
+    class Origin(models.TextChoices):
+        SHOP = "shop"
+        PROVIDER = "provider"
+
+    prefix = "rfd"
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="refunds")
+    origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.SHOP)
+    requested_by = models.ForeignKey(Staff, on_delete=models.PROTECT, null=True, related_name="refunds")
+    object_id = models.CharField(max_length=80, blank=True, help_text="its id at the provider, once known")
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    reason = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.REQUESTED)
+    from_pending = models.BooleanField(help_text="drawn from the shop's pending money, not the available")
+    failure = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_call_at = models.DateTimeField(null=True, help_text="when the provider is asked (again)")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="refund_amount_positive", condition=Q(amount__gt=0)),
+            models.UniqueConstraint(
+                fields=["payment", "object_id"], condition=~Q(object_id=""), name="refund_object_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["payment"], name="refund_of_payment"),
+            models.Index(fields=["next_call_at"], name="refund_to_call", condition=Q(next_call_at__isnull=False)),
+        ]
+
+    @property
+    def reference(self) -> str:
+        """The name of this refund at the provider, and the idempotency key of asking for it."""
+        return ids.public(self.prefix, self.id)
