@@ -1,4 +1,4 @@
-"""The data folder of one running product: claimed by one process at a time, and the keeper of what must stay secret.
+"""The data folder of one running product: claimed by one process at a time, and the keeper of its secrets.
 
 Everything a product on one machine keeps lies below it; deleting it makes a new product with new secrets.
 """
@@ -23,14 +23,14 @@ class DataFolder:
         self._lock = lock
 
     def secret(self, name: str, make: Callable[[], str]) -> str:
-        """The secret kept in the file `name`; made once, at the first call ever, readable by its owner only."""
+        """The secret kept in the file `name`: made once, at the first call ever; its owner alone reads it."""
         file = self.path / name
         if not file.exists():
             self.write(name, make())
         return file.read_text().strip()
 
     def write(self, name: str, text: str) -> None:
-        """Writes a file readable by its owner only, whole or not at all, and on the disk when this returns."""
+        """Writes a file only its owner can read: whole or not at all, and on the disk when this returns."""
         draft = self.path / f".{name}.{secrets.token_hex(4)}"
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
             output.write(text)

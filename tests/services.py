@@ -1,9 +1,11 @@
-"""Starts real PostgreSQL and real Valkey for a test run, before Django reads its settings (a conftest would be too late).
+"""Starts real PostgreSQL and Valkey for a test run, before Django reads its settings: a conftest is too late.
 
-The process that controls the run starts them once; the workers of pytest-xdist inherit the addresses, and each takes a
-Redis database of its own (gw0 → 1, gw1 → 2; the controller alone → 0). Channels of Redis' publish/subscribe know no
-databases: a test that listens must use names of its own. `DATABASE_URL` / `REDIS_URL` set in the environment are used
-instead. Everything is written below one temporary folder, which is deleted at the end.
+The process that controls the run starts them once; the workers of pytest-xdist inherit the addresses, and each
+takes a Redis database of its own (gw0 → 1, gw1 → 2; the controller alone → 0). Channels of Redis' publish/subscribe
+know no databases: a test that listens must use names of its own. `DATABASE_URL` / `REDIS_URL` set in the environment
+are used instead. Everything is written below one temporary folder, which is deleted at the end.
+
+`python -m tests.services COMMAND …` runs one command with the same environment.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -90,11 +94,19 @@ def _delete(folder: DataFolder, home: Path | None) -> None:
 def _delete_what_killed_runs_left() -> None:
     """A run that was killed could not tidy up. What can be claimed belongs to nobody who lives."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if not os.access(path, os.W_OK):
-            continue
+        if path.is_symlink() or path.stat().st_uid != os.geteuid():
+            continue  # Somebody else's, and not to be believed.
         try:
             folder = claim(path)
         except CannotStart:
             continue
         note = path / "servers.home"
         _delete(folder, Path(note.read_text().strip()) if note.exists() else None)
+
+
+if __name__ == "__main__":
+    try:
+        _start()
+        sys.exit(subprocess.run(sys.argv[1:], check=False).returncode)
+    finally:
+        pytest_unconfigure()
