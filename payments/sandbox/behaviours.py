@@ -121,9 +121,7 @@ def planned(db: sqlite3.Connection) -> frozenset[str]:
     if row is None:
         return frozenset()
     rates: dict[str, float] = json.loads(row["rates"])
-    return frozenset(
-        name for name, rate in rates.items() if _draw(f"{row['seed']}:{row['drawn']}:{name}") < rate
-    )
+    return frozenset(name for name, rate in rates.items() if _draw(f"{row['seed']}:{row['drawn']}:{name}") < rate)
 
 
 def _draw(text: str) -> float:

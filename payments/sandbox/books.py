@@ -6,6 +6,7 @@ units. These books are the truth our product's books are compared with.
 
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,45 +20,48 @@ class BooksDisagree(Exception):
     """The totals kept with every movement differ from the sums of the movements: the wallet itself is wrong."""
 
 
-def open_order(
-    db: sqlite3.Connection,
-    *,
-    account: str,
-    reference: str,
-    amount: int,
-    currency: str,
-    description: str,
-    return_url: str,
-    expires_at: datetime,
-    behaviours: frozenset[str],
-    now: datetime,
-) -> tuple[sqlite3.Row, bool]:
+@dataclass(frozen=True)
+class Terms:
+    """What a merchant asks for with an order. `amount` is in minor units of `currency`."""
+
+    reference: str
+    amount: int
+    currency: str
+    description: str
+    return_url: str
+    expires_at: datetime
+    behaviours: frozenset[str]
+
+
+def open_order(db: sqlite3.Connection, account: str, terms: Terms, now: datetime) -> tuple[sqlite3.Row, bool]:
     """Open an order; returns (order, whether it is new).
 
     The same reference with the same terms is the same order, asked for again; with other terms it is refused
     (409 `reference_taken`). An expiry that has passed is refused (422).
     """
-    known = db.execute("SELECT * FROM orders WHERE account = ? AND reference = ?", (account, reference)).fetchone()
+    known = db.execute(
+        "SELECT * FROM orders WHERE account = ? AND reference = ?", (account, terms.reference)
+    ).fetchone()
     if known is not None:
-        if (known["amount"], known["currency"], known["return_url"]) != (amount, currency, return_url):
+        asked = (terms.amount, terms.currency, terms.return_url)
+        if (known["amount"], known["currency"], known["return_url"]) != asked:
             raise Refusal(409, "reference_taken", "This reference already names an order with other terms.")
         return known, False
-    if expires_at <= now:
+    if terms.expires_at <= now:
         raise invalid("expires_at", "must be in the future")
     order_id = new_id("wor", now)
-    behaviours |= planned(db)
     db.execute(
         "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)",
         (
             order_id,
             account,
-            reference,
-            amount,
-            currency,
-            description,
-            return_url,
-            stored(behaviours),
-            moment(expires_at),
+            terms.reference,
+            terms.amount,
+            terms.currency,
+            terms.description,
+            terms.return_url,
+            stored(terms.behaviours | planned(db)),
+            moment(terms.expires_at),
             moment(now),
         ),
     )
@@ -88,6 +92,11 @@ def state_at(order: sqlite3.Row, now: datetime) -> str:
     return "closed" if expired else str(order["state"])
 
 
+def is_paid(db: sqlite3.Connection, order_id: str) -> bool:
+    """Return whether any payment was booked on an order, whatever its state."""
+    return bool(_payments_of(db, order_id))
+
+
 def approve(
     db: sqlite3.Connection, order_id: str, *, behaviours: frozenset[str], now: datetime, timings: Timings
 ) -> sqlite3.Row:
@@ -106,19 +115,17 @@ def approve(
         raise Refusal(409, "order_refused", "This payment was refused.")
     if order["state"] == "closed" and not late:
         raise Refusal(409, "order_closed", "This order is closed or has expired.")
-    if late and order["state"] == "closed" and _payments_of(db, order_id):
+    if late and order["state"] == "closed" and is_paid(db, order_id):
         return order
     db.execute("UPDATE orders SET behaviours = ? WHERE id = ?", (stored(behaviours), order_id))
     if late and order["state"] == "open":
         order = _set_state(db, order_id, "closed")
-        tell(db, type="order.closed", order=order, now=now, timings=timings)
+        tell(db, event_type="order.closed", order=order, now=now, timings=timings)
     order = order_row(db, order_id) if late else _set_state(db, order_id, "paid")
     for _ in range(2 if "double" in behaviours else 1):
         payment = _book_payment(db, order, behaviours, now)
         wait_s = timings.late_s if late else 0.0
-        tell(
-            db, type="payment.succeeded", order=order, payment=payment, now=now, timings=timings, wait_s=wait_s
-        )
+        tell(db, event_type="payment.succeeded", order=order, payment=payment, now=now, timings=timings, wait_s=wait_s)
     return order
 
 
@@ -127,7 +134,7 @@ def refuse(db: sqlite3.Connection, order_id: str, *, now: datetime, timings: Tim
     order = _closed_if_expired(db, order_row(db, order_id), now, timings)
     if order["state"] == "open":
         order = _set_state(db, order_id, "refused")
-        tell(db, type="payment.failed", order=order, now=now, timings=timings)
+        tell(db, event_type="payment.failed", order=order, now=now, timings=timings)
     elif order["state"] != "refused":
         raise Refusal(409, f"order_{order['state']}", f"This order is {order['state']} already.")
     return order
@@ -138,7 +145,7 @@ def close(db: sqlite3.Connection, order: sqlite3.Row, *, now: datetime, timings:
     if order["state"] in ("paid", "closed"):
         return order
     order = _set_state(db, order["id"], "closed")
-    tell(db, type="order.closed", order=order, now=now, timings=timings)
+    tell(db, event_type="order.closed", order=order, now=now, timings=timings)
     return order
 
 
@@ -212,13 +219,9 @@ def settle_refunds(db: sqlite3.Connection, *, now: datetime, timings: Timings, l
         if state == "succeeded":
             _add_to_totals(db, row["account"], row["currency"], refunded=row["amount"])
         refund = {**refund_shape(row), "state": state}
-        payment = payment_shape(
-            db.execute("SELECT * FROM payments WHERE id = ?", (row["payment_id"],)).fetchone()
-        )
+        payment = payment_shape(db.execute("SELECT * FROM payments WHERE id = ?", (row["payment_id"],)).fetchone())
         order = order_row(db, row["order_id"])
-        tell(
-            db, type=f"refund.{state}", order=order, payment=payment, refund=refund, now=now, timings=timings
-        )
+        tell(db, event_type=f"refund.{state}", order=order, payment=payment, refund=refund, now=now, timings=timings)
     return len(due)
 
 
@@ -233,9 +236,7 @@ def close_expired(db: sqlite3.Connection, *, now: datetime, timings: Timings, li
     return len(due)
 
 
-def order_shape(
-    db: sqlite3.Connection, order: sqlite3.Row, *, pay_url_base: str, now: datetime
-) -> dict[str, Any]:
+def order_shape(db: sqlite3.Connection, order: sqlite3.Row, *, pay_url_base: str, now: datetime) -> dict[str, Any]:
     """Return an order as the API shows it, with its payments and refunds."""
     refunds = db.execute("SELECT * FROM refunds WHERE order_id = ? ORDER BY id", (order["id"],))
     return {
@@ -301,9 +302,7 @@ def _payments_of(db: sqlite3.Connection, order_id: str) -> list[sqlite3.Row]:
     return db.execute("SELECT * FROM payments WHERE order_id = ? ORDER BY id", (order_id,)).fetchall()
 
 
-def _closed_if_expired(
-    db: sqlite3.Connection, order: sqlite3.Row, now: datetime, timings: Timings
-) -> sqlite3.Row:
+def _closed_if_expired(db: sqlite3.Connection, order: sqlite3.Row, now: datetime, timings: Timings) -> sqlite3.Row:
     expired = state_at(order, now) != order["state"]
     return close(db, order, now=now, timings=timings) if expired else order
 

@@ -15,7 +15,7 @@ COPIES = 3  # What `duplicate` and `duplicate_new_id` make of one event.
 def tell(
     db: sqlite3.Connection,
     *,
-    type: str,
+    event_type: str,
     order: sqlite3.Row,
     payment: Mapping[str, Any] | None = None,
     refund: Mapping[str, Any] | None = None,
@@ -29,7 +29,7 @@ def tell(
     for _ in range(COPIES if "duplicate_new_id" in behaviours else 1):
         event_id, number = _write_event(
             db,
-            type=type,
+            event_type=event_type,
             account=order["account"],
             data=event_data(order, payment, refund),
             lost="lose" in behaviours,
@@ -50,9 +50,9 @@ def tell(
     return ids
 
 
-def forge(db: sqlite3.Connection, *, type: str, account: str, data: dict[str, Any], now: datetime) -> str:
+def forge(db: sqlite3.Connection, *, event_type: str, account: str, data: dict[str, Any], now: datetime) -> str:
     """Write an event that never happened, to be sent once with a wrong signature; returns its id."""
-    event_id, number = _write_event(db, type=type, account=account, data=data, lost=False, now=now)
+    event_id, number = _write_event(db, event_type=event_type, account=account, data=data, lost=False, now=now)
     _write_delivery(db, number, account, forged=True, now=now, due=now)
     return event_id
 
@@ -83,17 +83,17 @@ def history(db: sqlite3.Connection, account: str, after: int, limit: int) -> dic
 
 
 def _write_event(
-    db: sqlite3.Connection, *, type: str, account: str, data: dict[str, Any], lost: bool, now: datetime
+    db: sqlite3.Connection, *, event_type: str, account: str, data: dict[str, Any], lost: bool, now: datetime
 ) -> tuple[str, int]:
     event_id = new_id("evt", now)
-    body = {"id": event_id, "type": type, "account": account, "occurred_at": moment(now), "data": data}
+    body = {"id": event_id, "type": event_type, "account": account, "occurred_at": moment(now), "data": data}
     number = db.execute(
         "INSERT INTO events (id, account, reference, type, body, occurred_at, lost) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             event_id,
             account,
             data["order"]["reference"],
-            type,
+            event_type,
             json.dumps(body, separators=(",", ":")),
             moment(now),
             lost,

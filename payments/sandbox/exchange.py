@@ -12,7 +12,7 @@ from iso4217 import Currency
 
 LONGEST_TEXT = 300
 LARGEST_AMOUNT = 10**15  # Far above any sale, far below what 64 bits (SQLite's integers) hold when summed.
-REFERENCE = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
 SAFE_URL = re.compile(r"[!-~]{1,2000}")
 
@@ -94,10 +94,10 @@ def text_of(values: Mapping[str, Any], name: str, default: str | None = None) ->
 
 
 def reference_of(values: Mapping[str, Any], name: str = "reference") -> str:
-    """Read a merchant's reference: 1 to 100 letters, digits and `. _ : -`."""
+    """Read a merchant's reference: 1 to 100 letters, digits and `. _ : -`, a letter or digit first."""
     value = values.get(name)
     if not isinstance(value, str) or not REFERENCE.fullmatch(value):
-        raise invalid(name, "must be 1 to 100 letters, digits and . _ : -")
+        raise invalid(name, "must be 1 to 100 letters, digits and . _ : - (a letter or digit first)")
     return value
 
 

@@ -64,7 +64,8 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS events_of_account ON events (account, number);
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY, event INTEGER NOT NULL REFERENCES events, account TEXT NOT NULL,
-    forged INTEGER NOT NULL, held INTEGER NOT NULL, created_at REAL NOT NULL, due_at REAL NOT NULL, tries INTEGER NOT NULL,
+    forged INTEGER NOT NULL, held INTEGER NOT NULL, created_at REAL NOT NULL, due_at REAL NOT NULL,
+    tries INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'given_up'))
 ) STRICT;
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (account, due_at) WHERE state = 'waiting';
