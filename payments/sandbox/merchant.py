@@ -13,7 +13,6 @@ from .exchange import (
     Request,
     amount_of,
     currency_of,
-    error_answer,
     json_answer,
     moment_of,
     reference_of,
@@ -116,8 +115,9 @@ def _account(db: sqlite3.Connection, request: Request) -> str:
 def _once(office: Office, request: Request, now: datetime, effect: Effect) -> Answer:
     """Do `effect` once per account and Idempotency-Key and give the same answer ever after (for a week).
 
-    The answer is kept in the transaction of the effect. A refusal is an answer as well: effects refuse before they
-    write anything. The same key with another request is refused (422 `idempotency_key_reused`).
+    The answer is kept in the transaction of the effect. A refusal changes nothing and is not kept: an order that was
+    unknown when its closing was asked for may be known when it is asked for again. The same key with another request
+    is refused (422 `idempotency_key_reused`).
     """
     key = request.headers.get("idempotency-key", "")
     if not 1 <= len(key) <= 255:
@@ -131,10 +131,7 @@ def _once(office: Office, request: Request, now: datetime, effect: Effect) -> An
             if kept["fingerprint"] != fingerprint:
                 raise Refusal(422, "idempotency_key_reused", "This key was used for another request.")
             return Answer(kept["status"], kept["body"], headers={"Idempotency-Replayed": "true"})
-        try:
-            answer = effect(db, account)
-        except Refusal as refusal:
-            answer = error_answer(refusal)
+        answer = effect(db, account)
         db.execute(
             "INSERT INTO kept_answers VALUES (?, ?, ?, ?, ?, ?)",
             (account, key, fingerprint, answer.status, answer.body, moment(now)),
