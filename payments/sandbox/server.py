@@ -96,6 +96,7 @@ class WalletHandler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that cannot be parsed in the API's own shape, and end the connection."""
         self.close_connection = True
+        self.request_version = "HTTP/1.0"  # What could not be read has no version, and an answer needs a head.
         self._write(error_answer(Refusal(int(code), "bad_request", message or "This is not an HTTP request.")))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has in http.server
