@@ -55,7 +55,7 @@ class Said:
 
 
 OUTCOMES = {
-    "paid": Said("good", "Paid", "The shop has been told."),
+    "paid": Said("good", "Paid", "The payment was taken."),
     "refused": Said("bad", "Refused", "You refused this payment. Nothing was taken."),
     "closed": Said("bad", "Closed", "This order has expired or was closed. Nothing was taken."),
     "closed, paid": Said("bad", "Paid too late", "This order was closed, and the payment was taken all the same."),

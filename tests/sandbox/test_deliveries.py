@@ -138,3 +138,21 @@ def test_it_ends_at_once_on_sigterm_with_connections_open(own_wallet: Wallet) ->
         assert own_wallet.stop() == 0
         assert time.monotonic() - begun < 3
     assert own_wallet.database.stat().st_mode & 0o077 == 0
+
+
+def test_a_notification_that_nobody_accepts_for_a_day_is_given_up(
+    tmp_path: Path, new_shop: Callable[[Wallet], Shop]
+) -> None:
+    wallet = Wallet(tmp_path / "hasty.sqlite3")
+    wallet.start(pace=5e-6)  # A day is less than half a second.
+    try:
+        shop = new_shop(wallet)
+        shop.answer_with(*[500] * 2000)
+        shop.paid("unwanted")
+        eventually(lambda: shop.events()[0]["deliveries"][0]["state"] == "given_up", "the wallet to give up")
+        tried = len(shop.notices)
+        assert tried > 7
+        time.sleep(0.05)
+        assert len(shop.notices) == tried
+    finally:
+        assert wallet.stop() == 0
