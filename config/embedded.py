@@ -14,7 +14,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,18 @@ import redis
 from psycopg import sql
 
 from config.data_folder import DataFolder
-from config.processes import Account, CannotStart, Step, command_of, spawn, started_at, stop, wait_until
+from config.processes import (
+    Account,
+    CannotStart,
+    Process,
+    Step,
+    command_of,
+    spawn,
+    started_at,
+    stop,
+    wait_until,
+    working_in,
+)
 from config.programs import (
     SERVER_ENVIRONMENT,
     Say,
@@ -35,6 +45,7 @@ from config.programs import (
     valkey_program,
 )
 
+POSTGRES, VALKEY = "PostgreSQL", "Valkey"
 DATABASE = USER = "pushcart"
 START_LIMIT_S = 120.0  # Recovery after a crash replays up to a gigabyte of the write-ahead log.
 
@@ -71,7 +82,7 @@ class Server:
     stop_steps: tuple[Step, ...]
     answers: Callable[[], bool]
     prepare: Callable[[], None] = field(default=lambda: None)
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
 
     def start(self) -> None:
         """Starts the server and returns when it answers; else raises CannotStart with the end of its log."""
@@ -87,7 +98,7 @@ class Server:
         ready = wait_until(lambda: process.poll() is not None or self.answers(), limit_s=START_LIMIT_S)
         if not ready or process.poll() is not None:
             self.stop()
-            raise CannotStart(f"{self.name} did not start. The end of {self.log}:\n{_end_of(self.log)}")
+            raise CannotStart(f"{self.name} did not start. The end of {self.log}:\n{end_of(self.log)}")
 
     def stop(self) -> None:
         """Stops the server in order; nothing of it is left when this returns."""
@@ -159,7 +170,7 @@ def _postgres_server(
     url = f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
     settings = [part for name, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
     return Server(
-        name="PostgreSQL",
+        name=POSTGRES,
         url=url,
         command=[str(programs / "postgres"), "-D", str(data), "-p", str(port), *settings],
         folder=data,
@@ -218,7 +229,7 @@ def _make_cluster(programs: Path, data: Path, account: Account | None, password:
 
 def _refuse_other_version(programs: Path, data: Path, account: Account | None) -> None:
     kept = (data / "PG_VERSION").read_text().strip()
-    version = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    version = run_as([programs / "postgres", "--version"], account).stdout
     if kept != version.split()[2].partition(".")[0]:
         raise CannotStart(
             f"The data in {data} was written by PostgreSQL {kept}, but the program is {version.strip()}: "
@@ -244,22 +255,10 @@ def _end_what_was_left(data: Path) -> None:
                     break
         pid_file.unlink(missing_ok=True)
     # A session notices the death of its server by itself, but in the middle of a long statement only after it.
-    if not wait_until(lambda: not _sessions_in(data), limit_s=3.0):
-        for pid in _sessions_in(data):
+    if not wait_until(lambda: not working_in(data), limit_s=3.0):
+        for pid in working_in(data):
             os.kill(pid, signal.SIGQUIT)
-        wait_until(lambda: not _sessions_in(data), limit_s=10.0)
-
-
-def _sessions_in(data: Path) -> list[int]:
-    """The processes whose current folder is this data folder, as is that of PostgreSQL's; none without /proc."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            if entry.readlink() == data and started_at(int(entry.parent.name)):
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue  # It ended meanwhile, or it is not ours to look at.
-    return found
+        wait_until(lambda: not working_in(data), limit_s=10.0)
 
 
 # --- Valkey ---------------------------------------------------------------------------------------
@@ -292,7 +291,7 @@ def _valkey_server(program: Path, folder: Path, account: Account | None, log: Pa
         )
     give(settings, account)
     return Server(
-        name="Valkey",
+        name=VALKEY,
         url=url,
         command=[str(program), str(settings)],
         folder=folder,
@@ -326,10 +325,11 @@ def _on_a_free_port(make: Callable[[int], Server]) -> Server:
             server.start()
             return server
         except CannotStart:
-            if not attempts_left or "in use" not in _end_of(server.log):
+            if not attempts_left or "in use" not in end_of(server.log):
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def _end_of(log: Path) -> str:
+def end_of(log: Path) -> str:
+    """The last lines of a log, for a person who must know why something did not start."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-12:])

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+HAS_PROC = BOOT_ID.exists()
 
 
 class CannotStart(Exception):
@@ -32,6 +34,7 @@ class Account:
     gid: int
 
 
+Process = subprocess.Popen[bytes]
 Step = tuple[signal.Signals, float]  # A signal, and how many seconds it is given before the next one.
 
 POLITE: tuple[Step, ...] = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
@@ -88,21 +91,44 @@ def end_group(leader: int) -> None:
         return
 
 
+def working_in(folder: Path) -> list[int]:
+    """The processes whose current folder is `folder`, of those we may see; none where there is no /proc."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        pid = int(entry.parent.name)
+        try:
+            if entry.readlink() == folder and started_at(pid):
+                found.append(pid)
+        except OSError:
+            continue  # It ended meanwhile, or it is another user's.
+    return found
+
+
+def group_of(pid: int) -> int | None:
+    """The number of the process group this process is in."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
 def started_at(pid: int) -> str | None:
     """The moment this process began, in the kernel's own words; None when there is none, or only a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None if Path("/proc/self/stat").exists() else _asked_of_ps(pid, "lstart=")
-    return None if fields[0] == "Z" else fields[19]
+    if not HAS_PROC:
+        return _asked_of_ps(pid, "lstart=")
+    state = _state(pid)
+    # The kernel counts from its own start, so that moment belongs to the answer.
+    return None if state is None or state[0] == "Z" else f"{BOOT_ID.read_text().strip()}+{state[19]}"
 
 
 def command_of(pid: int) -> str:
     """The command line of a process, or an empty text when it cannot be read."""
+    if not HAS_PROC:
+        return _asked_of_ps(pid, "command=") or ""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
-        return "" if Path("/proc/self/stat").exists() else _asked_of_ps(pid, "command=") or ""
+        return ""
 
 
 def wait_until(condition: Callable[[], bool], *, limit_s: float, every_s: float = 0.05) -> bool:
@@ -113,6 +139,14 @@ def wait_until(condition: Callable[[], bool], *, limit_s: float, every_s: float 
             return False
         time.sleep(every_s)
     return True
+
+
+def _state(pid: int) -> list[str] | None:
+    """The fields of /proc/<pid>/stat from the third on: the name before them may hold spaces and brackets."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
 
 
 def _asked_of_ps(pid: int, column: str) -> str | None:
