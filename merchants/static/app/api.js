@@ -1,0 +1,49 @@
+// The public API as this page uses it: one function that asks, one kind of error, and the signed-in phone.
+
+// The token lies in localStorage. What could steal it there is a script of somebody else's in this page, and the
+// content security policy admits no script but this origin's own files: no inline code, no eval, no other host.
+// A cookie would be sent by itself to every address of this origin and would need a second defence.
+const KEY = "pushcart";
+
+export const phone = {
+  read: () => JSON.parse(localStorage.getItem(KEY) || "null"),
+  keep: (values) => localStorage.setItem(KEY, JSON.stringify({ ...phone.read(), ...values })),
+  forget: () => localStorage.removeItem(KEY),
+};
+
+export class Problem extends Error {
+  constructor(status, problem) {
+    const field = problem.errors?.[0];
+    super(field ? field.detail : problem.detail || "That did not work. Please try again.");
+    this.status = status;
+    this.code = problem.code;
+  }
+}
+
+// Asks the API; `body` is sent as JSON, or as a form when it is one. Answers {status, data}; throws Problem, or
+// TypeError when nobody answered. `key` makes a POST safe to send again.
+export async function ask(method, path, body, key) {
+  const headers = { Accept: "application/json" };
+  const token = phone.read()?.token;
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (key) headers["Idempotency-Key"] = key;
+  const form = body instanceof FormData;
+  if (body && !form) headers["Content-Type"] = "application/json";
+  const url = path.startsWith("http") ? path : `/api/v1${path}`;
+  const answer = await fetch(url, { method, headers, body: body && (form ? body : JSON.stringify(body)) });
+  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
+  const json = answer.headers.get("Content-Type")?.includes("json");
+  return { status: answer.status, data: json ? await answer.json() : await answer.blob() };
+}
+
+// Every row of a list, page by page, while `wanted` holds for the last one seen.
+export async function* rows(path, wanted = () => true) {
+  for (let next = path; next; ) {
+    const { data } = await ask("GET", next);
+    for (const row of data.results) {
+      if (!wanted(row)) return;
+      yield row;
+    }
+    next = data.next;
+  }
+}

@@ -1,0 +1,222 @@
+// The vendor's phone page: sign in, name the shop, add an item, show its code, and hear money arrive.
+
+import { Problem, ask, phone, rows } from "./api.js";
+import { field, form, h, sheet, show } from "./dom.js";
+import { example, shown, typed } from "./money.js";
+import { hear, ring } from "./sound.js";
+import { listen } from "./stream.js";
+
+let shop = null;
+let items = [];
+let payments = new Map(); // Today's, by id: the list and the stream may both tell of one.
+let online = false;
+let hangUp = () => {};
+
+const day = (moment) => new Intl.DateTimeFormat("en-CA", { timeZone: shop.time_zone }).format(moment);
+const clock = (text) =>
+  new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short", timeZone: shop.time_zone }).format(new Date(text));
+const today = (payment) => day(new Date(payment.occurred_at)) === day(new Date());
+
+// --- Signing in ---
+
+function signIn() {
+  hangUp();
+  const number = field("Your phone number", { name: "phone", type: "tel", autocomplete: "tel", placeholder: "+86 138 0013 8000" }, "With the country, for example +86");
+  const send = async ({ elements }) => {
+    await ask("POST", "/auth/code", { phone: elements.phone.value });
+    enterCode(elements.phone.value);
+  };
+  show(
+    h("div", { className: "hello" }, h("img", { src: logo(), alt: "", width: 72, height: 72 }), h("h1", {}, "Pushcart"), h("p", { className: "soft" }, "Get paid by QR code. No till, no contract.")),
+    form(send, "Send me a code", number),
+  );
+  number.querySelector("input").focus();
+}
+
+function enterCode(number) {
+  const code = field("The code we sent you", { name: "code", inputMode: "numeric", autocomplete: "one-time-code", pattern: "[0-9 ]{6,7}", maxLength: 7, className: "digits" }, `By text message to ${number}`);
+  const redeem = async ({ elements }) => {
+    const body = { phone: number, code: elements.code.value.replaceAll(" ", "") };
+    const { status, data } = await ask("POST", "/auth/token", body);
+    phone.keep({ token: data.token });
+    hear();
+    if (status === 201) nameShop();
+    else await open();
+  };
+  show(form(redeem, "Sign in", code), h("button", { className: "plain", onclick: signIn }, "Another number"));
+  code.querySelector("input").focus();
+}
+
+function nameShop() {
+  const name = field("What is your shop called?", { name: "name", maxLength: 80, autocomplete: "organization" }, "Your customers see this name when they pay");
+  const save = async ({ elements }) => {
+    await ask("PATCH", "/shop", { name: elements.name.value });
+    await open();
+  };
+  show(form(save, "Open my shop", name));
+  name.querySelector("input").focus();
+}
+
+async function signOut() {
+  await ask("DELETE", "/auth/token").catch(() => {}); // A token that is refused already is as good as gone.
+  phone.forget();
+  signIn();
+}
+
+// --- The shop ---
+
+async function open() {
+  shop = (await ask("GET", "/shop")).data;
+  items = [];
+  payments = new Map();
+  // The stream begins before the list is read: what arrives between them is told by both, and counted once.
+  hangUp();
+  const { token } = phone.read();
+  const last = phone.read().last ?? (await newest());
+  hangUp = listen({
+    url: shop.stream_url,
+    token,
+    last,
+    onNotice: told,
+    onState: (state) => {
+      online = state;
+      home();
+    },
+    onSignedOut: () => {
+      phone.forget();
+      signIn();
+    },
+  });
+  for await (const payment of rows("/payments?limit=200", today)) if (!payments.has(payment.id)) payments.set(payment.id, payment);
+  for await (const item of rows("/items?limit=200")) if (item.active) items.push(item);
+  home();
+}
+
+// A phone that signs in to a shop with a history begins at its newest notice; the list has told the rest.
+async function newest() {
+  let last = 0;
+  for await (const notice of rows("/notices?limit=200")) last = Math.max(last, notice.number);
+  phone.keep({ last });
+  return last;
+}
+
+function home() {
+  if (!shop) return;
+  const sold = [...payments.values()].filter(today).sort((a, b) => (a.occurred_at < b.occurred_at ? 1 : -1));
+  const sum = sold.reduce((total, payment) => total + payment.amount.amount - (payment.refunded?.amount ?? 0), 0);
+  show(
+    h("header", {}, h("h1", {}, shop.name), h("span", { className: online ? "live on" : "live" }, online ? "Live" : "Connecting…")),
+    h("section", { className: "today" }, h("p", {}, "Today"), h("p", { className: "sum", id: "total" }, shown({ amount: sum, currency: shop.currency })), h("p", {}, sold.length === 1 ? "1 payment" : `${sold.length} payments`)),
+    h("section", {}, h("h2", {}, "My codes"), h("ul", { className: "items" }, items.map(itemRow)), h("button", { className: "go", onclick: addItem }, "+ Add an item"), h("button", { className: "plain", onclick: showShopCode }, "Code for any amount")),
+    h("section", {}, h("h2", {}, "Payments today"), sold.length ? h("ul", { className: "paid", id: "payments" }, sold.map(paymentRow)) : h("p", { className: "soft" }, "None yet. Show a code to your first customer.")),
+    h("button", { className: "quiet", onclick: signOut }, "Sign out"),
+  );
+}
+
+function itemRow(item) {
+  const picture = item.photo ? h("img", { src: item.photo, alt: "", loading: "lazy" }) : h("i", { ariaHidden: "true" }, item.name.slice(0, 1).toUpperCase());
+  const open = () => showCode(item.name, shown(item.price) + (item.unit ? ` / ${item.unit}` : ""), item.code?.id);
+  return h("li", {}, h("button", { onclick: open }, picture, h("span", {}, item.name, h("small", {}, shown(item.price))), h("b", { ariaHidden: "true" }, "▦")));
+}
+
+const MATCHES = { short: "Less than asked", over: "More than asked", late: "After closing", double: "Paid twice", unexpected: "Not expected" };
+
+function paymentRow(payment) {
+  const what = payment.description || payment.item?.name || "Payment";
+  const notes = [MATCHES[payment.match], payment.refunded?.amount && `Refunded ${shown(payment.refunded)}`].filter(Boolean);
+  return h("li", {}, h("span", {}, what, h("small", {}, [clock(payment.occurred_at), ...notes].join(" · "))), h("b", {}, shown(payment.amount)));
+}
+
+// --- Items and codes ---
+
+function addItem() {
+  const name = field("What do you sell?", { name: "name", maxLength: 80 });
+  const price = field(`Price in ${shop.currency}`, { name: "price", inputMode: "decimal", autocomplete: "off", placeholder: example(shop.currency) });
+  const photo = field("Photo", { name: "photo", type: "file", accept: "image/*", required: false }, "If you like");
+  const key = crypto.randomUUID(); // Sent again after a lost answer, the same item is made once.
+  const save = async ({ elements }) => {
+    const amount = typed(elements.price.value, shop.currency);
+    if (amount === null) throw new Problem(422, { detail: `Please type a price such as ${example(shop.currency)}.` });
+    let item = (await ask("POST", "/items", { name: elements.name.value, price: { amount, currency: shop.currency } }, key)).data;
+    if (elements.photo.files.length) {
+      const body = new FormData();
+      body.append("photo", await smaller(elements.photo.files[0]), "photo.jpg");
+      item = (await ask("PATCH", `/items/${item.id}`, body)).data;
+    }
+    items.unshift(item);
+    dialog.close();
+  };
+  const dialog = sheet("panel", "Add an item", home, form(save, "Add", name, price, photo));
+}
+
+// A phone's photo has twelve million pixels; a street's network should carry one million.
+async function smaller(file) {
+  try {
+    const picture = await createImageBitmap(file);
+    const scale = Math.min(1, 1200 / Math.max(picture.width, picture.height));
+    const canvas = h("canvas", { width: picture.width * scale, height: picture.height * scale });
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    return await new Promise((done) => canvas.toBlob((blob) => done(blob ?? file), "image/jpeg", 0.85));
+  } catch {
+    return file; // A format that this browser cannot read: the server can, or says why not.
+  }
+}
+
+async function showShopCode() {
+  for await (const code of rows("/codes?kind=shop&state=active")) return showCode(shop.name, "Your customer types the amount", code.id);
+}
+
+async function showCode(title, price, codeId) {
+  const picture = h("img", { className: "qr", alt: `QR code of ${title}`, width: 600, height: 600 });
+  const wait = h("p", { className: "soft", role: "status" }, "One moment…");
+  sheet("code", title, () => URL.revokeObjectURL(picture.src), picture, h("p", { className: "sum" }, price), wait);
+  try {
+    picture.src = URL.createObjectURL((await ask("GET", `/codes/${codeId}/image.png?size=720`)).data);
+    await picture.decode();
+    wait.textContent = "Your customer scans this with the phone's camera";
+  } catch {
+    wait.textContent = "The code could not be loaded. Close this and try again.";
+  }
+}
+
+// --- Money arrives ---
+
+function told({ number, kind, data }) {
+  phone.keep({ last: number });
+  if (kind === "payment_received") {
+    payments.set(data.payment, { id: data.payment, ...data, ...payments.get(data.payment) });
+    announce(`${shown(data.amount)}`, data.match === "exact" ? data.description || "Received" : MATCHES[data.match], data.match === "exact");
+  } else if (kind === "payment_in_question") {
+    announce("A payment is being checked", shown(data.amount), false);
+  } else if (kind === "refund_succeeded") {
+    if (payments.has(data.payment)) reread(data.payment);
+    announce("Refunded", shown(data.amount), false);
+  } else if (kind === "refund_failed") {
+    announce("A refund did not go through", shown(data.amount), false);
+  }
+  home();
+}
+
+// What was refunded is a sum that the books keep; it is read there and never added up here.
+async function reread(id) {
+  payments.set(id, (await ask("GET", `/payments/${id}`)).data);
+  home();
+}
+
+function announce(title, text, good) {
+  ring(good);
+  const place = document.getElementById("told");
+  const card = h("div", { className: good ? "card" : "card other", onclick: () => card.remove() }, h("b", {}, good ? `✓ ${title}` : title), h("span", {}, text));
+  // Above whatever is open: a full-screen code lies in the browser's top layer.
+  (document.querySelector("dialog[open]") ?? place).append(card);
+  setTimeout(() => card.remove(), 8000);
+}
+
+const logo = () => document.querySelector("link[rel=icon]").href;
+
+if (phone.read()?.token) {
+  open().catch((problem) => {
+    if (problem.status === 401 || problem.status === 403) return signIn();
+    show(h("p", { className: "wrong" }, "The shop could not be opened."), h("button", { className: "go", onclick: () => location.reload() }, "Try again"));
+  });
+} else signIn();

@@ -1,0 +1,51 @@
+// Elements without a framework. Text is always set as text, so nothing that a shop or a customer wrote becomes markup.
+
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && name !== "list") element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const show = (...children) => document.getElementById("screen").replaceChildren(...children);
+
+// A form that says what went wrong beside its button, and cannot be sent twice at once.
+export function form(onsubmit, button, ...children) {
+  const wrong = h("p", { className: "wrong", role: "alert", hidden: true });
+  const go = h("button", { className: "go" }, button);
+  async function submit(event) {
+    event.preventDefault();
+    go.disabled = true;
+    wrong.hidden = true;
+    try {
+      await onsubmit(event.target);
+    } catch (problem) {
+      wrong.textContent = problem instanceof TypeError ? "No connection. Please try again." : problem.message;
+      wrong.hidden = false;
+    } finally {
+      go.disabled = false;
+    }
+  }
+  return h("form", { onsubmit: submit, noValidate: false }, ...children, wrong, go);
+}
+
+export function field(label, properties, hint) {
+  return h("label", {}, label, hint && h("small", {}, hint), h("input", { required: true, ...properties }));
+}
+
+// A full screen on top of the page; closes by its button, the back key, or Escape. `onclose` runs once.
+export function sheet(className, title, onclose, ...children) {
+  const close = h("button", { className: "close", type: "button", ariaLabel: "Close", onclick: () => dialog.close() }, "×");
+  const dialog = h("dialog", { className, ariaLabel: title }, h("header", {}, h("h2", {}, title), close), ...children);
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    onclose?.();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}

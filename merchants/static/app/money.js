@@ -1,0 +1,23 @@
+// Amounts are whole numbers of minor units; a decimal point exists only on the screen.
+
+const exponents = new Map(
+  document.documentElement.dataset.exponents.split(" ").map((pair) => [pair.slice(0, 3), Number(pair.slice(3))]),
+);
+
+const places = (currency) => exponents.get(currency) ?? 2;
+
+export function shown({ amount, currency }) {
+  const digits = places(currency);
+  const style = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(document.documentElement.lang, style).format(amount / 10 ** digits);
+}
+
+// The minor units of what was typed ("2", "2.5", "2,50"), or null when it is no price.
+export function typed(text, currency) {
+  const found = /^(\d{1,9})(?:[.,](\d+))?$/.exec(text.normalize("NFKC").trim().replace("。", "."));
+  const fraction = found?.[2] ?? "";
+  if (!found || fraction.length > places(currency)) return null;
+  return Number(found[1] + fraction.padEnd(places(currency), "0")) || null;
+}
+
+export const example = (currency) => (2).toFixed(places(currency));

@@ -1,0 +1,18 @@
+"""The addresses of what customers see, of a code's pictures, and of the vendor's phone page."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from merchants.phone_page import phone_page
+from qr.pictures import PngPicture, SvgPicture
+from qr.views import pay, receipt, scan
+
+urlpatterns = [
+    path("s/<str:slug>", scan, name="scan"),
+    path("s/<str:slug>/pay", pay, name="pay"),
+    path("r/<str:secret>", receipt, name="receipt"),
+    path("app/", phone_page, name="phone_page"),
+    path("api/v1/codes/<str:code_id>/image.png", PngPicture.as_view(), name="code-png"),
+    path("api/v1/codes/<str:code_id>/image.svg", SvgPicture.as_view(), name="code-svg"),
+]
