@@ -1,0 +1,41 @@
+"""What a request may carry: JSON and forms with a photo, each refused by its length before it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import JSONParser, MultiPartParser
+
+from merchants.refusals import Refused
+
+_FORM_FIELDS_BYTES = 65_536  # What the other fields and the form's own words may take beside the photo.
+
+
+class Json(JSONParser):
+    """DRF reads a JSON body straight from the connection, past Django's own limit: here the limit holds."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        if _length(parser_context) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise Refused(413, "body_too_large", "The request is too large.")
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ParseError("The JSON is nested too deeply.") from None
+
+
+class Form(MultiPartParser):
+    """A form with a photo in it."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        if _length(parser_context) > settings.PHOTO_BYTES_MAX + _FORM_FIELDS_BYTES:
+            raise Refused(413, "photo_too_large", "The photo is too large.")
+        return super().parse(stream, media_type, parser_context)
+
+
+def _length(context: Mapping[str, Any] | None) -> int:
+    """The announced length; a body without one is not read by WSGI at all."""
+    text = context["request"].META.get("CONTENT_LENGTH", "") if context else ""
+    return int(text) if text.isdigit() else 0

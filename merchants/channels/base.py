@@ -1,0 +1,25 @@
+"""What a channel for text messages is, and how it says that a message did not leave."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ChannelError(Exception):
+    """The other side did not take the message. `permanent`: asking again cannot help (a wrong number)."""
+
+    def __init__(self, reason: str, *, permanent: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.permanent = permanent
+
+
+class Channel(Protocol):
+    """Sends one text message; returns when the other side has taken it."""
+
+    def send(self, *, phone: str, text: str, code: str) -> None:
+        """`phone` in E.164; `text` is the whole message and `code` the digits in it, for services with templates.
+
+        Raises ChannelError. Ends within settings.OUTWARD_TIMEOUT_S.
+        """
+        ...

@@ -1,0 +1,126 @@
+"""A request that is sent twice takes effect once: the reply is kept in the transaction of the effect, and given again.
+
+After the IETF draft "The Idempotency-Key HTTP Header Field", scoped to the caller (shop and person). An advisory
+try-lock tells a request that still runs from one that is done; a unique key is the second lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection, transaction
+from django.http import QueryDict
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from merchants.models import IdempotentReply, Token
+from merchants.refusals import Refused
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_CHUNK = 65_536
+
+
+def header(*, required: bool = False) -> OpenApiParameter:
+    """The header, for the OpenAPI document of a view that uses `once`."""
+    return OpenApiParameter(
+        "Idempotency-Key",
+        location=OpenApiParameter.HEADER,
+        required=required,
+        description=(
+            "1 to 255 visible ASCII letters of your choice. For seven days the same key with the same request gives "
+            "the stored reply (with `Idempotent-Replayed: true`); with another request 422; while the first runs 409."
+        ),
+    )
+
+
+def once(request: Request, effect: Callable[[], Response], *, required: bool = False) -> Response:
+    """The response of `effect`, which runs in one transaction with the record of its reply; or that reply, again.
+
+    A reply that is not 2xx undoes the effect and is not kept. Without the header the effect simply runs, in a
+    transaction too. Raises Refused: 400 `idempotency_key_missing` (when required) or `idempotency_key_invalid`,
+    409 `request_in_flight`, 422 `idempotency_key_reused`.
+    """
+    key = request.headers.get("Idempotency-Key", "")
+    if not key and required:
+        raise Refused(400, "idempotency_key_missing", "This request needs the header Idempotency-Key.")
+    if key and not _KEY.fullmatch(key):
+        raise Refused(400, "idempotency_key_invalid", "Idempotency-Key is 1 to 255 visible ASCII letters.")
+    with transaction.atomic():
+        if not key:
+            return _run(effect)
+        token: Token = request.auth  # type: ignore[assignment]  # The stubs know only DRF's own tokens.
+        caller = f"{token.shop_id.hex}:{token.user_id.hex}"
+        if not _lock(caller, key):
+            raise Refused(409, "request_in_flight", "The first request with this key is still running.")
+        fingerprint = _fingerprint(request)
+        known = IdempotentReply.objects.filter(caller=caller, key=key).first()
+        if known is not None:
+            return _again(known, fingerprint)
+        response = _run(effect)
+        if 200 <= response.status_code < 300:
+            IdempotentReply.objects.create(
+                caller=caller,
+                key=key,
+                fingerprint=fingerprint,
+                status=response.status_code,
+                body=_plain(response.data),
+                created_at=timezone.now(),
+            )
+        return response
+
+
+def _run(effect: Callable[[], Response]) -> Response:
+    response = effect()
+    if response.status_code >= 300:
+        transaction.set_rollback(True)
+    return response
+
+
+def _again(known: IdempotentReply, fingerprint: bytes) -> Response:
+    if bytes(known.fingerprint) != fingerprint:
+        raise Refused(422, "idempotency_key_reused", "This key was used for another request.")
+    return Response(known.body, status=known.status, headers={"Idempotent-Replayed": "true"})
+
+
+def _lock(caller: str, key: str) -> bool:
+    """Held until the transaction ends, and never waited for."""
+    digest = hashlib.sha256(f"idempotency:{caller}:{key}".encode()).digest()
+    number = int.from_bytes(digest[:8], "big", signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        return bool(cursor.fetchone()[0])
+
+
+def _fingerprint(request: Request) -> bytes:
+    """SHA-256 over what was asked, not how it was written: the order of fields and the form's boundary do not count."""
+    asked = {"method": request.method, "path": request.path, "body": _canonical(request)}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
+def _canonical(request: Request) -> Any:
+    data = request.data
+    if not isinstance(data, QueryDict):
+        return data
+    files = {name: [_file_digest(file) for file in request.FILES.getlist(name)] for name in request.FILES}
+    fields = {name: data.getlist(name) for name in data if name not in files}
+    return {"fields": fields, "files": files}
+
+
+def _file_digest(file: Any) -> str:
+    digest = hashlib.sha256()
+    for chunk in file.chunks(_CHUNK):
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def _plain(data: Any) -> Any:
+    """The reply's data as its JSON: what is stored is what was sent."""
+    return None if data is None else json.loads(JSONRenderer().render(data))

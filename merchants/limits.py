@@ -1,0 +1,84 @@
+"""How often somebody may ask: moving-window budgets in Redis, so that all processes count together and exactly.
+
+A code costs us a text and may earn somebody money (pumping fraud), so with the store down nothing is sent: 503.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+from django.conf import settings
+from limits import RateLimitItem, parse_many
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from merchants.addresses import neighbourhood
+from merchants.phones import Phone
+from merchants.refusals import Refused
+
+
+class Budget(NamedTuple):
+    """A rule ("3/minute;10/day") for one holder of it, told apart from other budgets by its name."""
+
+    name: str
+    rule: str
+    holder: str
+
+
+def spend_on_code(phone: Phone, address: str) -> None:
+    """Pays for one text with a code. Raises Refused: 429 `too_many_codes` with Retry-After, 503 `codes_unavailable`.
+
+    The address pays first: a flood from one place must not use up the budget of the phones it names, and the budget
+    of everybody is only touched by what would really be sent.
+    """
+    _spend(
+        [
+            Budget("code-address", settings.CODE_BUDGET_ADDRESS, neighbourhood(address)),
+            Budget("code-phone", settings.CODE_BUDGET_PHONE, phone.e164),
+            Budget("code-prefix", settings.CODE_BUDGET_PREFIX, phone.prefix),
+            Budget("code-all", settings.CODE_BUDGET_ALL, "all"),
+        ],
+        code="too_many_codes",
+    )
+
+
+def spend_on_guess(address: str) -> None:
+    """Pays for one attempt to sign in. Raises Refused: 429 `too_many_attempts`, 503 `codes_unavailable`."""
+    _spend([Budget("token-address", settings.TOKEN_BUDGET_ADDRESS, neighbourhood(address))], code="too_many_attempts")
+
+
+def _spend(budgets: Sequence[Budget], *, code: str) -> None:
+    limiter = _limiter(settings.REDIS_URL)
+    try:
+        for budget in budgets:
+            for rule in _rules(budget.rule):
+                if not limiter.hit(rule, budget.name, budget.holder):
+                    free_at, _left = limiter.get_window_stats(rule, budget.name, budget.holder)
+                    wait = max(1, math.ceil(free_at - time.time()))
+                    raise Refused(429, code, f"Too many in a short time. Try again in {wait} s.", retry_after_s=wait)
+    except RedisError as down:
+        raise Refused(503, "codes_unavailable", "Signing in is not possible at this moment.", retry_after_s=5) from down
+
+
+@cache
+def _rules(rule: str) -> list[RateLimitItem]:
+    return parse_many(rule)
+
+
+@cache
+def _limiter(url: str) -> MovingWindowRateLimiter:
+    storage = RedisStorage(
+        url,
+        socket_timeout=settings.REDIS_TIMEOUT_S,
+        socket_connect_timeout=settings.REDIS_TIMEOUT_S,
+        # One more try at once: after a restart of the server every connection in the pool is a dead one.
+        retry=Retry(NoBackoff(), 1),  # type: ignore[arg-type]  # The library hands it to redis.from_url as it is.
+    )
+    return MovingWindowRateLimiter(storage)

@@ -1,0 +1,64 @@
+"""What an owner may change of her shop, and until when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.core.files.base import File
+from django.db import transaction
+from django.db.models import Q
+
+from merchants import photos
+from merchants.models import Code, Item, Shop
+from merchants.refusals import Refused
+
+FOLDER = "shops"
+
+
+def update(
+    *,
+    shop: Shop,
+    now: datetime,
+    name: str | None = None,
+    country: str | None = None,
+    currency: str | None = None,
+    time_zone: str | None = None,
+    photo: File[bytes] | None = None,
+    remove_photo: bool = False,
+) -> Shop:
+    """Changes what is given and leaves the rest; the country changes neither currency nor time zone by itself.
+
+    Raises Refused: 409 `currency_locked` once a customer has begun to pay; 409 `currency_in_use` while items or live
+    one-time codes have prices in the old one (prices are never converted, so the vendor must delete or let them end);
+    and what `photos.encode` refuses.
+    """
+    stored = photos.keep(photo, FOLDER) if photo else ""
+    try:
+        with transaction.atomic():
+            current = Shop.objects.select_for_update(no_key=True).get(id=shop.id)
+            changed: dict[str, Any] = {"name": name and name.strip(), "country": country, "time_zone": time_zone}
+            if currency not in (None, current.currency):
+                _check_currency_is_free(current, now)
+                changed["currency"] = currency
+            if stored or remove_photo:
+                old = current.photo.name or ""
+                changed["photo"] = stored
+                transaction.on_commit(lambda: photos.forget(old))
+            changed = {field: value for field, value in changed.items() if value is not None}
+            if changed:
+                # Only these columns: freezing and locking write others of this row at the same time.
+                Shop.objects.filter(id=shop.id).update(**changed)
+    except BaseException:
+        photos.forget(stored)
+        raise
+    return Shop.objects.get(id=shop.id)
+
+
+def _check_currency_is_free(shop: Shop, now: datetime) -> None:
+    if shop.currency_locked_at is not None:
+        raise Refused(409, "currency_locked", "The currency is fixed: a customer has already begun to pay.")
+    live = Q(state__in=[Code.State.ACTIVE, Code.State.SUSPENDED], expires_at__gt=now)
+    priced = Item.objects.filter(shop=shop, deleted_at=None).exists()
+    if priced or Code.objects.filter(live, shop=shop, kind=Code.Kind.ONE_TIME).exists():
+        raise Refused(409, "currency_in_use", f"There are prices in {shop.currency}: delete those items first.")

@@ -1,0 +1,19 @@
+"""What Celery does for this app: sends texts when the bell rings, and forgets what has expired."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from merchants import bell, expired, texts
+
+
+@shared_task(name=texts.SEND_TASK)
+def send_texts() -> None:
+    bell.answered(texts.SEND_TASK)
+    texts.send_due(now=timezone.now())
+
+
+@shared_task(name="merchants.forget_expired")
+def forget_expired() -> None:
+    expired.forget(now=timezone.now())

@@ -1,0 +1,22 @@
+"""The addresses of this app: `urlpatterns` stand below /api/v1/, the other two lists at the root."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from merchants import views
+
+urlpatterns: list[URLPattern] = [
+    path("auth/code", views.CodeView.as_view(), name="auth-code"),
+    path("auth/token", views.TokenView.as_view(), name="auth-token"),
+    path("shop", views.ShopView.as_view(), name="shop"),
+    path("items", views.ItemsView.as_view(), name="items"),
+    path("items/<str:id>", views.ItemView.as_view(), name="item"),
+    path("codes", views.CodesView.as_view(), name="codes"),
+    path("codes/<str:id>", views.OneCodeView.as_view(), name="code"),
+    path("notices", views.NoticesView.as_view(), name="notices"),
+]
+
+media: list[URLPattern] = [path("media/<path:name>", views.photo, name="photo")]
+
+dev_urlpatterns: list[URLPattern] = [path("dev/outbox", views.dev_outbox, name="dev-outbox")]

@@ -1,0 +1,72 @@
+"""Signing in and out: `/api/v1/auth/…`."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from merchants import limits, sign_in
+from merchants.addresses import client_address
+from merchants.bodies import Json
+from merchants.shapes import CodeAsked, CodeSent, ShopShape, TokenAsked, TokenGiven
+
+
+class CodeView(APIView):
+    """Asks for a one-time code by text."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    parser_classes = [Json]
+
+    @extend_schema(operation_id="auth_code", request=CodeAsked, responses={202: CodeSent}, auth=[])
+    def post(self, request: Request) -> Response:
+        """Sends a code to a mobile phone. The answer is the same whether or not the phone is known."""
+        asked = CodeAsked(data=request.data)
+        asked.is_valid(raise_exception=True)
+        phone = asked.validated_data["phone"]
+        sign_in.send_code(phone=phone, address=client_address(request), now=timezone.now())
+        return Response({"expires_in_s": int(settings.ONE_TIME_CODE_LIFE.total_seconds())}, status=202)
+
+
+class TokenView(APIView):
+    """A token for a code, and its end."""
+
+    parser_classes = [Json]
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        # A phone that still sends the token of yesterday must be able to sign in again.
+        return [] if self.request.method == "POST" else super().get_authenticators()
+
+    def get_permissions(self) -> list[BasePermission]:
+        return [AllowAny()] if self.request.method == "POST" else [IsAuthenticated()]
+
+    @extend_schema(
+        operation_id="auth_token",
+        request=TokenAsked,
+        responses={
+            200: OpenApiResponse(TokenGiven, description="Welcome back."),
+            201: OpenApiResponse(TokenGiven, description="Welcome: this made the person and the shop."),
+        },
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        """Signs in with the code; the first time this makes a shop, named `shop_name`."""
+        limits.spend_on_guess(client_address(request))
+        asked = TokenAsked(data=request.data)
+        asked.is_valid(raise_exception=True)
+        signed_in = sign_in.redeem(**asked.validated_data, now=timezone.now())
+        shop = ShopShape(signed_in.shop, context={"role": signed_in.role}).data
+        answer = {"token": signed_in.token, "shop": shop}
+        return Response(answer, status=201 if signed_in.created else 200, headers={"Cache-Control": "no-store"})
+
+    @extend_schema(operation_id="auth_sign_out", request=None, responses={204: None})
+    def delete(self, request: Request) -> Response:
+        """Signs this phone out: its token is of no use from now on."""
+        request.auth.delete()
+        return Response(status=204)

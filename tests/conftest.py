@@ -1,0 +1,83 @@
+"""What tests begin with: the cast, clients signed in with real tokens, and stores that are left clean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings
+from django.db import connections
+from django.utils import timezone
+from pytest_django import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from merchants import bell, items
+from merchants.models import Item
+from tests.cast import ARJUN_PHONE, LAN_PHONE, MEI_PHONE, Person, empty_tables, hire, open_shop
+
+
+@pytest.fixture(autouse=True)
+def stores(settings: LazySettings, tmp_path: Path) -> Iterator[None]:
+    """Redis is empty and photos have a folder of their own in every test."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    bell.store().flushdb()
+    yield
+    bell.store().flushdb()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """One moment for the whole test."""
+    return timezone.now()
+
+
+@pytest.fixture
+def mei(db: None) -> Person:
+    """Mei sells fruit from a cart in Guangzhou."""
+    return open_shop(MEI_PHONE, "Mei's fruit")
+
+
+@pytest.fixture
+def arjun(db: None) -> Person:
+    """Arjun sells tea in Mumbai; nothing of Mei's is his."""
+    return open_shop(ARJUN_PHONE, "Arjun's tea")
+
+
+@pytest.fixture
+def lan(mei: Person) -> Person:
+    """Lan helps Mei: an assistant, who sells and is never paid."""
+    return hire(mei.shop, LAN_PHONE)
+
+
+@pytest.fixture
+def apples(mei: Person) -> Item:
+    """A pile of apples for 2 yuan."""
+    return items.create(shop=mei.shop, name="Apples", amount=200, unit="pile", photo=None, now=timezone.now())
+
+
+@pytest.fixture
+def api(mei: Person) -> APIClient:
+    """Mei's client."""
+    return mei.api()
+
+
+@pytest.fixture
+def stranger() -> APIClient:
+    """A client without a token."""
+    return APIClient()
+
+
+@pytest.fixture
+def real_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Committed rows, seen by other threads and processes; every table is empty again afterwards.
+
+    The ledger's triggers refuse TRUNCATE and DELETE, so the rows go in a session that runs no triggers.
+    """
+    with django_db_blocker.unblock():
+        try:
+            yield
+        finally:
+            empty_tables()
+            connections.close_all()
