@@ -28,8 +28,7 @@ class ProblemFormatter(ExceptionFormatter):
         problem = problem_body(status, code=first.code, detail=first.detail)
         if isinstance(self.exc, ValidationError):
             fields = [
-                {"field": error.attr, "code": error.code, "detail": error.detail}
-                for error in error_response.errors
+                {"field": error.attr, "code": error.code, "detail": error.detail} for error in error_response.errors
             ]
             # One refusal that names no field is the problem itself; anything else is a list of field errors.
             if any(error["field"] not in (None, "non_field_errors") for error in fields):

@@ -239,6 +239,7 @@ TOKEN_BUDGET_ADDRESS = env("TOKEN_BUDGET_ADDRESS", "120/minute")
 # The pretend wallet is a provider only where its address is set.
 SANDBOX_URL = env("SANDBOX_URL", "").rstrip("/")
 SANDBOX_CONTROL_KEY = env("SANDBOX_CONTROL_KEY", "")
+QUANTITY_MAX = 99
 PAGE_LIFE = timedelta(minutes=30)  # How long a pay page may lie open before it must be loaded again.
 INTENT_LIFE = timedelta(minutes=15)
 AMOUNT_MAX = 10_000_000_000  # Minor units; far above a cart's day, far below the bigint's end.
@@ -251,6 +252,7 @@ RETRY_AFTER = [timedelta(seconds=s) for s in (5, 30, 300, 3600, 21_600, 86_400)]
 OUTWARD_TIMEOUT_S = (3.05, 10)  # Connect, read: every call to a provider ends.
 
 DRAIN_BATCH_MAX = 1000
+DRAIN_FOR = timedelta(seconds=20)  # One drain task ends well before Celery's limits; it rings for the next.
 DRAIN_LEASE = timedelta(seconds=30)  # A batch takes well under a second; a lease this old belonged to the dead.
 
 # --- API -----------------------------------------------------------------------------------------------------------

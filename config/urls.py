@@ -2,4 +2,30 @@
 
 from __future__ import annotations
 
-urlpatterns: list[object] = []
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from merchants import urls as merchants
+from payments import urls as payments
+from qr import urls as qr
+
+handler400 = "config.api.bad_request"
+handler403 = "config.api.permission_denied"
+handler404 = "config.api.not_found"
+handler500 = "config.api.server_error"
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/app/")),
+    path("api/v1/", include(merchants.urlpatterns)),
+    path("api/v1/", include(payments.urlpatterns)),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    *qr.urlpatterns,
+    *payments.webhooks,
+    *payments.watching,
+    *merchants.media,
+    *merchants.dev_urlpatterns,
+    path("admin/", admin.site.urls),
+]

@@ -1,3 +1,5 @@
+"""The app `payments`: what moved, and the proof."""
+
 from django.apps import AppConfig
 
 

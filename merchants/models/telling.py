@@ -24,6 +24,7 @@ class Notice(models.Model):
     number = models.BigIntegerField()
     kind = models.CharField(max_length=24)
     data = models.JSONField(default=dict)
+    about = models.UUIDField(null=True, help_text="the payment it tells of")
     created_at = models.DateTimeField()
 
     class Meta:

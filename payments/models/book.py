@@ -71,13 +71,14 @@ class BalanceSnapshot(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "moment"], name="balance_snapshot_once")]
+        indexes = [models.Index(fields=["moment"], name="balance_snapshot_moment")]
 
 
 class LedgerEntry(models.Model):
-    """One movement: `amount` of `currency` from the credit account's side to the debit account's. Inserted, never changed.
+    """One movement: `amount` of `currency`, credited to one account and debited to another. Inserted, never changed.
 
-    The id is a UUIDv7 of `recorded_at`, so reading by id is reading in time. A trigger checks that both accounts exist and
-    carry this currency, for a whole statement at once; other triggers refuse UPDATE, DELETE and TRUNCATE.
+    The id is a UUIDv7 of `recorded_at`, so reading by id is reading in time. A trigger checks that both accounts exist
+    and carry this currency, for a whole statement at once; other triggers refuse UPDATE, DELETE and TRUNCATE.
     """
 
     class Kind(models.TextChoices):

@@ -12,7 +12,7 @@ from payments.models.paying import ProviderAccount
 class WebhookEvent(models.Model):
     """The raw bytes a provider sent or answered, kept before anything is done with them. Never changed afterwards.
 
-    Meaning is computed later from `raw`; the signed headers, the key that verified them and the verdict stand beside it.
+    Meaning is computed later from `raw`; the signed headers, the key that verified them and the verdict stand beside.
     """
 
     class Authority(models.TextChoices):

@@ -173,7 +173,9 @@ class Refund(models.Model):
     currency = models.CharField(max_length=3)
     reason = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=9, choices=State.choices, default=State.REQUESTED)
-    from_pending = models.BooleanField(help_text="drawn from the shop's pending money, not the available")
+    pending_amount = models.BigIntegerField(
+        default=0, help_text="how much of it was drawn from the shop's pending money; the rest came from the available"
+    )
     failure = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)

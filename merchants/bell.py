@@ -1,0 +1,84 @@
+"""Rings Celery to say that rows are waiting; the rows are the queue, so a lost bell costs only time.
+
+Ringing never slows or breaks the caller: one thread per process does it, many rings become one, and with the broker gone
+the ring is dropped (the sweep finds the rows). A key in Redis keeps other processes from ringing for the same rows.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cache
+
+import redis
+from celery import current_app
+from django.conf import settings
+
+from merchants.journal import journal
+
+_log = journal(__name__)
+
+# How long a ring counts as "already rung" when nobody answers it: after this, another may ring again.
+_RUNG_MS = 2_000
+
+
+def ring(task: str) -> None:
+    """Wakes the task of that name soon, from another thread. Call it after commit. Never raises, never waits."""
+    _ringer(os.getpid()).ring(task)
+
+
+def answered(task: str) -> None:
+    """Says that the task has begun to look at the rows: what comes after this moment must ring again."""
+    try:
+        store().delete(_key(task))
+    except redis.RedisError as failure:
+        _log.warning("bell_not_cleared", task=task, failure=str(failure))
+
+
+@cache
+def store() -> redis.Redis:
+    """This process's Redis client: short timeouts and no retries, because nothing here is worth waiting for."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=settings.REDIS_TIMEOUT_S,
+        socket_connect_timeout=settings.REDIS_TIMEOUT_S,
+        retry=None,
+    )
+
+
+def _key(task: str) -> str:
+    return f"rung:{task}"
+
+
+@cache
+def _ringer(process: int) -> _Ringer:
+    """One per process: a forked child must not believe that its parent's thread rings for it."""
+    return _Ringer()
+
+
+class _Ringer:
+    def __init__(self) -> None:
+        self._waiting: set[str] = set()
+        self._changed = threading.Condition()
+        threading.Thread(target=self._run, name="bell", daemon=True).start()
+
+    def ring(self, task: str) -> None:
+        with self._changed:
+            self._waiting.add(task)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._changed.wait()
+                tasks, self._waiting = self._waiting, set()
+            for task in tasks:
+                self._ring_now(task)
+
+    def _ring_now(self, task: str) -> None:
+        try:
+            if store().set(_key(task), 1, nx=True, px=_RUNG_MS):
+                current_app.send_task(task, ignore_result=True, expires=60)
+        except Exception as failure:  # noqa: BLE001  Whatever the broker does, the rows wait and the sweep finds them.
+            _log.warning("bell_lost", task=task, failure=repr(failure))

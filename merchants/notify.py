@@ -1,0 +1,94 @@
+"""What a shop is told: numbered in order inside the posting transaction, announced to its open streams after commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import redis
+from django.db import connection, transaction
+
+from merchants import ids
+from merchants.bell import store
+from merchants.journal import journal
+from merchants.models import Notice, NoticeCounter
+
+_log = journal(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One thing to tell a shop: `kind` is a word of the API, `data` what the phone needs to say and show it.
+
+    `about` is the id of the payment it tells of, so that a proof can be made that each was told once.
+    """
+
+    shop_id: UUID
+    kind: str
+    data: Mapping[str, Any]
+    about: UUID | None = None
+
+
+def tell(tellings: Sequence[Telling], *, now: datetime) -> None:
+    """Writes the notices, each with its shop's next number. Must run in the transaction of what it tells of.
+
+    The counter rows are locked in shop order until that transaction ends, so numbers become visible in order and a
+    reader who has seen number n has seen all below it. The only writer of notices.
+    """
+    assert transaction.get_connection().in_atomic_block, "a notice is written with the money it tells of"
+    ordered = sorted(tellings, key=lambda telling: telling.shop_id)  # A stable sort keeps each shop's own order.
+    groups = [(shop, list(group)) for shop, group in groupby(ordered, key=lambda telling: telling.shop_id)]
+    if not groups:
+        return
+    last = _reserve({shop: len(group) for shop, group in groups})
+    Notice.objects.bulk_create(
+        Notice(
+            id=ids.new(now),
+            shop_id=shop,
+            number=last[shop] - len(group) + 1 + offset,
+            kind=telling.kind,
+            data=dict(telling.data),
+            about=telling.about,
+            created_at=now,
+        )
+        for shop, group in groups
+        for offset, telling in enumerate(group)
+    )
+
+
+def announce(shop_ids: Iterable[UUID]) -> None:
+    """Wakes the open streams of these shops, after commit. A lost announcement costs a stream its polling interval."""
+    shops = sorted(set(shop_ids))
+    if not shops:
+        return
+    newest = dict(NoticeCounter.objects.filter(shop_id__in=shops).values_list("shop_id", "last"))
+    try:
+        pipeline = store().pipeline(transaction=False)
+        for shop, number in newest.items():
+            pipeline.publish(channel(shop), number)
+        pipeline.execute()
+    except redis.RedisError as failure:
+        _log.warning("announcement_lost", shops=len(shops), failure=str(failure))
+
+
+def channel(shop_id: UUID) -> str:
+    """The Redis channel on which a shop's newest notice number is published."""
+    return f"notices:{shop_id.hex}"
+
+
+def _reserve(wanted: Mapping[UUID, int]) -> dict[UUID, int]:
+    """Moves each shop's counter ahead and returns its new last number; the rows stay locked until commit."""
+    shops = sorted(wanted)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO merchants_noticecounter AS counter (shop_id, last)"
+            " SELECT * FROM unnest(%s::uuid[], %s::bigint[])"
+            " ON CONFLICT (shop_id) DO UPDATE SET last = counter.last + EXCLUDED.last"
+            " RETURNING shop_id, last",
+            [shops, [wanted[shop] for shop in shops]],
+        )
+        return dict(cursor.fetchall())

@@ -1,0 +1,83 @@
+"""What we ask providers of our own accord: how silent intents stand, and to close those that nobody will pay.
+
+Their answers enter the inbox like notifications do, and only `reconcile` draws conclusions. A row is moved ahead to its
+next turn and committed before the call, so a killed worker or a slow provider delays it and never loses it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from merchants.journal import journal
+from payments import inbox, providers
+from payments.models import PaymentIntent
+from payments.providers.base import ProviderError
+
+_log = journal(__name__)
+
+# Closing is tried again this long after a failure: the intent cannot end before its provider has closed it.
+_CLOSE_AGAIN = timedelta(seconds=30)
+
+
+def query_silent(*, now: datetime, limit: int = 100) -> int:
+    """Asks about intents from which nothing was heard, on the schedule of settings.QUERY_AFTER; answers how many."""
+    asked = 0
+    while asked < limit and (intent := _take_silent(now)):
+        account = intent.provider_account
+        try:
+            verified = providers.named(account.provider).query(account, intent.reference)
+        except ProviderError as failure:
+            _log.warning("query_failed", intent=intent.reference, failure=str(failure))
+        else:
+            inbox.keep(account=account, verified=verified, now=now)
+        asked += 1
+    return asked
+
+
+def close_overdue(*, now: datetime, limit: int = 100) -> int:
+    """Closes, at the provider first, the intents whose time is over or whose shop was frozen; answers how many."""
+    closed = 0
+    while closed < limit and (intent := _take_overdue(now)):
+        account = intent.provider_account
+        try:
+            verified = providers.named(account.provider).close(account, intent)
+        except ProviderError as failure:
+            _log.warning("close_failed", intent=intent.reference, failure=str(failure))
+        else:
+            inbox.keep(account=account, verified=verified, now=now)
+        closed += 1
+    return closed
+
+
+def _take_silent(now: datetime) -> PaymentIntent | None:
+    with transaction.atomic():
+        intent = _first(next_query_at__lte=now)
+        if intent is not None:
+            later = [intent.created_at + after for after in settings.QUERY_AFTER if intent.created_at + after > now]
+            PaymentIntent.objects.filter(id=intent.id).update(
+                queries=F("queries") + 1, next_query_at=min(later) if later else None
+            )
+    return intent
+
+
+def _take_overdue(now: datetime) -> PaymentIntent | None:
+    with transaction.atomic():
+        intent = _first(next_close_at__lte=now, state=PaymentIntent.State.OPEN)
+        if intent is not None:
+            closing = intent.closing or PaymentIntent.Closing.EXPIRED
+            PaymentIntent.objects.filter(id=intent.id).update(closing=closing, next_close_at=now + _CLOSE_AGAIN)
+    return intent
+
+
+def _first(**due: object) -> PaymentIntent | None:
+    return (
+        PaymentIntent.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .filter(**due)
+        .select_related("provider_account")
+        .order_by("id")
+        .first()
+    )

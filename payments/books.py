@@ -1,0 +1,128 @@
+"""The laws of the book as questions to the whole database: each finds the rows that break it, or nothing.
+
+`check_books` asks them all; so do the tests after every story. Each is one statement over whole tables, so that the
+proof is the database's and not a repetition of the code that wrote the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connection
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A row that breaks a law: the law in words, and the row as the database shows it."""
+
+    law: str
+    row: str
+
+
+def breaches(*, limit: int = 20) -> Iterator[Breach]:
+    """Every breach of every law, at most `limit` for each."""
+    with connection.cursor() as cursor:
+        for law, statement in LAWS.items():
+            cursor.execute(_ASK.format(statement), [limit])
+            for (row,) in cursor.fetchall():
+                yield Breach(law, row)
+
+
+_ASK = "SELECT to_jsonb(broken)::text FROM ({}) AS broken LIMIT %s"
+
+LAWS = {
+    "an account's balance is the sum of its entries": """
+        SELECT account.id, account.kind, account.currency, balance.debits, balance.credits,
+               sums.debits AS entry_debits, sums.credits AS entry_credits
+          FROM payments_account account
+          LEFT JOIN payments_accountbalance balance ON balance.account_id = account.id
+          LEFT JOIN (SELECT account_id, sum(debits) AS debits, sum(credits) AS credits
+                       FROM (SELECT debit_id AS account_id, amount AS debits, 0 AS credits FROM payments_ledgerentry
+                             UNION ALL
+                             SELECT credit_id, 0, amount FROM payments_ledgerentry) AS sides
+                      GROUP BY account_id) AS sums ON sums.account_id = account.id
+         WHERE coalesce(balance.debits, 0) <> coalesce(sums.debits, 0)
+            OR coalesce(balance.credits, 0) <> coalesce(sums.credits, 0)""",
+    "debits equal credits in every currency": """
+        SELECT account.currency, sum(balance.debits) AS debits, sum(balance.credits) AS credits
+          FROM payments_accountbalance balance JOIN payments_account account ON account.id = balance.account_id
+         GROUP BY account.currency HAVING sum(balance.debits) <> sum(balance.credits)""",
+    "an entry's accounts exist and carry its currency": """
+        SELECT entry.id, entry.key FROM payments_ledgerentry entry
+          LEFT JOIN payments_account debit ON debit.id = entry.debit_id AND debit.currency = entry.currency
+          LEFT JOIN payments_account credit ON credit.id = entry.credit_id AND credit.currency = entry.currency
+         WHERE debit.id IS NULL OR credit.id IS NULL""",
+    "every payment is posted once, with its own amount": """
+        SELECT payment.id, payment.amount, count(entry.id) AS entries, sum(entry.amount) AS posted
+          FROM payments_payment payment
+          LEFT JOIN payments_ledgerentry entry ON entry.payment_id = payment.id AND entry.kind = 'paid'
+               AND entry.currency = payment.currency
+         GROUP BY payment.id
+        HAVING count(entry.id) <> 1 OR sum(entry.amount) <> payment.amount""",
+    "every posted payment is a payment": """
+        SELECT entry.id, entry.key FROM payments_ledgerentry entry
+         WHERE entry.kind = 'paid' AND NOT EXISTS (SELECT FROM payments_payment WHERE id = entry.payment_id)""",
+    "a refund's entries are what its state says": """
+        SELECT refund.id, refund.state, refund.amount, moved.net
+          FROM payments_refund refund
+          JOIN LATERAL (
+              SELECT coalesce(sum(CASE WHEN credit.kind IN ('provider_receivable', 'settled_direct') THEN entry.amount
+                                       WHEN debit.kind IN ('provider_receivable', 'settled_direct') THEN -entry.amount
+                                       ELSE 0 END), 0) AS net,
+                     coalesce(sum(CASE WHEN credit.kind = 'refunds_in_flight' THEN entry.amount
+                                       WHEN debit.kind = 'refunds_in_flight' THEN -entry.amount ELSE 0 END), 0) AS flying
+                FROM payments_ledgerentry entry
+                JOIN payments_account debit ON debit.id = entry.debit_id
+                JOIN payments_account credit ON credit.id = entry.credit_id
+               WHERE entry.refund_id = refund.id) AS moved ON true
+         WHERE (refund.state = 'succeeded' AND (moved.net <> refund.amount OR moved.flying <> 0))
+            OR (refund.state = 'requested' AND (moved.net <> 0 OR moved.flying <> refund.amount))
+            OR (refund.state = 'failed' AND (moved.net <> 0 OR moved.flying <> 0))""",
+    "refunds that we asked for never exceed what was received": """
+        SELECT payment.id, payment.amount, sum(refund.amount) AS refunded
+          FROM payments_payment payment JOIN payments_refund refund ON refund.payment_id = payment.id
+         WHERE refund.state <> 'failed'
+           AND NOT EXISTS (SELECT FROM payments_discrepancy question WHERE question.payment_id = payment.id
+                              AND question.reason = 'refund_excess')
+         GROUP BY payment.id HAVING sum(refund.amount) > payment.amount""",
+    "what is pending is what is left of payments that are not due": """
+        SELECT account.shop_id, account.currency, balance.credits - balance.debits AS pending,
+               coalesce(sum(left_of.rest), 0) AS due_later
+          FROM payments_account account
+          JOIN payments_accountbalance balance ON balance.account_id = account.id
+          LEFT JOIN (SELECT payment.shop_id, payment.currency,
+                            payment.amount - coalesce((SELECT sum(refund.pending_amount) FROM payments_refund refund
+                                                        WHERE refund.payment_id = payment.id
+                                                          AND refund.state <> 'failed'), 0) AS rest
+                       FROM payments_payment payment
+                      WHERE payment.due_at IS NOT NULL AND payment.placed) AS left_of
+            ON left_of.shop_id = account.shop_id AND left_of.currency = account.currency
+         WHERE account.kind = 'shop_pending'
+         GROUP BY account.shop_id, account.currency, balance.credits, balance.debits
+        HAVING balance.credits - balance.debits <> coalesce(sum(left_of.rest), 0)""",
+    "a paid intent has money, and money that was placed for an open intent does not exist": """
+        SELECT intent.id, intent.state FROM payments_paymentintent intent
+         WHERE (intent.state = 'paid') <> EXISTS (
+                   SELECT FROM payments_payment WHERE intent_id = intent.id AND placed AND match <> 'late')
+           AND NOT (intent.state IN ('expired', 'canceled')
+                    AND EXISTS (SELECT FROM payments_payment WHERE intent_id = intent.id AND match = 'late'))""",
+    "a payment that does not fit has raised a question": """
+        SELECT payment.id, payment.match FROM payments_payment payment
+         WHERE payment.match <> 'exact'
+           AND NOT EXISTS (SELECT FROM payments_discrepancy WHERE payment_id = payment.id)""",
+    "every payment of a shop was told once": """
+        SELECT payment.id, count(notice.id) AS notices FROM payments_payment payment
+          LEFT JOIN merchants_notice notice
+                 ON notice.shop_id = payment.shop_id AND notice.kind IN ('payment_received', 'payment_in_question')
+                AND notice.about = payment.id
+         WHERE payment.shop_id IS NOT NULL GROUP BY payment.id HAVING count(notice.id) <> 1""",
+    "a shop's notices are numbered without a gap": """
+        SELECT shop_id, count(*) AS notices, max(number) AS newest FROM merchants_notice
+         GROUP BY shop_id HAVING count(*) <> max(number)""",
+    "the triggers that keep the book are in place": """
+        SELECT wanted.name AS missing
+          FROM (VALUES ('append_only'), ('append_only_whole'), ('entries_fit')) AS wanted(name)
+         WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = wanted.name AND tgenabled <> 'D'
+                              AND tgrelid = 'payments_ledgerentry'::regclass)""",
+}

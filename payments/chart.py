@@ -1,0 +1,167 @@
+"""The chart of accounts: between which two places each movement of money goes, written once.
+
+Pure. A movement is (debit, credit, amount): balanced by construction. Held money is ours until we pay it out, so it
+stands between the provider and the shop's pending and available; direct money has already reached the shop, and its
+movements only keep her book.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from payments.models import Account, LedgerEntry
+
+Kind = LedgerEntry.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Names an account within a currency, before anybody knows its row."""
+
+    kind: str
+    funds: str = ""
+    shop_id: UUID | None = None
+    provider_account_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a payment's money stands: at which provider account, of which funds, for which shop (or in suspense)."""
+
+    provider_account_id: UUID
+    funds: str
+    shop_id: UUID | None
+    placed: bool
+
+    @property
+    def outside(self) -> Place:
+        """The provider's side: what it owes us, or what it has already given the shop itself."""
+        if self.funds == "direct":
+            return Place(Account.Kind.SETTLED_DIRECT, "direct", self.shop_id, self.provider_account_id)
+        return Place(Account.Kind.PROVIDER_RECEIVABLE, "held", None, self.provider_account_id)
+
+    def inside(self, *, pending: bool) -> Place:
+        """The shop's side, or suspense while nobody knows whose it is."""
+        if not self.placed:
+            return Place(Account.Kind.SUSPENSE)
+        if pending and self.funds == "held":
+            return Place(Account.Kind.SHOP_PENDING, "held", self.shop_id)
+        return Place(Account.Kind.SHOP_AVAILABLE, self.funds, self.shop_id)
+
+    @property
+    def in_flight(self) -> Place:
+        return Place(Account.Kind.REFUNDS_IN_FLIGHT, self.funds, self.shop_id if self.placed else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One entry to be posted. `key` makes it happen once; `amount` is in minor units of `currency`, above zero."""
+
+    key: str
+    kind: str
+    debit: Place
+    credit: Place
+    amount: int
+    currency: str
+    occurred_at: datetime
+    shop_id: UUID | None = None
+    payment_id: UUID | None = None
+    refund_id: UUID | None = None
+    event_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a movement is about; shared by all movements of one payment or refund."""
+
+    source: Source
+    currency: str
+    payment_id: UUID
+    refund_id: UUID | None = None
+    event_id: UUID | None = None
+
+    def movement(self, kind: str, key: str, debit: Place, credit: Place, amount: int, at: datetime) -> Movement:
+        return Movement(
+            key=key,
+            kind=kind,
+            debit=debit,
+            credit=credit,
+            amount=amount,
+            currency=self.currency,
+            occurred_at=at,
+            shop_id=self.source.shop_id,
+            payment_id=self.payment_id,
+            refund_id=self.refund_id,
+            event_id=self.event_id,
+        )
+
+
+def paid(subject: Subject, amount: int, at: datetime) -> Movement:
+    """Money arrived: provider_receivable / shop_pending, or settled_direct / shop_available, or … / suspense."""
+    source = subject.source
+    return subject.movement(
+        Kind.PAID, f"paid|{subject.payment_id.hex}", source.outside, source.inside(pending=True), amount, at
+    )
+
+
+def due(subject: Subject, amount: int, at: datetime) -> Movement:
+    """T+n has come: shop_pending / shop_available."""
+    source = subject.source
+    return subject.movement(
+        Kind.DUE,
+        f"due|{subject.payment_id.hex}",
+        source.inside(pending=True),
+        source.inside(pending=False),
+        amount,
+        at,
+    )
+
+
+def refund_asked(subject: Subject, amount: int, at: datetime, *, pending: bool) -> Movement:
+    source = subject.source
+    return subject.movement(
+        Kind.REFUND_ASKED, _refund_key("asked", subject), source.inside(pending=pending), source.in_flight, amount, at
+    )
+
+
+def refund_confirmed(subject: Subject, amount: int, at: datetime) -> Movement:
+    source = subject.source
+    return subject.movement(
+        Kind.REFUND_CONFIRMED, _refund_key("confirmed", subject), source.in_flight, source.outside, amount, at
+    )
+
+
+def refund_failed(subject: Subject, amount: int, at: datetime, *, pending: bool) -> Movement:
+    """The asking is reversed: what was in flight is the shop's again."""
+    source = subject.source
+    return subject.movement(
+        Kind.REFUND_FAILED, _refund_key("failed", subject), source.in_flight, source.inside(pending=pending), amount, at
+    )
+
+
+def refund_reported(subject: Subject, amount: int, at: datetime, *, pending: bool, key: str = "reported") -> Movement:
+    """The provider refunded what nobody here had asked for: straight from the shop (or suspense) to the provider."""
+    source = subject.source
+    return subject.movement(
+        Kind.REFUND_REPORTED, _refund_key(key, subject), source.inside(pending=pending), source.outside, amount, at
+    )
+
+
+def refund_returned(subject: Subject, amount: int, at: datetime) -> Movement:
+    """A refund that had succeeded came back: from the provider's side to the shop's available money."""
+    source = subject.source
+    return subject.movement(
+        Kind.REFUND_FAILED,
+        _refund_key("returned", subject),
+        source.outside,
+        source.inside(pending=False),
+        amount,
+        at,
+    )
+
+
+def _refund_key(step: str, subject: Subject) -> str:
+    assert subject.refund_id is not None
+    return f"refund_{step}|{subject.refund_id.hex}"

@@ -1,0 +1,132 @@
+"""The facts that decisions are made on: loaded in bulk, with their rows locked in one fixed order.
+
+Intents first, then payments, then refunds, each by id: two transactions that follow it never wait for each other in a
+circle. Whoever locks such rows elsewhere keeps to the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import QuerySet
+
+from payments.known import AccountFacts, IntentFacts, Known, PaymentFacts, RefundFacts, intent_id, refund_id
+from payments.models import Payment, PaymentIntent, ProviderAccount, Refund, WebhookEvent
+from payments.providers.base import Event, Verified
+
+
+def stored_events(event_ids: list[UUID]) -> list[tuple[UUID, UUID, Verified]]:
+    """The stored events in the order of arrival (their ids are of the time they were received)."""
+    rows = WebhookEvent.objects.filter(id__in=event_ids).order_by("id")
+    return [
+        (
+            row.id,
+            row.provider_account_id,
+            Verified(
+                delivery_id=row.delivery_id,
+                raw=bytes(row.raw),
+                authority="signed" if row.authority == "signed" else "queried",
+                headers=row.headers,
+                key_id=row.key_id,
+            ),
+        )
+        for row in rows
+    ]
+
+
+def accounts(account_ids: Iterable[UUID]) -> dict[UUID, tuple[str, AccountFacts]]:
+    rows = ProviderAccount.objects.filter(id__in=list(account_ids)).select_related("shop")
+    return {
+        row.id: (
+            row.provider,
+            AccountFacts(row.id, row.funds, row.shop_id, row.shop.currency if row.shop else ""),
+        )
+        for row in rows
+    }
+
+
+def lock_and_load(read: Sequence[tuple[UUID, UUID, Sequence[Event]]], new_id: Callable[[], UUID]) -> Known:
+    """Locks and loads every fact that the decisions of this batch may need, in the fixed order."""
+    known = Known(settle_after=timedelta(days=settings.SETTLEMENT_DAYS), new_id=new_id)
+    events = [(account_id, event) for _, account_id, some in read for event in some]
+    _load_intents(known, {named for _, event in events if (named := intent_id(event.reference))})
+    wanted = {(account_id, event.parent_object_id or event.object_id) for account_id, event in events}
+    _load_payments(known, wanted)
+    named_refunds = {named for _, event in events if (named := refund_id(event.reference))}
+    if any(event.kind.startswith("refund.") for _, event in events):
+        paid = [payment.id for payment in known.payments.values()]
+        rows = Refund.objects.select_for_update(no_key=True).order_by("id")
+        for refund in of_refunds(rows.filter(payment_id__in=paid)) + of_refunds(rows.filter(id__in=named_refunds)):
+            known.refunds[refund.id] = refund
+    return known
+
+
+def of_payment(row: Payment) -> PaymentFacts:
+    return PaymentFacts(
+        id=row.id,
+        account_id=row.provider_account_id,
+        funds=row.provider_account.funds,
+        object_id=row.object_id,
+        shop_id=row.shop_id,
+        intent_id=row.intent_id,
+        amount=row.amount,
+        currency=row.currency,
+        match=row.match,
+        placed=row.placed,
+        occurred_at=row.occurred_at,
+        due_at=row.due_at,
+    )
+
+
+def of_refunds(rows: QuerySet[Refund]) -> list[RefundFacts]:
+    fields = ("id", "payment_id", "object_id", "amount", "state", "pending_amount", "origin", "settled_at")
+    return [RefundFacts(*row) for row in rows.values_list(*fields)]
+
+
+def _load_intents(known: Known, intent_ids: Iterable[UUID]) -> None:
+    rows = (
+        PaymentIntent.objects.select_for_update(no_key=True)
+        .filter(id__in=list(intent_ids))
+        .order_by("id")
+        .values_list(
+            "id", "shop_id", "provider_account_id", "amount", "currency", "state", "closing", "description", "quantity",
+            "receipt", "item_id", "code_id",
+        )
+    )  # fmt: skip
+    for row in rows:
+        known.intents[row[0]] = IntentFacts(*row)
+    # One that expired and was paid late has money too, though its state does not say so.
+    unpaid = [i.id for i in known.intents.values() if i.state not in ("open", "paid")]
+    if unpaid:
+        late = Payment.objects.filter(intent_id__in=unpaid, placed=True).values_list("intent_id", flat=True)
+        for paid_late in set(late):
+            if paid_late is not None:
+                known.intents[paid_late] = replace(known.intents[paid_late], paid=True)
+
+
+def _load_payments(known: Known, wanted: set[tuple[UUID, str]]) -> None:
+    if not wanted:
+        return
+    pairs = sorted(wanted)
+    with connection.cursor() as cursor:
+        cursor.execute(_PAYMENTS_SQL, [[account for account, _ in pairs], [object_id for _, object_id in pairs]])
+        for row in cursor.fetchall():
+            payment = PaymentFacts(*row)
+            known.payments[payment.account_id, payment.object_id] = payment
+
+
+_PAYMENTS_SQL = """
+SELECT p.id, p.provider_account_id, a.funds, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, p.match,
+       p.placed, p.occurred_at, p.due_at
+  FROM payments_payment p
+  JOIN unnest(%s::uuid[], %s::text[]) AS wanted(account_id, object_id)
+    ON p.provider_account_id = wanted.account_id AND p.object_id = wanted.object_id
+  JOIN payments_provideraccount a ON a.id = p.provider_account_id
+ ORDER BY p.id
+   FOR NO KEY UPDATE OF p
+"""

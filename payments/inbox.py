@@ -1,0 +1,183 @@
+"""The inbox: a proved notification is kept once, with its queue row, before anything is done with it.
+
+`receive` is all that happens in a provider's request: prove the raw bytes, one INSERT for both rows, commit, ring.
+`lease` and `settle` are the drain's side of the queue.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from prometheus_client import Counter
+
+from merchants import bell, ids
+from payments import providers
+from payments.models import ProviderAccount, QueuedEvent
+from payments.providers.base import UnableToVerify, Verified
+
+DRAIN = "payments.drain_inbox"
+
+_received = Counter("pushcart_webhooks_received", "Notifications kept in the inbox", ["provider"])
+_repeated = Counter("pushcart_webhooks_repeated", "Deliveries that were kept before", ["provider"])
+_refused = Counter("pushcart_webhooks_refused", "Notifications refused, by reason; nothing was stored", ["reason"])
+
+
+class UnableToReceive(Exception):
+    """A notification that is not kept: `status` for HTTP, `code` for the counter and the answer."""
+
+    def __init__(self, code: str, status: int) -> None:
+        super().__init__(code)
+        self.code, self.status = code, status
+
+
+def too_large() -> UnableToReceive:
+    """The refusal of a body that is not even read; counted like the others."""
+    _refused.labels("body_too_large").inc()
+    return UnableToReceive("body_too_large", 413)
+
+
+def receive(*, provider: str, account: str, raw: bytes, headers: Mapping[str, str], now: datetime) -> bool:
+    """Keeps one delivery; True when it was new. `headers` have lower-case names. When this returns, it is committed.
+
+    Raises UnableToReceive, with nothing stored: 413 body too large, 404 unknown account, 400 not proved.
+    """
+    try:
+        if len(raw) > settings.WEBHOOK_BYTES_MAX:
+            raise UnableToReceive("body_too_large", 413)
+        found = _account(provider, account)
+        try:
+            verified = providers.named(provider).verify(found, raw, headers)
+        except UnableToVerify as refusal:
+            raise UnableToReceive(refusal.code, 400)
+    except UnableToReceive as refusal:
+        _refused.labels(refusal.code).inc()
+        raise
+    new = keep(account=found, verified=verified, now=now)
+    (_received if new else _repeated).labels(provider).inc()
+    return new
+
+
+def keep(*, account: ProviderAccount, verified: Verified, now: datetime) -> bool:
+    """Writes the event and its queue row in one statement, once per (account, delivery id); rings after commit."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            _KEEP_SQL,
+            {
+                "id": ids.new(now),
+                "account": account.id,
+                "delivery": verified.delivery_id,
+                "raw": verified.raw,
+                "headers": json.dumps(dict(verified.headers)),
+                "key_id": verified.key_id,
+                "authority": verified.authority,
+                "now": now,
+            },
+        )
+        new = bool(cursor.rowcount == 1)
+        if new:
+            transaction.on_commit(lambda: bell.ring(DRAIN))
+    return new
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A queued event that is ours until its lease ends; `attempts` counts this one."""
+
+    event_id: UUID
+    attempts: int
+
+
+def lease(*, limit: int, now: datetime) -> list[Leased]:
+    """Takes due events for settings.DRAIN_LEASE and commits that before any work: oldest first, none held by others."""
+    return _lease(_LEASE_BATCH_SQL, limit, now)
+
+
+def lease_suspect(*, now: datetime) -> list[Leased]:
+    """Takes one event whose earlier attempt never came to an end: it may have killed its worker, so it goes alone."""
+    return _lease(_LEASE_SUSPECT_SQL, 1, now)
+
+
+def settle(event_ids: Sequence[UUID]) -> None:
+    """Takes applied events off the queue, in the transaction that applied them."""
+    QueuedEvent.objects.filter(event_id__in=event_ids).delete()
+
+
+def park(*, event_id: UUID, attempts: int, reason: str, now: datetime) -> None:
+    """Puts an event that could not be applied aside until its next retry, or for good when it has had its last."""
+    left = settings.RETRY_AFTER[attempts - 1 : attempts]
+    QueuedEvent.objects.filter(event_id=event_id).update(
+        state=QueuedEvent.State.PARKED if left else QueuedEvent.State.DEAD,
+        due_at=now + (left[0] if left else timedelta(0)),
+        reason=reason[:300],
+    )
+
+
+def quarantine(*, event_id: UUID, reason: str) -> None:
+    """Keeps an event out of the book until a person has looked at it."""
+    QueuedEvent.objects.filter(event_id=event_id).update(state=QueuedEvent.State.QUARANTINED, reason=reason[:300])
+
+
+def requeue(*, event_ids: Sequence[UUID], now: datetime) -> int:
+    """Gives events a fresh start, whether they wait, are dead, or were applied before (a replay); rings."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_REQUEUE_SQL, {"ids": list(event_ids), "now": now})
+        count = int(cursor.rowcount)
+        transaction.on_commit(lambda: bell.ring(DRAIN))
+    return count
+
+
+def has_due(*, now: datetime) -> bool:
+    return QueuedEvent.objects.filter(state__in=["queued", "parked"], due_at__lte=now).exists()
+
+
+def _lease(statement: str, limit: int, now: datetime) -> list[Leased]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, {"now": now, "until": now + settings.DRAIN_LEASE, "limit": limit})
+        return sorted((Leased(*row) for row in cursor.fetchall()), key=lambda leased: leased.event_id)
+
+
+def _account(provider: str, name: str) -> ProviderAccount:
+    if not providers.enabled(provider):
+        raise UnableToReceive("unknown_provider", 404)
+    found = ProviderAccount.objects.filter(provider=provider, name=name).first()
+    if found is None:
+        raise UnableToReceive("unknown_account", 404)
+    return found
+
+
+_KEEP_SQL = """
+WITH kept AS (
+    INSERT INTO payments_webhookevent
+        (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
+    VALUES (%(id)s, %(account)s, %(delivery)s, %(raw)s, %(headers)s, %(key_id)s, %(authority)s, %(now)s)
+    ON CONFLICT (provider_account_id, delivery_id) DO NOTHING
+    RETURNING id
+)
+INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)
+SELECT id, 'queued', 0, %(now)s, '', %(now)s FROM kept
+"""
+
+# Taking an event makes it `queued` again: one that is `queued` and was tried before never came to its end.
+_LEASE_SQL = """
+UPDATE payments_queuedevent SET state = 'queued', attempts = attempts + 1, due_at = %(until)s
+ WHERE event_id IN (
+    SELECT event_id FROM payments_queuedevent
+     WHERE state IN ('queued', 'parked') AND due_at <= %(now)s AND <which>
+     ORDER BY due_at, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+ )
+RETURNING event_id, attempts
+"""
+_LEASE_BATCH_SQL = _LEASE_SQL.replace("<which>", "(attempts = 0 OR state = 'parked')")
+_LEASE_SUSPECT_SQL = _LEASE_SQL.replace("<which>", "attempts > 0 AND state = 'queued'")
+
+_REQUEUE_SQL = """
+INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)
+SELECT id, 'queued', 0, %(now)s, '', received_at FROM payments_webhookevent WHERE id = ANY(%(ids)s)
+ON CONFLICT (event_id) DO UPDATE SET state = 'queued', attempts = 0, due_at = %(now)s, reason = ''
+"""

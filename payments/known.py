@@ -1,0 +1,157 @@
+"""What a decision is made on and what it is made of: facts as plain values, and the changes that follow from an event.
+
+Pure. `Known.absorb` makes the facts those after a decision, so a batch of events is decided one after the other as if
+each had been alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from merchants import ids
+from merchants.notify import Telling
+from payments.chart import Movement, Source
+from payments.models import PaymentIntent, Refund
+
+Outcome = Literal["applied", "ignored", "parked", "quarantined"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    id: UUID
+    funds: str
+    shop_id: UUID | None
+    shop_currency: str  # Empty for an account of the platform.
+
+
+@dataclass(frozen=True, slots=True)
+class IntentFacts:
+    id: UUID
+    shop_id: UUID
+    account_id: UUID
+    amount: int
+    currency: str
+    state: str
+    closing: str
+    description: str
+    quantity: int
+    receipt: str
+    item_id: UUID | None = None
+    code_id: UUID | None = None
+    paid: bool = False  # Some money has been placed for it already.
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFacts:
+    id: UUID
+    account_id: UUID
+    funds: str
+    object_id: str
+    shop_id: UUID | None
+    intent_id: UUID | None
+    amount: int
+    currency: str
+    match: str
+    placed: bool
+    occurred_at: datetime
+    due_at: datetime | None  # None: it is available already, or was never pending.
+
+    @property
+    def source(self) -> Source:
+        return Source(self.account_id, self.funds, self.shop_id, self.placed)
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFacts:
+    id: UUID
+    payment_id: UUID
+    object_id: str
+    amount: int
+    state: str
+    pending_amount: int  # How much of it was drawn from the shop's pending money.
+    origin: str
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A Discrepancy to open, once per key."""
+
+    key: str
+    reason: str
+    amount: int
+    currency: str
+    shop_id: UUID | None = None
+    payment_id: UUID | None = None
+    intent_id: UUID | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from one event. Changed facts stand whole; the shell writes the fields that can change."""
+
+    outcome: Outcome
+    reason: str = ""
+    new_payment: PaymentFacts | None = None
+    new_refund: RefundFacts | None = None
+    intent: IntentFacts | None = None
+    refund: RefundFacts | None = None
+    movements: tuple[Movement, ...] = ()
+    questions: tuple[Question, ...] = ()
+    tellings: tuple[Telling, ...] = ()
+
+
+@dataclass(slots=True)
+class Known:
+    """The facts a batch is decided on. `settle_after`: how long held money stays pending; `new_id` names new rows."""
+
+    settle_after: timedelta
+    new_id: Callable[[], UUID]
+    intents: dict[UUID, IntentFacts] = field(default_factory=dict)
+    payments: dict[tuple[UUID, str], PaymentFacts] = field(default_factory=dict)
+    refunds: dict[UUID, RefundFacts] = field(default_factory=dict)
+
+    def refunds_of(self, payment_id: UUID) -> list[RefundFacts]:
+        return [refund for refund in self.refunds.values() if refund.payment_id == payment_id]
+
+    def absorb(self, decision: Decision) -> None:
+        for payment in filter(None, [decision.new_payment]):
+            self.payments[payment.account_id, payment.object_id] = payment
+        for intent in filter(None, [decision.intent]):
+            self.intents[intent.id] = intent
+        for refund in filter(None, [decision.new_refund, decision.refund]):
+            self.refunds[refund.id] = refund
+
+
+def intent_id(reference: str) -> UUID | None:
+    """The intent that a reference names, when it is one of ours."""
+    return _parsed(PaymentIntent.prefix, reference)
+
+
+def refund_id(reference: str) -> UUID | None:
+    return _parsed(Refund.prefix, reference)
+
+
+def pending_left(payment: PaymentFacts, refunds: list[RefundFacts]) -> int:
+    """How much of a payment is still the shop's pending money."""
+    if payment.due_at is None or not payment.placed:
+        return 0
+    drawn = sum(refund.pending_amount for refund in refunds if refund.state != Refund.State.FAILED)
+    return max(payment.amount - drawn, 0)
+
+
+def refunded(refunds: list[RefundFacts]) -> int:
+    """What was refunded or is about to be: the sum of the rows that have not failed."""
+    return sum(refund.amount for refund in refunds if refund.state != Refund.State.FAILED)
+
+
+def _parsed(prefix: str, reference: str) -> UUID | None:
+    try:
+        return ids.parse(prefix, reference)
+    except ValueError:
+        return None

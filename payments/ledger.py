@@ -1,0 +1,249 @@
+"""The book itself: the only writer of entries and balances, and the answers to "how much" now and at any moment.
+
+An entry is one movement and is never changed; a mistake is corrected by another entry. Each batch posts with set-based
+SQL: entries `ON CONFLICT DO NOTHING`, and only what came back changes the balances, whose rows are locked in id order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Sum
+
+from merchants import ids
+from merchants.models import Shop
+from payments.chart import Movement, Place
+from payments.models import Account, AccountBalance, BalanceSnapshot, LedgerEntry
+
+Kind = Account.Kind
+
+# What a shop owns grows with credits; the provider's and the bank's side with debits.
+_SHOP_KINDS = (Kind.SHOP_PENDING, Kind.SHOP_AVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What stands in a shop's name, in minor units: `pending` (T+n), `available`, and both together.
+
+    `direct` is the part of `available` that has already reached the shop by itself and is never paid out by us.
+    """
+
+    currency: str
+    available: int
+    pending: int
+    direct: int
+
+    @property
+    def total(self) -> int:
+        return self.available + self.pending
+
+
+def post(movements: Sequence[Movement], *, now: datetime) -> set[str]:
+    """Posts movements that are not posted yet and moves the balances with them; answers the keys that were new.
+
+    Must run in the transaction of the facts it books. Raises IntegrityError for what the database refuses.
+    """
+    assert transaction.get_connection().in_atomic_block, "money is booked in the transaction of its facts"
+    if not movements:
+        return set()
+    accounts = _accounts({(place, m.currency) for m in movements for place in (m.debit, m.credit)})
+    ordered = sorted(movements, key=lambda movement: movement.key)  # One order for every writer: no deadlock.
+    posted = _insert(ordered, accounts, now)
+    sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for movement in ordered:
+        if movement.key in posted:
+            sums[accounts[movement.debit, movement.currency]][0] += movement.amount
+            sums[accounts[movement.credit, movement.currency]][1] += movement.amount
+    _move_balances(sums)
+    return posted
+
+
+def balance(*, shop: Shop, at: datetime | None = None) -> Balance:
+    """The shop's balance in its currency, now or as it stood in our book at the end of that millisecond."""
+    accounts = list(
+        Account.objects.filter(shop=shop, currency=shop.currency, kind__in=_SHOP_KINDS).values_list(
+            "id", "kind", "funds"
+        )
+    )
+    sums = _sums_now([row[0] for row in accounts]) if at is None else _sums_at(shop, [row[0] for row in accounts], at)
+    parts: dict[tuple[str, str], int] = defaultdict(int)
+    for account, kind, funds in accounts:
+        debits, credits_ = sums.get(account, (0, 0))
+        parts[kind, funds] += credits_ - debits
+    direct = parts[Kind.SHOP_AVAILABLE, "direct"]
+    return Balance(
+        currency=shop.currency,
+        available=parts[Kind.SHOP_AVAILABLE, "held"] + direct,
+        pending=parts[Kind.SHOP_PENDING, "held"],
+        direct=direct,
+    )
+
+
+def take_snapshots(*, moment: datetime) -> int:
+    """Keeps the totals of every account over all entries before `moment`; asked again for it, adds nothing.
+
+    The caller lets some minutes pass after `moment`, longer than any transaction of ours may live, so that no entry of
+    before can still become visible. Answers how many snapshots were added: one for each account that has moved.
+    """
+    watermark = _watermark(moment)
+    if watermark == moment:
+        return 0
+    since = ids.first_of(watermark) if watermark else UUID(int=0)
+    with connection.cursor() as cursor:
+        cursor.execute(_SNAPSHOT_SQL, {"moment": moment, "since": since, "until": ids.first_of(moment)})
+        return int(cursor.rowcount)
+
+
+def total_of(place: Place, currency: str) -> int:
+    """Credits less debits of one account, 0 when it does not exist yet."""
+    with connection.cursor() as cursor:
+        found = _find_accounts(cursor, [(place, currency)])
+    row = AccountBalance.objects.filter(account_id__in=found.values()).first()
+    return row.credits - row.debits if row else 0
+
+
+# --- Posting ---------------------------------------------------------------------------------------------------------
+
+
+def _accounts(wanted: Iterable[tuple[Place, str]]) -> dict[tuple[Place, str], int]:
+    """The row of each place in its currency, made when it is new."""
+    pairs = sorted(wanted, key=lambda pair: (pair[1], *(str(part) for part in astuple(pair[0]))))
+    with connection.cursor() as cursor:
+        found = _find_accounts(cursor, pairs)
+        if len(found) < len(pairs):
+            cursor.execute(_MAKE_ACCOUNTS_SQL, _columns(pairs))
+            found = _find_accounts(cursor, pairs)
+    return found
+
+
+def _find_accounts(cursor: CursorWrapper, pairs: Sequence[tuple[Place, str]]) -> dict[tuple[Place, str], int]:
+    cursor.execute(_FIND_ACCOUNTS_SQL, _columns(pairs))
+    return {(Place(*row[:4]), row[4]): row[5] for row in cursor.fetchall()}
+
+
+def _columns(pairs: Sequence[tuple[Place, str]]) -> list[list[object]]:
+    rows = [(str(place.kind), place.funds, place.shop_id, place.provider_account_id, code) for place, code in pairs]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _insert(ordered: Sequence[Movement], accounts: dict[tuple[Place, str], int], now: datetime) -> set[str]:
+    rows = [
+        (
+            ids.new(now),
+            m.key,
+            str(m.kind),
+            accounts[m.debit, m.currency],
+            accounts[m.credit, m.currency],
+            m.amount,
+            m.currency,
+            m.shop_id,
+            m.payment_id,
+            m.refund_id,
+            m.event_id,
+            m.occurred_at,
+        )
+        for m in ordered
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id,"
+            " payment_id, refund_id, event_id, occurred_at, recorded_at)"
+            " SELECT *, %s FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],"
+            " %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[])"
+            " ON CONFLICT (key) DO NOTHING RETURNING key",
+            [now, *(list(column) for column in zip(*rows, strict=True))],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _move_balances(sums: dict[int, list[int]]) -> None:
+    """Adds to the running totals, one row per account and batch, locked in id order by the order of insertion."""
+    if not sums:
+        return
+    ordered = sorted(sums)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO payments_accountbalance AS held (account_id, debits, credits)"
+            " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS moved(account_id, debits, credits)"
+            " ORDER BY account_id"
+            " ON CONFLICT (account_id) DO UPDATE"
+            " SET debits = held.debits + EXCLUDED.debits, credits = held.credits + EXCLUDED.credits",
+            [ordered, [sums[account][0] for account in ordered], [sums[account][1] for account in ordered]],
+        )
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def _sums_now(accounts: list[int]) -> dict[int, tuple[int, int]]:
+    rows = AccountBalance.objects.filter(account_id__in=accounts).values_list("account_id", "debits", "credits")
+    return {account: (debits, credits_) for account, debits, credits_ in rows}
+
+
+def _sums_at(shop: Shop, accounts: list[int], at: datetime) -> dict[int, tuple[int, int]]:
+    """Each account's newest snapshot, and the shop's entries since the moment up to which snapshots were taken."""
+    watermark = _watermark(at)
+    entries = LedgerEntry.objects.filter(shop=shop, id__lt=ids.first_of(at + timedelta(milliseconds=1)))
+    sums: dict[int, tuple[int, int]] = {}
+    if watermark is not None:
+        entries = entries.filter(id__gte=ids.first_of(watermark))
+        newest = BalanceSnapshot.objects.filter(account_id__in=accounts, moment__lte=watermark)
+        for kept in newest.order_by("account_id", "-moment").distinct("account_id"):
+            sums[kept.account_id] = (kept.debits, kept.credits)
+    for side, index in (("debit_id", 0), ("credit_id", 1)):
+        moved = entries.filter(**{f"{side}__in": accounts}).values_list(side).annotate(sum=Sum("amount"))
+        for account, amount in moved:
+            pair = list(sums.get(account, (0, 0)))
+            pair[index] += amount
+            sums[account] = (pair[0], pair[1])
+    return sums
+
+
+def _watermark(at: datetime) -> datetime | None:
+    """The latest moment, not after `at`, up to which snapshots were taken; accounts without a row had not moved."""
+    newest = BalanceSnapshot.objects.filter(moment__lte=at).order_by("-moment").first()
+    return newest.moment if newest else None
+
+
+_FIND_ACCOUNTS_SQL = """
+SELECT a.kind, a.funds, a.shop_id, a.provider_account_id, a.currency, a.id
+  FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[])
+       AS wanted(kind, funds, shop_id, provider_account_id, currency)
+  JOIN payments_account a
+    ON a.kind = wanted.kind AND a.currency = wanted.currency AND a.funds = wanted.funds
+   AND a.shop_id IS NOT DISTINCT FROM wanted.shop_id
+   AND a.provider_account_id IS NOT DISTINCT FROM wanted.provider_account_id
+"""
+
+_MAKE_ACCOUNTS_SQL = """
+INSERT INTO payments_account (kind, funds, shop_id, provider_account_id, currency)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[])
+    ON CONFLICT DO NOTHING
+"""
+
+_SNAPSHOT_SQL = """
+WITH entry AS (
+    SELECT debit_id, credit_id, amount FROM payments_ledgerentry WHERE id >= %(since)s AND id < %(until)s
+), moved AS (
+    SELECT account_id, sum(debits) AS debits, sum(credits) AS credits
+      FROM (SELECT debit_id AS account_id, amount AS debits, 0 AS credits FROM entry
+            UNION ALL
+            SELECT credit_id, 0, amount FROM entry) AS sides
+     GROUP BY account_id
+)
+INSERT INTO payments_balancesnapshot (account_id, moment, debits, credits)
+SELECT moved.account_id, %(moment)s,
+       moved.debits + coalesce(before.debits, 0), moved.credits + coalesce(before.credits, 0)
+  FROM moved
+  LEFT JOIN LATERAL (
+      SELECT debits, credits FROM payments_balancesnapshot
+       WHERE account_id = moved.account_id AND moment < %(moment)s ORDER BY moment DESC LIMIT 1
+  ) AS before ON true
+    ON CONFLICT DO NOTHING
+"""

@@ -1,0 +1,190 @@
+"""What an event about a refund means: the half of the pure decision that sends money back.
+
+A refund is asked for by us or reported by the provider. Its state follows the provider's latest word by the time the
+provider gives it, so words that come in another order end in the same state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from merchants import ids
+from merchants.notify import Telling
+from payments import chart
+from payments.chart import Subject
+from payments.known import (
+    AccountFacts,
+    Decision,
+    Known,
+    PaymentFacts,
+    Question,
+    RefundFacts,
+    pending_left,
+    refund_id,
+    refunded,
+)
+from payments.models import Discrepancy, Payment, Refund
+from payments.providers.base import Event
+
+Reason = Discrepancy.Reason
+
+
+def decide(event: Event, account: AccountFacts, known: Known, event_id: UUID | None) -> Decision:
+    """What a word of the provider about a refund changes: confirmed, failed, or reported though nobody here asked."""
+    payment = known.payments.get((account.id, event.parent_object_id))
+    if payment is None:
+        return Decision("parked", "a refund whose payment we have not heard of yet")
+    refund = _refund_named(event, payment, known)
+    if refund is not None and refund.payment_id != payment.id:
+        return Decision("quarantined", "the refund belongs to another payment")
+    if event.currency != payment.currency:
+        return Decision("quarantined", "a refund in another currency than its payment")
+    if event.kind == "refund.pending":
+        if refund is None or refund.object_id == event.object_id:
+            return Decision("ignored", "a refund that is only under way")
+        return Decision("applied", refund=replace(refund, object_id=event.object_id))
+    if refund is not None and refund.settled_at is not None and event.occurred_at < refund.settled_at:
+        return Decision("ignored", "overtaken by a later word on this refund")
+    if event.kind == "refund.failed":
+        return _refund_failed(event, payment, refund, known, event_id)
+    if refund is None:
+        return _refund_reported(event, payment, known, event_id)
+    return _refund_succeeded(event, payment, refund, known, event_id)
+
+
+def _refund_named(event: Event, payment: PaymentFacts, known: Known) -> RefundFacts | None:
+    named = refund_id(event.reference)
+    if named and named in known.refunds:
+        return known.refunds[named]
+    for refund in known.refunds_of(payment.id):
+        if refund.object_id == event.object_id:
+            return refund
+    return None
+
+
+def _refund_succeeded(
+    event: Event, payment: PaymentFacts, refund: RefundFacts, known: Known, event_id: UUID | None
+) -> Decision:
+    if refund.state == Refund.State.SUCCEEDED:
+        if refund.amount == event.amount:
+            return Decision("ignored", "booked already")
+        return Decision("applied", questions=(_refund_differs(event, payment, refund),))
+    subject = Subject(payment.source, payment.currency, payment.id, refund.id, event_id)
+    at, drawn = event.occurred_at, refund.pending_amount
+    if refund.state == Refund.State.FAILED:  # It was reversed, and succeeded after all: booked anew.
+        movements = [chart.refund_reported(subject, event.amount, at, pending=False, key="revived")]
+        drawn = 0
+    else:
+        movements = [chart.refund_confirmed(subject, min(event.amount, refund.amount), at)]
+        if event.amount < refund.amount:
+            pending = drawn > 0 and payment.due_at is not None
+            movements.append(chart.refund_failed(subject, refund.amount - event.amount, at, pending=pending))
+            drawn = min(drawn, event.amount)
+        elif event.amount > refund.amount:
+            movements.append(chart.refund_reported(subject, event.amount - refund.amount, at, pending=False))
+    settled = replace(
+        refund,
+        state=Refund.State.SUCCEEDED,
+        object_id=event.object_id,
+        amount=event.amount,
+        pending_amount=drawn,
+        settled_at=event.occurred_at,
+    )
+    questions = [_refund_differs(event, payment, refund)] if event.amount != refund.amount else []
+    questions += _excess(event, payment, settled, known)
+    return Decision(
+        "applied",
+        refund=settled,
+        movements=tuple(movements),
+        questions=tuple(questions),
+        tellings=_told_of_refund("refund_succeeded", payment, settled),
+    )
+
+
+def _refund_reported(event: Event, payment: PaymentFacts, known: Known, event_id: UUID | None) -> Decision:
+    """Refunded at the provider's own desk: we did not ask for it, and it is booked all the same."""
+    pending = event.amount <= pending_left(payment, known.refunds_of(payment.id))
+    refund = RefundFacts(
+        id=known.new_id(),
+        payment_id=payment.id,
+        object_id=event.object_id,
+        amount=event.amount,
+        state=Refund.State.SUCCEEDED,
+        pending_amount=event.amount if pending else 0,
+        origin=Refund.Origin.PROVIDER,
+        settled_at=event.occurred_at,
+    )
+    subject = Subject(payment.source, payment.currency, payment.id, refund.id, event_id)
+    return Decision(
+        "applied",
+        new_refund=refund,
+        movements=(chart.refund_reported(subject, event.amount, event.occurred_at, pending=pending),),
+        questions=tuple(_excess(event, payment, refund, known)),
+        tellings=_told_of_refund("refund_succeeded", payment, refund),
+    )
+
+
+def _refund_failed(
+    event: Event, payment: PaymentFacts, refund: RefundFacts | None, known: Known, event_id: UUID | None
+) -> Decision:
+    if refund is None:
+        return Decision("ignored", "a failed refund that nobody here asked for")
+    if refund.state == Refund.State.FAILED:
+        return Decision("ignored", "booked already")
+    subject = Subject(payment.source, payment.currency, payment.id, refund.id, event_id)
+    pending = refund.pending_amount > 0 and payment.due_at is not None
+    if refund.state == Refund.State.SUCCEEDED:
+        movement = chart.refund_returned(subject, refund.amount, event.occurred_at)
+    else:
+        movement = chart.refund_failed(subject, refund.amount, event.occurred_at, pending=pending)
+    failed = replace(refund, state=Refund.State.FAILED, object_id=event.object_id, settled_at=event.occurred_at)
+    return Decision(
+        "applied",
+        refund=failed,
+        movements=(movement,),
+        tellings=_told_of_refund("refund_failed", payment, failed),
+    )
+
+
+def _refund_differs(event: Event, payment: PaymentFacts, refund: RefundFacts) -> Question:
+    return Question(
+        key=f"refund_differs|{refund.id.hex}|{event.amount}",
+        reason=Reason.REFUND_DIFFERS,
+        amount=abs(event.amount - refund.amount),
+        currency=payment.currency,
+        shop_id=payment.shop_id,
+        payment_id=payment.id,
+        intent_id=payment.intent_id,
+        details={"asked": refund.amount, "refunded": event.amount},
+    )
+
+
+def _excess(event: Event, payment: PaymentFacts, refund: RefundFacts, known: Known) -> list[Question]:
+    """What was refunded beyond what had been received, as a question; the money itself is booked."""
+    others = [other for other in known.refunds_of(payment.id) if other.id != refund.id]
+    excess = refunded(others) + event.amount - payment.amount
+    if excess <= 0:
+        return []
+    return [
+        Question(
+            key=f"refund_excess|{refund.id.hex}",
+            reason=Reason.REFUND_EXCESS,
+            amount=excess,
+            currency=payment.currency,
+            shop_id=payment.shop_id,
+            payment_id=payment.id,
+            intent_id=payment.intent_id,
+        )
+    ]
+
+
+def _told_of_refund(kind: str, payment: PaymentFacts, refund: RefundFacts) -> tuple[Telling, ...]:
+    if payment.shop_id is None:
+        return ()
+    data = {
+        "payment": ids.public(Payment.prefix, payment.id),
+        "refund": ids.public(Refund.prefix, refund.id),
+        "amount": {"amount": refund.amount, "currency": payment.currency},
+    }
+    return (Telling(payment.shop_id, kind, data, payment.id),)

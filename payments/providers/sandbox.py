@@ -1,0 +1,327 @@
+"""The client of the pretend wallet (`payments/sandbox`, a program of its own): orders, refunds, signed notifications.
+
+It speaks to that program over HTTP only and knows nothing of its inside, as with any other provider.
+Notifications are signed by the Standard Webhooks scheme (headers webhook-id, webhook-timestamp, webhook-signature).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.utils import timezone
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from payments import credentials
+from payments.models import PaymentIntent, ProviderAccount, Refund
+from payments.providers.base import (
+    Event,
+    Kind,
+    ProviderError,
+    Reply,
+    Started,
+    StatementRow,
+    UnableToRead,
+    UnableToVerify,
+    Verified,
+)
+
+_SIGNED_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+
+def start(account: ProviderAccount, intent: PaymentIntent, return_url: str) -> Started:
+    body = {
+        "reference": intent.reference,
+        "amount": intent.amount,
+        "currency": intent.currency,
+        "description": intent.description,
+        "return_url": return_url,
+        "expires_at": intent.expires_at.isoformat(),
+    }
+    order = _call(account, "POST", "/v1/orders", key=intent.reference, body=body)
+    return Started(object_id=order["id"], redirect_url=order["pay_url"])
+
+
+def close(account: ProviderAccount, intent: PaymentIntent) -> Verified:
+    return _answer(
+        _call(account, "POST", f"/v1/orders/{intent.reference}/close", key=f"close-{intent.reference}", body={})
+    )
+
+
+def refund(account: ProviderAccount, refund: Refund, payment_object_id: str) -> Verified:
+    body = {"reference": refund.reference, "amount": refund.amount}
+    path = f"/v1/payments/{payment_object_id}/refunds"
+    try:
+        return _answer({"refund": _call(account, "POST", path, key=refund.reference, body=body)})
+    except Refused as refusal:
+        # The wallet's "no" is its word on this refund, and enters the inbox as such.
+        told = {"refused": refusal.answer, "payment": payment_object_id, "currency": refund.currency, **body}
+        return _answer({**told, "at": timezone.now().isoformat()})
+
+
+def verify(account: ProviderAccount, raw: bytes, headers: Mapping[str, str]) -> Verified:
+    """Standard Webhooks over the raw bytes, five minutes either way, any of the account's secrets (rotation)."""
+    signed = {name: headers.get(name, "") for name in _SIGNED_HEADERS}
+    if not all(signed.values()):
+        raise UnableToVerify("signature_missing")
+    stale = False
+    for key_id, checker in _checkers(credentials.of(account)["webhook_secrets"]):
+        try:
+            checker.verify(raw, signed, json_parse=False)
+        except WebhookVerificationError as failure:
+            stale = stale or "timestamp" in str(failure).lower()
+        except ValueError:  # What is not even of the scheme's form (base 64, UTF-8, "v1,…") is no signature.
+            continue
+        else:
+            return Verified(
+                delivery_id=signed["webhook-id"], raw=raw, authority="signed", headers=signed, key_id=key_id
+            )
+    raise UnableToVerify("timestamp_stale" if stale else "signature_wrong")
+
+
+def normalise(verified: Verified) -> Sequence[Event]:
+    """A notification tells of one payment or refund; an answer shows a whole order, or one refund."""
+    try:
+        message = json.loads(verified.raw)
+        if verified.authority == "signed":
+            return _read_notification(message)
+        if "refused" in message:
+            return [_read_refusal(message)]
+        if "refund" in message:
+            return [_read_refund(message["refund"])]
+        return _read_order(message)
+    except (KeyError, TypeError, ValueError, AttributeError) as failure:
+        raise UnableToRead(f"the wallet's message has not the form we know: {failure!r}") from failure
+
+
+def query(account: ProviderAccount, reference: str) -> Verified:
+    return _answer(_call(account, "GET", f"/v1/orders/{reference}"))
+
+
+def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
+    """Rows of the wallet's file, given only once its footer (count and sum per currency) has been seen to add up."""
+    lines = _send(account, "GET", f"/v1/settlements/{day.isoformat()}.csv").text.splitlines()
+    rows = list(csv.DictReader(lines))
+    body = [row for row in rows if row["kind"] in {"payment", "refund"}]
+    _check_footer(body, [row for row in rows if row["kind"] == "total"])
+    for row in body:
+        yield StatementRow(
+            kind="payment" if row["kind"] == "payment" else "refund",
+            object_id=row["id"],
+            reference=row["refund_reference"] or row["order_reference"],
+            amount=int(row["amount"]),
+            fee=int(row["fee"]),
+            currency=row["currency"],
+            occurred_at=datetime.fromisoformat(row["occurred_at"]),
+        )
+
+
+def acknowledge(accepted: bool) -> Reply:
+    return Reply(status=204) if accepted else Reply(status=400)
+
+
+def register(account: ProviderAccount) -> None:
+    """Tells the pretend wallet of our account: its key, its secret, and where notifications go (its control API)."""
+    secrets = credentials.of(account)
+    response = _session().put(
+        f"{settings.SANDBOX_URL}/control/accounts/{account.name}",
+        json={
+            "api_key": secrets["api_key"],
+            "webhook_secret": secrets["webhook_secrets"].split()[0],
+            "notify_url": f"{settings.PUBLIC_URL}/webhooks/{account.provider}/{account.name}",
+        },
+        headers={"Authorization": f"Bearer {settings.SANDBOX_CONTROL_KEY}"},
+        timeout=settings.OUTWARD_TIMEOUT_S,
+    )
+    if response.status_code != 200:
+        raise ProviderError(f"the wallet did not take the account: {response.text[:200]}", permanent=True)
+
+
+# --- What its messages mean ------------------------------------------------------------------------------------------
+
+_KINDS: dict[str, Kind] = {
+    "payment.succeeded": "payment.succeeded",
+    "payment.failed": "payment.failed",
+    "order.closed": "payment.closed",
+    "refund.succeeded": "refund.succeeded",
+    "refund.failed": "refund.failed",
+}
+
+
+def _read_notification(message: dict[str, Any]) -> list[Event]:
+    kind = _KINDS.get(message["type"], "unknown")
+    data, at = message["data"], message["occurred_at"]
+    if kind.startswith("refund."):
+        return [_read_refund(data["refund"], at)]
+    if kind == "payment.succeeded":
+        return [_read_payment(data["payment"], data["order"]["reference"])]
+    order = data["order"]
+    return [
+        Event(
+            kind=kind,
+            object_id=str(order["id"]),
+            amount=_positive(order["amount"]),
+            currency=str(order["currency"]),
+            occurred_at=_moment(at),
+            reference=str(order["reference"] or ""),
+        )
+    ]
+
+
+def _read_order(order: dict[str, Any]) -> list[Event]:
+    events = [_read_payment(payment, order["reference"]) for payment in order["payments"]]
+    events += [_read_refund(refund) for refund in order["refunds"]]
+    unpaid: dict[str, Kind] = {"open": "payment.pending", "refused": "payment.failed", "closed": "payment.closed"}
+    if order["state"] in unpaid:
+        events.append(
+            Event(
+                kind=unpaid[order["state"]],
+                object_id=str(order["id"]),
+                amount=_positive(order["amount"]),
+                currency=str(order["currency"]),
+                occurred_at=_moment(order["created_at"]),
+                reference=str(order["reference"]),
+                final=order["state"] != "open",
+            )
+        )
+    return events
+
+
+def _read_payment(payment: dict[str, Any], reference: str | None) -> Event:
+    return Event(
+        kind="payment.succeeded",
+        object_id=str(payment["id"]),
+        amount=_positive(payment["amount"]),
+        currency=str(payment["currency"]),
+        occurred_at=_moment(payment["occurred_at"]),
+        reference=str(reference or ""),
+    )
+
+
+def _read_refund(refund: dict[str, Any], at: str | None = None) -> Event:
+    kinds: dict[str, Kind] = {
+        "pending": "refund.pending",
+        "succeeded": "refund.succeeded",
+        "failed": "refund.failed",
+    }
+    return Event(
+        kind=kinds[refund["state"]],
+        object_id=str(refund["id"]),
+        parent_object_id=str(refund["payment_id"]),
+        amount=_positive(refund["amount"]),
+        currency=str(refund["currency"]),
+        occurred_at=_moment(at or refund["created_at"]),
+        reference=str(refund["reference"] or ""),
+        final=refund["state"] != "pending",
+    )
+
+
+def _read_refusal(message: dict[str, Any]) -> Event:
+    return Event(
+        kind="refund.failed",
+        object_id="",
+        parent_object_id=str(message["payment"]),
+        amount=_positive(message["amount"]),
+        currency=str(message["currency"]),
+        occurred_at=_moment(message["at"]),
+        reference=str(message["reference"]),
+    )
+
+
+def _check_footer(body: list[dict[str, str]], footer: list[dict[str, str]]) -> None:
+    """Each footer row states count (in the column of ids) and sum of one currency; a file cut short does not add up."""
+    told = {(row["currency"], int(row["id"]), int(row["amount"] or 0)) for row in footer if int(row["id"])}
+    currencies = {row["currency"] for row in body}
+    counted = {
+        (currency, len(amounts), sum(amounts))
+        for currency in currencies
+        for amounts in [[int(row["amount"]) for row in body if row["currency"] == currency]]
+    }
+    if not footer or told != counted:
+        difference = f"{sorted(told)} is not {sorted(counted)}"
+        raise ProviderError(f"the settlement file does not add up: {difference}", permanent=False)
+
+
+def _positive(amount: Any) -> int:
+    if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount < 2**62:
+        raise ValueError(f"not an amount: {amount!r}")
+    return amount
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without a zone: {text}")
+    return moment
+
+
+class Refused(ProviderError):
+    """The wallet understood the request and said no to it, for good."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(f"the wallet said no: {answer}", permanent=True)
+        self.answer = answer
+
+
+# --- Calling it ------------------------------------------------------------------------------------------------------
+
+
+def _answer(body: dict[str, Any]) -> Verified:
+    """An answer enters the inbox by its content: the same answer twice is one event."""
+    raw = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return Verified(delivery_id=f"queried:{hashlib.sha256(raw).hexdigest()}", raw=raw, authority="queried")
+
+
+def _call(
+    account: ProviderAccount, method: str, path: str, *, key: str = "", body: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    response = _send(account, method, path, key=key, body=body)
+    try:
+        answer: dict[str, Any] = response.json()
+    except ValueError as failure:
+        raise ProviderError("the wallet answered what is no JSON", permanent=False) from failure
+    return answer
+
+
+def _send(
+    account: ProviderAccount, method: str, path: str, *, key: str = "", body: dict[str, Any] | None = None
+) -> requests.Response:
+    headers = {"Authorization": f"Bearer {credentials.of(account)['api_key']}"}
+    if key:
+        headers["Idempotency-Key"] = key
+    try:
+        response = _session().request(
+            method, settings.SANDBOX_URL + path, json=body, headers=headers, timeout=settings.OUTWARD_TIMEOUT_S
+        )
+    except requests.RequestException as failure:
+        raise ProviderError(f"the wallet cannot be reached: {type(failure).__name__}", permanent=False) from failure
+    if response.status_code >= 400:
+        if response.status_code == 409:
+            raise Refused(response.text[:200])
+        # 429 and 5xx may pass; any other refusal will be the same next time.
+        permanent = response.status_code < 500 and response.status_code != 429
+        told = f"the wallet refused with {response.status_code}: {response.text[:200]}"
+        raise ProviderError(told, permanent=permanent)
+    return response
+
+
+@lru_cache(maxsize=1)
+def _session() -> requests.Session:
+    session = requests.Session()
+    adapter = requests.adapters.HTTPAdapter(pool_maxsize=16)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+@lru_cache(maxsize=256)
+def _checkers(secrets: str) -> list[tuple[str, Webhook]]:
+    """The checkers of an account's secrets (space separated, newest first), each with a name that gives nothing away."""
+    return [(f"sha256:{hashlib.sha256(s.encode()).hexdigest()[:12]}", Webhook(s)) for s in secrets.split()]

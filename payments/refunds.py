@@ -1,0 +1,121 @@
+"""Money back at the shop's wish: asked for under the payment's lock, sent to the provider, settled by its word.
+
+The request only commits the refund and moves the money into flight; a task asks the provider under the refund's own
+reference, as often as it takes, and the answer comes in by the inbox like everything the provider says.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from merchants import bell, ids
+from merchants.journal import journal
+from merchants.models import Shop, Staff
+from payments import chart, facts, inbox, ledger, providers
+from payments.chart import Subject
+from payments.known import pending_left, refunded
+from payments.models import Payment, ProviderAccount, Refund
+from payments.providers.base import ProviderError
+
+SEND = "payments.send_refunds"
+
+_log = journal(__name__)
+
+
+class UnableToRefund(Exception):
+    """A refund that is not possible: `code` for programs, `detail` for people. Nothing has changed."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code, self.detail = code, detail
+
+
+def request(*, staff: Staff, payment: Payment, amount: int, reason: str, now: datetime) -> Refund:
+    """Commits a refund of `amount` minor units and puts the money in flight; the provider is asked soon after.
+
+    Never more than was received, whatever runs beside it: the payment's row is locked while its refunds are added up.
+    """
+    with transaction.atomic():
+        shop = Shop.objects.select_for_update(no_key=True).get(id=staff.shop_id)
+        if shop.state != Shop.State.ACTIVE:
+            raise UnableToRefund(f"shop_{shop.state}", "This shop cannot refund at the moment.")
+        row = (
+            Payment.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("provider_account")
+            .get(id=payment.id, shop=shop)
+        )
+        known, earlier = facts.of_payment(row), facts.of_refunds(Refund.objects.filter(payment=row))
+        _check(row, amount, refunded(earlier))
+        pending = amount <= pending_left(known, earlier)
+        refund = Refund.objects.create(
+            id=ids.new(now),
+            payment=row,
+            shop=shop,
+            requested_by=staff,
+            amount=amount,
+            currency=row.currency,
+            reason=reason,
+            pending_amount=amount if pending else 0,
+            created_at=now,
+            next_call_at=now,
+        )
+        subject = Subject(known.source, row.currency, row.id, refund.id)
+        ledger.post([chart.refund_asked(subject, amount, now, pending=pending)], now=now)
+        if ledger.total_of(known.source.inside(pending=pending), row.currency) < 0:
+            raise UnableToRefund("balance_too_low", "The shop's balance does not cover this refund.")
+        transaction.on_commit(lambda: bell.ring(SEND))
+    return refund
+
+
+def send_due(*, now: datetime, limit: int = 50) -> int:
+    """Asks the provider for refunds that are due to be asked for; each is taken, committed, and only then sent."""
+    sent = 0
+    while sent < limit and (refund := _take(now)):
+        _send(refund, now)
+        sent += 1
+    return sent
+
+
+def _check(payment: Payment, amount: int, returned: int) -> None:
+    if not payment.placed:
+        raise UnableToRefund("payment_in_suspense", "This payment is being looked into and cannot be refunded yet.")
+    if amount <= 0:
+        raise UnableToRefund("amount_wrong", "The amount must be above zero.")
+    if amount > payment.amount - returned:
+        raise UnableToRefund("refund_too_large", "More than is left of this payment cannot be refunded.")
+
+
+def _take(now: datetime) -> Refund | None:
+    """One refund to ask for; moved ahead to its next try first, so that a killed worker only delays it."""
+    with transaction.atomic():
+        refund = (
+            Refund.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
+            .filter(next_call_at__lte=now, state=Refund.State.REQUESTED)
+            .select_related("payment__provider_account")
+            .order_by("next_call_at")
+            .first()
+        )
+        if refund is not None:
+            again = now + _next_try(refund.attempts)
+            Refund.objects.filter(id=refund.id).update(attempts=F("attempts") + 1, next_call_at=again)
+    return refund
+
+
+def _next_try(attempts: int) -> timedelta:
+    """Until the provider has given its final word we keep asking, at last once a day: asking again changes nothing."""
+    return settings.RETRY_AFTER[min(attempts, len(settings.RETRY_AFTER) - 1)]
+
+
+def _send(refund: Refund, now: datetime) -> None:
+    account: ProviderAccount = refund.payment.provider_account
+    try:
+        verified = providers.named(account.provider).refund(account, refund, refund.payment.object_id)
+    except ProviderError as failure:
+        _log.warning("refund_not_sent", refund=refund.reference, failure=str(failure), permanent=failure.permanent)
+        Refund.objects.filter(id=refund.id).update(failure=str(failure)[:200])
+        return
+    inbox.keep(account=account, verified=verified, now=now)

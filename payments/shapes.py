@@ -1,0 +1,153 @@
+"""How payments, refunds and the book look in the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from merchants import ids
+from merchants.models import Code
+from merchants.shapes import Amount, PublicId
+from payments.ledger import Balance
+from payments.models import Account, LedgerEntry, Payment, Refund
+
+_SHOP_KINDS = {Account.Kind.SHOP_PENDING, Account.Kind.SHOP_AVAILABLE}
+
+
+def money(amount: int, currency: str) -> dict[str, Any]:
+    return {"amount": amount, "currency": currency}
+
+
+@extend_schema_field(Amount)
+class Money(serializers.Field[Any, Any, dict[str, Any], Any]):
+    """An amount of the row's own currency, read only. `source="*"` and the name of its column."""
+
+    def __init__(self, column: str = "amount", **options: Any) -> None:
+        super().__init__(source="*", read_only=True, **options)
+        self.column = column
+
+    def to_representation(self, value: Any) -> dict[str, Any]:
+        return money(getattr(value, self.column), value.currency)
+
+
+class RefundShape(serializers.ModelSerializer[Refund]):
+    """Money back: `requested` until the provider has given its word, then `succeeded` or `failed`."""
+
+    id = PublicId(Refund.prefix, read_only=True)
+    payment = PublicId(Payment.prefix, source="payment_id", read_only=True)
+    amount = Money()
+
+    class Meta:
+        model = Refund
+        fields = ["id", "payment", "amount", "state", "origin", "reason", "created_at", "settled_at"]
+        read_only_fields = fields
+
+
+class RefundRequest(serializers.Serializer[Any]):
+    """What to give back; without an amount, all that is left."""
+
+    amount = Amount(required=False)
+    reason = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+
+class PaymentShape(serializers.ModelSerializer[Payment]):
+    """Money that arrived. `match` says how it fits what was asked; `placed` is false while it waits in suspense."""
+
+    id = PublicId(Payment.prefix, read_only=True)
+    amount = Money()
+    expected = serializers.SerializerMethodField()
+    refunded = serializers.SerializerMethodField()
+    description = serializers.SerializerMethodField()
+    quantity = serializers.SerializerMethodField()
+    code = serializers.SerializerMethodField()
+    receipt_url = serializers.SerializerMethodField()
+    refunds = RefundShape(many=True, read_only=True)
+
+    class Meta:
+        model = Payment
+        fields = [
+            "id", "amount", "match", "placed", "expected", "refunded", "description", "quantity", "code", "receipt_url",
+            "occurred_at", "recorded_at", "refunds",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(Amount(allow_null=True))
+    def get_expected(self, payment: Payment) -> dict[str, Any] | None:
+        return money(payment.intent.amount, payment.intent.currency) if payment.intent else None
+
+    @extend_schema_field(Amount)
+    def get_refunded(self, payment: Payment) -> dict[str, Any]:
+        rows = [refund.amount for refund in payment.refunds.all() if refund.state != Refund.State.FAILED]
+        return money(sum(rows), payment.currency)
+
+    def get_description(self, payment: Payment) -> str:
+        return payment.intent.description if payment.intent else ""
+
+    def get_quantity(self, payment: Payment) -> int:
+        return payment.intent.quantity if payment.intent else 1
+
+    def get_code(self, payment: Payment) -> str | None:
+        return ids.public(Code.prefix, payment.intent.code_id) if payment.intent else None
+
+    def get_receipt_url(self, payment: Payment) -> str | None:
+        return f"{settings.PUBLIC_URL}/r/{payment.intent.receipt}" if payment.intent else None
+
+
+class EntryShape(serializers.ModelSerializer[LedgerEntry]):
+    """One movement in the shop's book. `change` is what it does to her total: minor units, negative when it leaves."""
+
+    id = PublicId(LedgerEntry.prefix, read_only=True)
+    amount = Money()
+    debit = serializers.CharField(source="debit.kind", read_only=True)
+    credit = serializers.CharField(source="credit.kind", read_only=True)
+    change = serializers.SerializerMethodField()
+    payment = PublicId(Payment.prefix, source="payment_id", read_only=True)
+    refund = PublicId(Refund.prefix, source="refund_id", read_only=True)
+
+    class Meta:
+        model = LedgerEntry
+        fields = [
+            "id",
+            "kind",
+            "amount",
+            "debit",
+            "credit",
+            "change",
+            "payment",
+            "refund",
+            "occurred_at",
+            "recorded_at",
+        ]
+        read_only_fields = fields
+
+    def get_change(self, entry: LedgerEntry) -> int:
+        sides = (entry.credit.kind in _SHOP_KINDS) - (entry.debit.kind in _SHOP_KINDS)
+        return entry.amount * sides
+
+
+class BalanceShape(serializers.Serializer[Balance]):
+    """What stands in the shop's name. `direct` is the part of `available` that has already reached it by itself."""
+
+    available = serializers.SerializerMethodField()
+    pending = serializers.SerializerMethodField()
+    total = serializers.SerializerMethodField()
+    direct = serializers.SerializerMethodField()
+
+    @extend_schema_field(Amount)
+    def get_available(self, balance: Balance) -> dict[str, Any]:
+        return money(balance.available, balance.currency)
+
+    @extend_schema_field(Amount)
+    def get_pending(self, balance: Balance) -> dict[str, Any]:
+        return money(balance.pending, balance.currency)
+
+    @extend_schema_field(Amount)
+    def get_total(self, balance: Balance) -> dict[str, Any]:
+        return money(balance.total, balance.currency)
+
+    @extend_schema_field(Amount)
+    def get_direct(self, balance: Balance) -> dict[str, Any]:
+        return money(balance.direct, balance.currency)

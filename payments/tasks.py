@@ -1,0 +1,52 @@
+"""What Celery does for this app. Each task makes one call; the rows are the queue, and the sweep finds lost bells."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from merchants import bell, texts
+from payments import asking, inbox, ledger, reconcile, refunds
+
+
+@shared_task(name=inbox.DRAIN)
+def drain_inbox() -> None:
+    bell.answered(inbox.DRAIN)
+    reconcile.drain(clock=timezone.now)
+    if inbox.has_due(now=timezone.now()):
+        bell.ring(inbox.DRAIN)
+
+
+@shared_task(name=refunds.SEND)
+def send_refunds() -> None:
+    bell.answered(refunds.SEND)
+    refunds.send_due(now=timezone.now())
+
+
+@shared_task(name="payments.sweep")
+def sweep() -> None:
+    """Finds every kind of row whose bell was lost or whose time has come. Runs every settings.SWEEP_EVERY_S."""
+    now = timezone.now()
+    if inbox.has_due(now=now):
+        reconcile.drain(clock=timezone.now)
+    refunds.send_due(now=now)
+    texts.send_due(now=now)
+    asking.close_overdue(now=now)
+    asking.query_silent(now=now)
+
+
+@shared_task(name="payments.release_pending")
+def release_pending() -> None:
+    while reconcile.release_due(now=timezone.now(), limit=settings.DRAIN_BATCH_MAX) == settings.DRAIN_BATCH_MAX:
+        continue
+
+
+@shared_task(name="payments.snapshot_balances")
+def snapshot_balances() -> None:
+    """Keeps the balances of the last midnight (UTC), minutes after it: nothing of before can still be in flight."""
+    today = datetime.combine(timezone.now().astimezone(UTC).date(), time(), tzinfo=UTC)
+    if timezone.now() - today > timedelta(minutes=15):
+        ledger.take_snapshots(moment=today)

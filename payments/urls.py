@@ -1,0 +1,24 @@
+"""The addresses of this app: `urlpatterns` stand below /api/v1/, the others at the root."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from payments import health, views
+
+urlpatterns: list[URLPattern] = [
+    path("payments", views.PaymentsView.as_view(), name="payments"),
+    path("payments/<str:id>", views.PaymentView.as_view(), name="payment"),
+    path("payments/<str:id>/refunds", views.RefundsView.as_view(), name="refunds"),
+    path("ledger/balance", views.BalanceView.as_view(), name="ledger-balance"),
+    path("ledger/entries", views.EntriesView.as_view(), name="ledger-entries"),
+]
+
+webhooks: list[URLPattern] = [path("webhooks/<str:provider>/<str:account>", views.webhook, name="webhook")]
+
+watching: list[URLPattern] = [
+    path("healthz/live", health.live, name="live"),
+    path("healthz/ready", health.ready, name="ready"),
+    path("healthz/books", health.books, name="books"),
+    path("metrics", health.metrics, name="metrics"),
+]

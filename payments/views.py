@@ -1,0 +1,191 @@
+"""The addresses of money: notifications of providers, and the shop's payments, refunds and book."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import django_filters
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from merchants import ids
+from merchants.idempotency import header, once
+from merchants.models import Staff
+from merchants.refusals import Refused
+from merchants.tokens import require, shop_of, staff_of
+from payments import inbox, ledger, providers, refunds
+from payments.models import LedgerEntry, Payment
+from payments.shapes import BalanceShape, EntryShape, PaymentShape, RefundRequest, RefundShape
+
+_ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
+
+
+@csrf_exempt  # A provider has no cookie of ours; its signature over the raw bytes is the proof.
+@require_POST
+def webhook(request: HttpRequest, provider: str, account: str) -> HttpResponse:
+    """POST /webhooks/{provider}/{account}: the provider's own "kept" after commit, or a problem and nothing stored."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        if int(headers.get("content-length") or 0) > settings.WEBHOOK_BYTES_MAX:
+            raise inbox.too_large()
+        inbox.receive(provider=provider, account=account, raw=request.body, headers=headers, now=timezone.now())
+    except inbox.UnableToReceive as refusal:
+        body = {
+            "type": f"urn:pushcart:problem:{refusal.code}",
+            "title": "The notification was not accepted.",
+            "status": refusal.status,
+            "detail": "Nothing was stored.",
+            "code": refusal.code,
+        }
+        return JsonResponse(body, status=refusal.status, content_type="application/problem+json")
+    reply = providers.named(provider).acknowledge(accepted=True)
+    return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type)
+
+
+class PaymentFilter(django_filters.FilterSet):  # type: ignore[misc]  # The library has no types.
+    recorded_after = django_filters.IsoDateTimeFilter(field_name="recorded_at", lookup_expr="gte")
+    recorded_before = django_filters.IsoDateTimeFilter(field_name="recorded_at", lookup_expr="lt")
+    match = django_filters.MultipleChoiceFilter(choices=Payment.Match.choices)
+
+    class Meta:
+        model = Payment
+        fields = ["recorded_after", "recorded_before", "match"]
+
+
+class PaymentsView(ListAPIView[Payment]):
+    """The payments of the caller's shop."""
+
+    serializer_class = PaymentShape
+    filterset_class = PaymentFilter
+
+    def get_queryset(self) -> QuerySet[Payment]:
+        if getattr(self, "swagger_fake_view", False):
+            return Payment.objects.none()
+        return _payments(self.request)
+
+    @extend_schema(operation_id="payments")
+    def get(self, request: Request, *args: Any, **options: Any) -> Response:
+        """Money that arrived, newest first."""
+        return self.list(request, *args, **options)
+
+
+class PaymentView(APIView):
+    """One payment of the caller's shop."""
+
+    @extend_schema(operation_id="payment", parameters=[_ID], responses=PaymentShape)
+    def get(self, request: Request, id: str) -> Response:  # noqa: A002  The contract calls it so.
+        """One payment, with its refunds."""
+        return Response(PaymentShape(_payment(request, id)).data)
+
+
+class RefundsView(APIView):
+    """Refunds of one payment."""
+
+    @extend_schema(
+        operation_id="refund_request",
+        parameters=[_ID, header(required=True)],
+        request=RefundRequest,
+        responses={201: RefundShape},
+    )
+    def post(self, request: Request, id: str) -> Response:  # noqa: A002
+        """Gives money back; the provider's word on it comes as a notice and in the payment."""
+        staff = staff_of(request)
+        require(staff, Staff.Role.OWNER, Staff.Role.MANAGER)
+        payment = _payment(request, id)
+        asked = RefundRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        amount = _refund_amount(payment, asked.validated_data)
+
+        def effect() -> Response:
+            try:
+                refund = refunds.request(
+                    staff=staff,
+                    payment=payment,
+                    amount=amount,
+                    reason=asked.validated_data["reason"],
+                    now=timezone.now(),
+                )
+            except refunds.UnableToRefund as refusal:
+                raise Refused(409, refusal.code, refusal.detail)
+            return Response(RefundShape(refund).data, status=201)
+
+        return once(request, effect, required=True)
+
+
+class BalanceView(APIView):
+    @extend_schema(
+        operation_id="ledger_balance",
+        parameters=[OpenApiParameter("at", OpenApiTypes.DATETIME, description="a moment; now, when left out")],
+        responses=BalanceShape,
+    )
+    def get(self, request: Request) -> Response:
+        """What stands in the shop's name, now or as our book stood at a moment."""
+        asked = request.query_params.get("at")
+        at = _moment(asked) if asked else None
+        return Response(BalanceShape(ledger.balance(shop=shop_of(request), at=at)).data)
+
+
+class EntriesView(ListAPIView[LedgerEntry]):
+    """The movements in the shop's book."""
+
+    serializer_class = EntryShape
+    filter_backends = []
+
+    def get_queryset(self) -> QuerySet[LedgerEntry]:
+        if getattr(self, "swagger_fake_view", False):
+            return LedgerEntry.objects.none()
+        return LedgerEntry.objects.filter(shop=shop_of(self.request)).select_related("debit", "credit")
+
+    @extend_schema(operation_id="ledger_entries")
+    def get(self, request: Request, *args: Any, **options: Any) -> Response:
+        """Every movement, newest first."""
+        return self.list(request, *args, **options)
+
+
+def _payments(request: Request) -> QuerySet[Payment]:
+    return Payment.objects.filter(shop=shop_of(request)).select_related("intent").prefetch_related("refunds")
+
+
+def _payment(request: Request, text: str) -> Payment:
+    payment = _payments(request).filter(id=_uuid(Payment.prefix, text)).first()
+    if payment is None:
+        raise NotFound
+    return payment
+
+
+def _uuid(prefix: str, text: str) -> UUID:
+    try:
+        return ids.parse(prefix, text)
+    except ValueError:
+        raise NotFound
+
+
+def _refund_amount(payment: Payment, asked: dict[str, Any]) -> int:
+    if "amount" not in asked:
+        return payment.amount - sum(r.amount for r in payment.refunds.all() if r.state != "failed")
+    if asked["amount"]["currency"] != payment.currency:
+        raise Refused(400, "currency_wrong", f"This payment was made in {payment.currency}.")
+    return int(asked["amount"]["amount"])
+
+
+def _moment(text: str) -> Any:
+    try:
+        moment = parse_datetime(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Refused(400, "moment_wrong", "`at` is a time with its zone, for example 2026-11-22T18:00:00Z.")
+    return moment
