@@ -22,7 +22,7 @@ def seal(text: str) -> bytes:
     return _keys(tuple(settings.CREDENTIAL_KEYS)).encrypt(text.encode())
 
 
-def unseal(sealed: bytes) -> str:
+def unseal(sealed: bytes | memoryview) -> str:
     """The text that was sealed. Raises Unreadable."""
     try:
         return _keys(tuple(settings.CREDENTIAL_KEYS)).decrypt(bytes(sealed)).decode()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from merchants import ids, sign_in
@@ -16,11 +18,11 @@ from tests.cast import ARJUN_PHONE, MEI_PHONE, Person, code_sent_to, hire, probl
 pytestmark = pytest.mark.django_db
 
 
-def ask(client: APIClient, phone: str = MEI_PHONE, **extra: str) -> object:
-    return client.post("/api/v1/auth/code", {"phone": phone}, **extra)
+def ask(client: APIClient, phone: str = MEI_PHONE) -> Any:
+    return client.post("/api/v1/auth/code", {"phone": phone})
 
 
-def enter(client: APIClient, phone: str = MEI_PHONE, code: str | None = None, **fields: str) -> object:
+def enter(client: APIClient, phone: str = MEI_PHONE, code: str | None = None, **fields: str) -> Any:
     return client.post("/api/v1/auth/token", {"phone": phone, "code": code or code_sent_to(phone), **fields})
 
 
@@ -93,7 +95,7 @@ def test_the_answer_is_the_same_for_known_and_unknown_phones(mei: Person, strang
 
 
 def test_known_and_unknown_phones_cost_the_same_queries(
-    mei: Person, stranger: APIClient, django_assert_num_queries: pytest.FixtureRequest
+    mei: Person, stranger: APIClient, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for phone in (MEI_PHONE, ARJUN_PHONE):
         with django_assert_num_queries(4):  # A savepoint, the code, the text, and the savepoint's end.
