@@ -103,7 +103,7 @@ async function newest() {
 function home() {
   if (!shop) return;
   const sold = [...payments.values()].filter(today).sort((a, b) => (a.occurred_at < b.occurred_at ? 1 : -1));
-  const sum = sold.reduce((total, payment) => total + payment.amount.amount - (payment.refunded?.amount ?? 0), 0);
+  const sum = sold.filter(({ placed }) => placed !== false).reduce((total, payment) => total + payment.amount.amount - (payment.refunded?.amount ?? 0), 0);
   show(
     h("header", {}, h("h1", {}, shop.name), h("span", { className: online ? "live on" : "live" }, online ? "Live" : "Connecting…")),
     h("section", { className: "today" }, h("p", {}, "Today"), h("p", { className: "sum", id: "total" }, shown({ amount: sum, currency: shop.currency })), h("p", {}, sold.length === 1 ? "1 payment" : `${sold.length} payments`)),
@@ -123,7 +123,7 @@ const MATCHES = { short: "Less than asked", over: "More than asked", late: "Afte
 
 function paymentRow(payment) {
   const what = payment.description || payment.item?.name || "Payment";
-  const notes = [MATCHES[payment.match], payment.refunded?.amount && `Refunded ${shown(payment.refunded)}`].filter(Boolean);
+  const notes = [MATCHES[payment.match], payment.placed === false && "Being checked", payment.refunded?.amount > 0 && `Refunded ${shown(payment.refunded)}`].filter(Boolean);
   return h("li", {}, h("span", {}, what, h("small", {}, [clock(payment.occurred_at), ...notes].join(" · "))), h("b", {}, shown(payment.amount)));
 }
 
