@@ -1,0 +1,188 @@
+"""Money for tests: provider accounts, intents, and notifications that are signed as the pretend wallet signs them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from standardwebhooks.webhooks import Webhook
+
+from merchants.models import Code, Shop
+from payments import books, checkout, credentials, inbox, ledger, reconcile
+from payments.chart import Place
+from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
+
+SECRET = "whsec_" + base64.b64encode(b"the platform's secret, 32 bytes!").decode()
+OTHER_SECRET = "whsec_" + base64.b64encode(b"another secret of 32 bytes......").decode()
+
+
+def platform() -> ProviderAccount:
+    """The platform's account at the wallet: the money reaches us."""
+    return _account("platform", "held", None, SECRET)
+
+
+def direct(shop: Shop) -> ProviderAccount:
+    """A shop's own account: the wallet pays the shop itself."""
+    return _account(f"direct-{shop.id.hex[-8:]}", "direct", shop, OTHER_SECRET)
+
+
+def shop_code(shop: Shop) -> Code:
+    return Code.objects.get(shop=shop, kind=Code.Kind.SHOP)
+
+
+def expect(code: Code, amount: int | None = None, *, quantity: int = 1, now: datetime | None = None) -> PaymentIntent:
+    """An intent, made as a customer makes it (the wallet itself need not run: the start then says so)."""
+    page = uuid.uuid4()
+    return checkout.start(
+        code=code, amount=amount, quantity=quantity, page=page, payer=page.hex, now=now or timezone.now()
+    )
+
+
+@dataclass(frozen=True)
+class Notification:
+    """What the wallet would send: signed for its account, to be delivered once, often, or changed on its way."""
+
+    account: ProviderAccount
+    message: dict[str, Any]
+    secret: str = ""
+    delivery: str = ""
+    at: datetime = field(default_factory=timezone.now)
+
+    @property
+    def raw(self) -> bytes:
+        return json.dumps(self.message).encode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        secret = self.secret or credentials.of(self.account)["webhook_secrets"].split()[0]
+        delivery = self.delivery or self.message["id"]
+        signature = Webhook(secret).sign(delivery, self.at, self.raw.decode())
+        return {
+            "webhook-id": delivery,
+            "webhook-timestamp": str(int(self.at.timestamp())),
+            "webhook-signature": signature,
+        }
+
+    def deliver(self, now: datetime | None = None) -> bool:
+        """Through the front door of the inbox; True when it was new."""
+        return inbox.receive(
+            provider="sandbox",
+            account=self.account.name,
+            raw=self.raw,
+            headers=self.headers,
+            now=now or timezone.now(),
+        )
+
+
+def paid(
+    intent: PaymentIntent | None = None,
+    *,
+    amount: int | None = None,
+    currency: str = "",
+    object_id: str = "",
+    account: ProviderAccount | None = None,
+    reference: str | None = None,
+    at: datetime | None = None,
+) -> Notification:
+    """The wallet says that money arrived: for the intent as asked, unless told otherwise."""
+    payment = {
+        "id": object_id or f"wpy_{uuid.uuid4().hex[:16]}",
+        "order_id": "wor_1",
+        "reference": "",
+        "amount": amount if amount is not None else (intent.amount if intent else 100),
+        "currency": currency or (intent.currency if intent else "CNY"),
+        "state": "succeeded",
+        "occurred_at": _text(at),
+    }
+    return _notification("payment.succeeded", intent, account, at, reference, payment=payment)
+
+
+def closed(intent: PaymentIntent, *, refused: bool = False, at: datetime | None = None) -> Notification:
+    """The wallet says that this will not be paid."""
+    return _notification("payment.failed" if refused else "order.closed", intent, None, at, None)
+
+
+def refund_told(
+    payment: Payment,
+    state: str,
+    *,
+    refund: Refund | None = None,
+    amount: int | None = None,
+    object_id: str = "",
+    at: datetime | None = None,
+) -> Notification:
+    """The wallet's word on a refund: one of ours, or (without `refund`) one of its own."""
+    row = {
+        "id": object_id or (refund.object_id if refund and refund.object_id else f"wrf_{uuid.uuid4().hex[:16]}"),
+        "reference": refund.reference if refund else "",
+        "payment_id": payment.object_id,
+        "amount": amount if amount is not None else (refund.amount if refund else payment.amount),
+        "currency": payment.currency,
+        "state": state,
+        "created_at": _text(at),
+    }
+    return _notification(f"refund.{state}", payment.intent, payment.provider_account, at, None, refund=row)
+
+
+def drain() -> int:
+    """What the worker does when the bell rings."""
+    return reconcile.drain(clock=timezone.now)
+
+
+def total(kind: str, currency: str = "CNY", *, shop: Shop | None = None, account: ProviderAccount | None = None) -> int:
+    """Credits less debits of one account of the chart."""
+    funds = account.funds if account else ("held" if shop else "")
+    if kind in {"suspense", "refunds_in_flight"} and shop is None:
+        funds = "held" if kind == "refunds_in_flight" else ""
+    place = Place(kind, funds, shop.id if shop else None, account.id if account else None)
+    return ledger.total_of(place, currency)
+
+
+def assert_books_hold() -> None:
+    """Every law of the book, asked of the database."""
+    assert [f"{breach.law}: {breach.row}" for breach in books.breaches()] == []
+
+
+def _account(name: str, funds: str, shop: Shop | None, secret: str) -> ProviderAccount:
+    found = ProviderAccount.objects.filter(provider="sandbox", name=name).first()
+    return found or ProviderAccount.objects.create(
+        provider="sandbox",
+        name=name,
+        funds=funds,
+        shop=shop,
+        sealed_credentials=credentials.sealed({"api_key": "a-key-of-the-tests-only", "webhook_secrets": secret}),
+    )
+
+
+def _notification(
+    kind: str,
+    intent: PaymentIntent | None,
+    account: ProviderAccount | None,
+    at: datetime | None,
+    reference: str | None,
+    **parts: Any,
+) -> Notification:
+    order = {
+        "id": "wor_1",
+        "reference": reference if reference is not None else (intent.reference if intent else ""),
+        "amount": intent.amount if intent else 100,
+        "currency": intent.currency if intent else "CNY",
+        "state": "open",
+    }
+    message = {
+        "id": f"evt_{uuid.uuid4().hex}",
+        "type": kind,
+        "account": "platform",
+        "occurred_at": _text(at),
+        "data": {"order": order, "payment": None, "refund": None, **parts},
+    }
+    return Notification(account or (intent.provider_account if intent else platform()), message)
+
+
+def _text(at: datetime | None) -> str:
+    return (at or datetime.now(UTC) - timedelta(seconds=1)).isoformat()
