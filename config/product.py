@@ -88,6 +88,7 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
             "--worker-class=gthread",
             "--workers=2",
             "--threads=4",
+            "--preload",  # The project is loaded once for both workers.
             f"--bind=127.0.0.1:{port}",
             f"--bind=127.0.0.1:{port + PORTS['internal figures']}",
             "--graceful-timeout=5",
@@ -124,11 +125,6 @@ def variables(folder: DataFolder, port: int) -> dict[str, str]:
         "SANDBOX_CONTROL_KEY": given.get("SANDBOX_CONTROL_KEY")
         or folder.secret("sandbox.key", lambda: secrets.token_urlsafe(24)),
     }
-
-
-def is_on(text: str) -> bool:
-    """Whether a variable's text switches something on (config.settings reads it the same way)."""
-    return text.strip().lower() in {"1", "true", "yes", "on"}
 
 
 def port_of(text: str) -> int:

@@ -23,16 +23,20 @@ from config.data_folder import DataFolder, claim
 from config.processes import CannotStart, Process, end_group, group_of, spawn, started_at, stop, working_in
 
 READY_LIMIT_S = 90.0
+PREPARE_LIMIT_S = 3600.0  # A migration of a large book takes what it takes.
 LOG_BYTES_MAX = 20_000_000  # A log larger than this is put aside at the next start.
 STEADY_S = 60.0  # A child that lived this long starts again without delay.
 BACKOFF_MAX_S = 30.0
 LOOK_EVERY_S = 0.1
+# Whoever brings work ends before whoever does it, and the stores last.
+STOP_ORDER = ("web", "stream", "beat", "worker", "wallet", embedded.VALKEY, embedded.POSTGRES)
 
 
 class Child(Protocol):
     """What the supervisor watches: a server of config.embedded, or a program of ours."""
 
     name: str
+    log: Path
     process: Process | None
 
     def start(self) -> None: ...
@@ -83,8 +87,7 @@ class Supervisor:
 
     def _start_all(self) -> None:
         stores = embedded.start(self.folder, say=say)
-        # The last to stop is the first here: every other child needs the database.
-        for server in reversed(stores.servers):
+        for server in stores.servers:
             self._watch(server)
         self.variables.update(DATABASE_URL=stores.database_url, REDIS_URL=stores.redis_url)
         self.environment.update(DATABASE_URL=stores.database_url, REDIS_URL=stores.redis_url)
@@ -92,15 +95,15 @@ class Supervisor:
             program.name: program for program in product.programs(self.folder, self.variables, self.environment)
         }
         self._begin(programs["wallet"])
-        self._manage("migrate", "--noinput")
-        if not product.is_on(self.variables["DEBUG"]):
-            self._manage("collectstatic", "--noinput")
-        for name in ("worker", "beat", "stream", "web"):
-            self._begin(programs[name])
-        self._wait_until(programs["wallet"].ready, "wallet")
-        self._manage("enable_sandbox")
+        self._wait_until(programs["wallet"].ready, programs["wallet"].log)
+        # Loading the project takes them longest: these two do it meanwhile, and are not ready before the schema is.
+        self._begin(programs["stream"])
+        self._begin(programs["web"])
+        self._prepare()
+        self._begin(programs["worker"])
+        self._begin(programs["beat"])
         for program in programs.values():
-            self._wait_until(program.ready, program.name)
+            self._wait_until(program.ready, program.log)
         running.announce(self.folder, {k: v for k, v in self.variables.items() if k != "PROMETHEUS_MULTIPROC_DIR"})
 
     def _begin(self, program: product.Program) -> None:
@@ -113,29 +116,28 @@ class Supervisor:
         self.tallies[child.name] = Tally()
         self._remember()
 
-    def _manage(self, *command: str) -> None:
-        """Runs one command of manage.py to its end; the start fails with it."""
-        log = self.logs / f"{command[0]}.log"
+    def _prepare(self) -> None:
+        """Migrates, and enables the pretend wallet, before any task of ours can meet an older schema."""
+        log = self.logs / "prepare.log"
         log.unlink(missing_ok=True)
-        words = [sys.executable, "manage.py", *command]
-        process = spawn(words, log=log, environment=self.environment, folder=running.BASE_DIR)
+        command = [sys.executable, "-m", "config.prepare"]
+        process = spawn(command, log=log, environment=self.environment, folder=running.BASE_DIR)
         try:
-            self._wait_until(lambda: process.poll() is not None, command[0])
+            self._wait_until(lambda: process.poll() is not None, log, limit_s=PREPARE_LIMIT_S)
         finally:
             stop(process)
         if process.returncode:
-            raise CannotStart(f"manage.py {command[0]} failed. The end of {log}:\n{embedded.end_of(log)}")
+            raise CannotStart(f"The database could not be prepared. The end of {log}:\n{embedded.end_of(log)}")
 
-    def _wait_until(self, condition: Callable[[], bool], name: str) -> None:
+    def _wait_until(self, condition: Callable[[], bool], log: Path, limit_s: float = READY_LIMIT_S) -> None:
         """Waits for what the start needs next; a child that dies meanwhile ends the start."""
-        end = time.monotonic() + READY_LIMIT_S
+        end = time.monotonic() + limit_s
         while not condition():
             if self.stopping.is_set():
                 raise Stop
             dead = next((child for child in self.children if child.process and child.process.poll() is not None), None)
             if dead or time.monotonic() > end:
-                log = self.logs / f"{(dead.name if dead else name).lower()}.log"
-                what = f"{dead.name} ended" if dead else f"{name} was not ready within {READY_LIMIT_S:.0f} s"
+                what, log = (f"{dead.name} ended", dead.log) if dead else (f"{log.stem} took over {limit_s:.0f} s", log)
                 raise CannotStart(f"{what} while the product started. The end of {log}:\n{embedded.end_of(log)}")
             time.sleep(0.05)
 
@@ -178,9 +180,9 @@ class Supervisor:
     # --- Stopping ---
 
     def _stop_all(self) -> None:
-        """Stops the children, last started first; a second signal changes nothing, for every step has its limit."""
+        """Stops the children in their order; a second signal changes nothing, for every step has its limit."""
         running.withdraw(self.folder)
-        for child in reversed(self.children):
+        for child in sorted(self.children, key=lambda child: STOP_ORDER.index(child.name)):
             child.stop()
         (self.folder.path / "processes.json").unlink(missing_ok=True)
 
