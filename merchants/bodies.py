@@ -7,21 +7,27 @@ from typing import Any
 
 from django.conf import settings
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 
 from merchants.refusals import Refused
 
 _FORM_FIELDS_BYTES = 65_536  # What the other fields and the form's own words may take beside the photo.
 
 
-class Json(JSONParser):
-    """DRF reads a JSON body straight from the connection, past Django's own limit: here the limit holds."""
+class Json(BaseParser):
+    """JSON of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes.
+
+    Not a subclass of DRF's parser on purpose: DRF would read the body before asking us, and what Django raises for one
+    that is too large is answered as an error of ours (500).
+    """
+
+    media_type = JSONParser.media_type
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         if _length(parser_context) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise Refused(413, "body_too_large", "The request is too large.")
         try:
-            return super().parse(stream, media_type, parser_context)
+            return JSONParser().parse(stream, media_type, dict(parser_context or {}))
         except RecursionError:
             raise ParseError("The JSON is nested too deeply.") from None
 

@@ -63,7 +63,7 @@ def create(
 def change(*, code: Code, state: str | None = None, label: str | None = None, now: datetime) -> Code:
     """Renames, suspends, activates or retires. Raises Refused 409 `code_retired`: that is final."""
     with transaction.atomic():
-        current = Code.objects.select_for_update(no_key=True).select_related("item").get(id=code.id)
+        current = Code.objects.select_for_update(no_key=True, of=("self",)).select_related("item").get(id=code.id)
         if state is not None and state != current.state:
             if current.state == Code.State.RETIRED:
                 raise Refused(409, "code_retired", "A retired code stays retired. Make a new one.")

@@ -34,13 +34,19 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def mei(db: None) -> Person:
+def database(request: pytest.FixtureRequest) -> None:
+    """The database the test asked for: committed rows with `real_db`, else a transaction that is rolled back."""
+    request.getfixturevalue("real_db" if "real_db" in request.fixturenames else "db")
+
+
+@pytest.fixture
+def mei(database: None) -> Person:
     """Mei sells fruit from a cart in Guangzhou."""
     return open_shop(MEI_PHONE, "Mei's fruit")
 
 
 @pytest.fixture
-def arjun(db: None) -> Person:
+def arjun(database: None) -> Person:
     """Arjun sells tea in Mumbai; nothing of Mei's is his."""
     return open_shop(ARJUN_PHONE, "Arjun's tea")
 
