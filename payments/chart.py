@@ -149,14 +149,14 @@ def refund_reported(subject: Subject, amount: int, at: datetime, *, pending: boo
     )
 
 
-def refund_returned(subject: Subject, amount: int, at: datetime) -> Movement:
-    """A refund that had succeeded came back: from the provider's side to the shop's available money."""
+def refund_returned(subject: Subject, amount: int, at: datetime, *, pending: bool) -> Movement:
+    """A refund that had succeeded came back: from the provider's side to the shop."""
     source = subject.source
     return subject.movement(
         Kind.REFUND_FAILED,
         _refund_key("returned", subject),
         source.outside,
-        source.inside(pending=False),
+        source.inside(pending=pending),
         amount,
         at,
     )

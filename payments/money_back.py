@@ -129,13 +129,13 @@ def _refund_failed(
     event: Event, payment: PaymentFacts, refund: RefundFacts | None, known: Known, event_id: UUID | None
 ) -> Decision:
     if refund is None:
-        return Decision("ignored", "a failed refund that nobody here asked for")
+        return _failure_reported(event, payment, known)
     if refund.state == Refund.State.FAILED:
         return Decision("ignored", "booked already")
     subject = Subject(payment.source, payment.currency, payment.id, refund.id, event_id)
     pending = refund.pending_amount > 0 and payment.due_at is not None
     if refund.state == Refund.State.SUCCEEDED:
-        movement = chart.refund_returned(subject, refund.amount, event.occurred_at)
+        movement = chart.refund_returned(subject, refund.amount, event.occurred_at, pending=pending)
     else:
         movement = chart.refund_failed(subject, refund.amount, event.occurred_at, pending=pending)
     failed = replace(refund, state=Refund.State.FAILED, object_id=event.object_id, settled_at=event.occurred_at)
@@ -145,6 +145,23 @@ def _refund_failed(
         movements=(movement,),
         tellings=_told_of_refund("refund_failed", payment, failed),
     )
+
+
+def _failure_reported(event: Event, payment: PaymentFacts, known: Known) -> Decision:
+    """A refund of the provider's own desk came to nothing: kept, so that an earlier word of success cannot revive it."""
+    if not event.object_id:
+        return Decision("ignored", "a refund that was never made")
+    refund = RefundFacts(
+        id=known.new_id(),
+        payment_id=payment.id,
+        object_id=event.object_id,
+        amount=event.amount,
+        state=Refund.State.FAILED,
+        pending_amount=0,
+        origin=Refund.Origin.PROVIDER,
+        settled_at=event.occurred_at,
+    )
+    return Decision("applied", new_refund=refund)
 
 
 def _refund_differs(event: Event, payment: PaymentFacts, refund: RefundFacts) -> Question:
