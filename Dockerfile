@@ -21,7 +21,8 @@ COPY payments payments
 COPY qr qr
 
 # Collecting static files reads the settings and connects to nothing: these values end with the command.
-RUN SECRET_KEY=build DATABASE_URL=postgresql://build REDIS_URL=redis://build SMS_BACKEND=twilio \
+RUN SECRET_KEY=build DATABASE_URL=postgresql://build REDIS_URL=redis://build \
+    SMS_BACKEND=twilio TWILIO_ACCOUNT_SID=build TWILIO_AUTH_TOKEN=build TWILIO_FROM=build \
     python manage.py collectstatic --noinput \
     && useradd --system --uid 10001 --no-create-home pushcart \
     && install --directory --owner pushcart --mode 0750 /data /tmp/metrics
