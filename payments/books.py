@@ -71,7 +71,8 @@ LAWS = {
                                        WHEN debit.kind IN ('provider_receivable', 'settled_direct') THEN -entry.amount
                                        ELSE 0 END), 0) AS net,
                      coalesce(sum(CASE WHEN credit.kind = 'refunds_in_flight' THEN entry.amount
-                                       WHEN debit.kind = 'refunds_in_flight' THEN -entry.amount ELSE 0 END), 0) AS flying
+                                       WHEN debit.kind = 'refunds_in_flight' THEN -entry.amount
+                                       ELSE 0 END), 0) AS flying
                 FROM payments_ledgerentry entry
                 JOIN payments_account debit ON debit.id = entry.debit_id
                 JOIN payments_account credit ON credit.id = entry.credit_id

@@ -148,7 +148,7 @@ def _refund_failed(
 
 
 def _failure_reported(event: Event, payment: PaymentFacts, known: Known) -> Decision:
-    """A refund of the provider's own desk came to nothing: kept, so that an earlier word of success cannot revive it."""
+    """A refund of the provider's own desk came to nothing: kept, so that an earlier word of success is overtaken."""
     if not event.object_id:
         return Decision("ignored", "a refund that was never made")
     refund = RefundFacts(

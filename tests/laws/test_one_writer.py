@@ -1,0 +1,91 @@
+"""Law 4: one writer per fact. The source itself is read for other writers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WRITES = {"create", "bulk_create", "update", "save", "bulk_update", "get_or_create", "update_or_create", "delete"}
+
+# Which modules may write the rows of a model; a module that only makes the row (its beginning) is named with it.
+WRITERS = {
+    "Payment": {"payments/reconcile.py"},
+    "PaymentIntent": {"payments/checkout.py", "payments/asking.py", "payments/reconcile.py", "payments/freezing.py"},
+    "Refund": {"payments/refunds.py", "payments/reconcile.py"},
+    "LedgerEntry": {"payments/ledger.py"},
+    "AccountBalance": {"payments/ledger.py"},
+    "Account": {"payments/ledger.py"},
+    "BalanceSnapshot": {"payments/ledger.py"},
+    "Notice": {"merchants/notify.py"},
+    "NoticeCounter": {"merchants/notify.py", "merchants/sign_in.py"},
+    "WebhookEvent": {"payments/inbox.py"},
+    "QueuedEvent": {"payments/inbox.py"},
+    "OperatorAct": {"merchants/audit.py"},
+}
+TABLES = {
+    "payments_payment": "Payment",
+    "payments_paymentintent": "PaymentIntent",
+    "payments_refund": "Refund",
+    "payments_ledgerentry": "LedgerEntry",
+    "payments_accountbalance": "AccountBalance",
+    "payments_account": "Account",
+    "payments_balancesnapshot": "BalanceSnapshot",
+    "payments_webhookevent": "WebhookEvent",
+    "payments_queuedevent": "QueuedEvent",
+    "merchants_notice": "Notice",
+    "merchants_noticecounter": "NoticeCounter",
+}
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for app in ("merchants", "payments", "qr", "config"):
+        for path in sorted((ROOT / app).rglob("*.py")):
+            if "migrations" not in path.parts and "sandbox" not in path.parts[:-1]:
+                yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+
+
+def written_in(tree: ast.Module) -> Iterator[str]:
+    """The models that a module writes: by a manager's or a queryset's method, or by SQL."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITES:
+            names = [part.id for part in ast.walk(node.func) if isinstance(part, ast.Name)]
+            yield from (name for name in names if name in WRITERS)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words = node.value.split()
+            for verb, name in pairwise(words):
+                if verb.upper() in {"INTO", "UPDATE", "FROM"} and name.strip('",') in TABLES:
+                    before = words[: words.index(name)]
+                    if verb.upper() != "FROM" or (len(before) > 1 and before[-2].upper() == "DELETE"):
+                        yield TABLES[name.strip('",')]
+
+
+def breaches() -> set[tuple[str, str]]:
+    return {(name, model) for name, tree in sources() for model in written_in(tree) if name not in WRITERS[model]}
+
+
+def test_every_fact_has_one_writer() -> None:
+    assert breaches() == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "model"),
+    [
+        ("Payment.objects.filter(id=1).update(amount=2)", "Payment"),
+        ("LedgerEntry.objects.create()", "LedgerEntry"),
+        ("cursor.execute('UPDATE payments_payment SET amount = 2')", "Payment"),
+        ("cursor.execute('DELETE FROM payments_queuedevent')", "QueuedEvent"),
+        ("cursor.execute('INSERT INTO merchants_notice VALUES (1)')", "Notice"),
+    ],
+)
+def test_another_writer_is_seen(code: str, model: str) -> None:
+    assert set(written_in(ast.parse(code))) == {model}
+
+
+def test_reading_is_not_writing() -> None:
+    code = "Payment.objects.filter(id=1).first(); cursor.execute('SELECT * FROM payments_payment')"
+    assert set(written_in(ast.parse(code))) == set()
