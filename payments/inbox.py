@@ -99,7 +99,12 @@ def lease(*, limit: int, now: datetime) -> list[Leased]:
 
 
 def lease_suspect(*, now: datetime) -> list[Leased]:
-    """Takes one event whose earlier attempt never came to an end: it may have killed its worker, so it goes alone."""
+    """Takes one event whose earlier attempt never came to an end: it may have killed its worker, so it goes alone.
+
+    One that has had its last attempt so is dead: nothing else would ever end it.
+    """
+    over = QueuedEvent.objects.filter(state="queued", attempts__gt=len(settings.RETRY_AFTER), due_at__lte=now)
+    over.update(state=QueuedEvent.State.DEAD, reason="no attempt ever came to an end: its worker was killed each time")
     return _lease(_LEASE_SUSPECT_SQL, 1, now)
 
 
@@ -145,7 +150,8 @@ def _lease(statement: str, limit: int, now: datetime) -> list[Leased]:
 def _account(provider: str, name: str) -> ProviderAccount:
     if not providers.enabled(provider):
         raise UnableToReceive("unknown_provider", 404)
-    found = ProviderAccount.objects.filter(provider=provider, name=name).first()
+    # PostgreSQL takes no NUL, not even to say that there is no such name.
+    found = ProviderAccount.objects.filter(provider=provider, name=name).first() if name.isprintable() else None
     if found is None:
         raise UnableToReceive("unknown_account", 404)
     return found
