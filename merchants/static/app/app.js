@@ -43,7 +43,7 @@ function enterCode(number) {
     if (status === 201) nameShop();
     else await open();
   };
-  show(form(redeem, "Sign in", code), h("button", { className: "plain", onclick: signIn }, "Another number"));
+  show(h("h1", { className: "first" }, "Look into your messages"), form(redeem, "Sign in", code), h("button", { className: "plain", onclick: signIn }, "Another number"));
   code.querySelector("input").focus();
 }
 
@@ -53,7 +53,7 @@ function nameShop() {
     await ask("PATCH", "/shop", { name: elements.name.value });
     await open();
   };
-  show(form(save, "Open my shop", name));
+  show(h("h1", { className: "first" }, "Welcome"), form(save, "Open my shop", name));
   name.querySelector("input").focus();
 }
 
@@ -69,10 +69,8 @@ async function open() {
   shop = (await ask("GET", "/shop")).data;
   items = [];
   payments = new Map();
-  // The stream begins before the list is read: what arrives between them is told by both, and counted once.
   hangUp();
-  const { token } = phone.read();
-  const last = phone.read().last ?? (await newest());
+  const { token, last = null } = phone.read();
   hangUp = listen({
     url: shop.stream_url,
     token,
@@ -82,22 +80,23 @@ async function open() {
       online = state;
       home();
     },
+    onBlind: readPayments,
     onSignedOut: () => {
       phone.forget();
       signIn();
     },
   });
-  for await (const payment of rows("/payments?limit=200", today)) if (!payments.has(payment.id)) payments.set(payment.id, payment);
+  await readPayments();
   for await (const item of rows("/items?limit=200")) if (item.active) items.push(item);
   home();
 }
 
-// A phone that signs in to a shop with a history begins at its newest notice; the list has told the rest.
-async function newest() {
-  let last = 0;
-  for await (const notice of rows("/notices?limit=200")) last = Math.max(last, notice.number);
-  phone.keep({ last });
-  return last;
+// What the list and the stream both tell is counted once, because payments are kept by their id.
+async function readPayments() {
+  // The list is in the order of recording: a payment of yesterday that was told late stands among today's.
+  const recent = ({ recorded_at }) => day(new Date(recorded_at)) === day(new Date());
+  for await (const payment of rows("/payments?limit=200", recent)) payments.set(payment.id, payment);
+  home();
 }
 
 function home() {
@@ -181,8 +180,12 @@ async function showCode(title, price, codeId) {
 
 // --- Money arrives ---
 
-function told({ number, kind, data }) {
+const FRESH_MS = 600_000; // What is older was missed for too long to be called out; the list and the total say it.
+
+function told({ number, kind, data, created_at }) {
   phone.keep({ last: number });
+  const fresh = Date.now() - new Date(created_at) < FRESH_MS;
+  const announce = fresh ? card : () => {};
   if (kind === "payment_received") {
     payments.set(data.payment, { id: data.payment, ...data, ...payments.get(data.payment) });
     announce(`${shown(data.amount)}`, data.match === "exact" ? data.description || "Received" : MATCHES[data.match], data.match === "exact");
@@ -203,13 +206,15 @@ async function reread(id) {
   home();
 }
 
-function announce(title, text, good) {
+function card(title, text, good) {
   ring(good);
-  const place = document.getElementById("told");
-  const card = h("div", { className: good ? "card" : "card other", onclick: () => card.remove() }, h("b", {}, good ? `✓ ${title}` : title), h("span", {}, text));
+  const told = document.getElementById("told");
+  const one = h("div", { className: good ? "card" : "card other", onclick: () => one.remove() }, h("b", {}, good ? `✓ ${title}` : title), h("span", {}, text));
+  told.append(one);
+  if (told.children.length > 3) told.firstChild.remove();
   // Above whatever is open: a full-screen code lies in the browser's top layer.
-  (document.querySelector("dialog[open]") ?? place).append(card);
-  setTimeout(() => card.remove(), 8000);
+  (document.querySelector("dialog[open]") ?? document.body).append(told);
+  setTimeout(() => one.remove(), 8000);
 }
 
 const logo = () => document.querySelector("link[rel=icon]").href;

@@ -30,7 +30,7 @@ export function form(onsubmit, button, ...children) {
       go.disabled = false;
     }
   }
-  return h("form", { onsubmit: submit, noValidate: false }, ...children, wrong, go);
+  return h("form", { onsubmit: submit, oninput: () => (wrong.hidden = true) }, ...children, wrong, go);
 }
 
 export function field(label, properties, hint) {
@@ -42,6 +42,7 @@ export function sheet(className, title, onclose, ...children) {
   const close = h("button", { className: "close", type: "button", ariaLabel: "Close", onclick: () => dialog.close() }, "×");
   const dialog = h("dialog", { className, ariaLabel: title }, h("header", {}, h("h2", {}, title), close), ...children);
   dialog.addEventListener("close", () => {
+    document.body.append(document.getElementById("told")); // What was just told stays to be seen.
     dialog.remove();
     onclose?.();
   });

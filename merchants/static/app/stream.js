@@ -4,16 +4,18 @@ const SILENCE_MS = 45_000; // The server says something at least every fifteen s
 const WAIT_MS = [500, 1000, 2000, 5000, 10_000];
 
 // Reads the event stream with `fetch`, because EventSource can send no Authorization header (and a token in an
-// address would be written into logs). Calls onNotice({number, kind, data, …}), onState(true|false) and
-// onSignedOut(). Returns a function that stops it.
-export function listen({ url, token, last, onNotice, onState, onSignedOut }) {
+// address would be written into logs). `last` is the number of the last notice heard, or null: then only new ones are
+// told, and onBlind() says that whatever came before the line was open must be read elsewhere. Calls
+// onNotice({number, kind, data, created_at}), onState(true|false) and onSignedOut(). Returns a function that stops it.
+export function listen({ url, token, last, onNotice, onState, onBlind, onSignedOut }) {
   let stopped = false;
   let failures = 0;
   let connection = new AbortController();
   let wake = () => {};
 
   async function read() {
-    const headers = { Authorization: `Bearer ${token}`, "Last-Event-ID": String(last), Accept: "text/event-stream" };
+    const headers = { Authorization: `Bearer ${token}`, Accept: "text/event-stream" };
+    if (last !== null) headers["Last-Event-ID"] = String(last);
     const answer = await fetch(url, { headers, cache: "no-store", signal: connection.signal });
     if (answer.status === 401 || answer.status === 403) {
       stopped = true;
@@ -21,6 +23,7 @@ export function listen({ url, token, last, onNotice, onState, onSignedOut }) {
     }
     if (!answer.ok) throw new Error(`the stream answered ${answer.status}`);
     onState(true);
+    if (last === null) onBlind();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
@@ -42,7 +45,7 @@ export function listen({ url, token, last, onNotice, onState, onSignedOut }) {
       .map((line) => line.slice(5).trimStart());
     if (!data.length) return; // A comment that only keeps the line open.
     const notice = JSON.parse(data.join("\n"));
-    if (notice.number <= last) return; // Told before the line was lost.
+    if (last !== null && notice.number <= last) return; // Told before the line was lost.
     last = notice.number;
     onNotice(notice);
   }

@@ -1,0 +1,131 @@
+"""A vendor's first evening with the phone page: from her number to money that she hears arrive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+import zxingcpp
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Product, new_phone
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+def customer_pays(url: str, quantity: int = 1) -> None:
+    """Somebody scans the code and approves, without a browser."""
+    session = requests.Session()
+    page = session.get(url, timeout=10).text
+    found = re.search(r'name="page" value="([^"]+)"', page)
+    assert found
+    sent = session.post(
+        f"{url}/pay", {"page": found[1], "quantity": quantity}, allow_redirects=False, timeout=10
+    ).headers["Location"]
+    assert session.post(sent, {"decision": "approve"}, allow_redirects=False, timeout=10).status_code == 303
+
+
+def signed_in(page: Page, product: Product, screenshot: Callable[[Page, str], Path]) -> None:
+    number = new_phone()
+    page.goto(f"{product.url}/app/")
+    page.get_by_label("Your phone number").fill(number)
+    screenshot(page, "app-phone")
+    page.get_by_role("button", name="Send me a code").click()
+    page.get_by_label("The code we sent you").fill(product.code_sent_to(number))
+    screenshot(page, "app-code")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("What is your shop called?").fill("Mei's fruit")
+    page.get_by_role("button", name="Open my shop").click()
+    expect(page.get_by_role("heading", name="Mei's fruit")).to_be_visible()
+
+
+def test_from_the_phone_number_to_money_that_arrives(
+    phone: Callable[..., Page], product: Product, screenshot: Callable[[Page, str], Path], tmp_path: Path
+) -> None:
+    page = phone()
+    signed_in(page, product, screenshot)
+    expect(page.get_by_text("Live")).to_be_visible()
+    screenshot(page, "app-empty")
+
+    Image.linear_gradient("L").resize((1600, 1200)).convert("RGB").save(tmp_path / "photo.jpg")
+    page.get_by_role("button", name="Add an item").click()
+    page.get_by_label("What do you sell?").fill("Red apples")
+    page.get_by_label("Price in CNY").fill("two")
+    page.get_by_label("Photo").set_input_files(tmp_path / "photo.jpg")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text("Please type a price such as 2.00.")
+    page.get_by_label("Price in CNY").fill("2")
+    screenshot(page, "app-add")
+    page.get_by_role("button", name="Add", exact=True).click()
+
+    page.get_by_role("button", name="Red apples").click()
+    code = page.get_by_role("img", name="QR code of Red apples")
+    expect(page.get_by_text("Your customer scans this")).to_be_visible()
+    screenshot(page, "app-show")
+    code.screenshot(path=tmp_path / "code.png")
+    [read] = zxingcpp.read_barcodes(Image.open(tmp_path / "code.png"))
+    assert read.text.startswith(f"{product.url}/s/")
+
+    customer_pays(read.text)
+    expect(page.locator(".card")).to_have_text("✓ CN¥2.00Red apples")  # It is seen above the open code.
+    screenshot(page, "app-arrived")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("#total")).to_have_text("CN¥2.00")
+    screenshot(page, "app-home")
+
+    page.context.set_offline(True)
+    expect(page.get_by_text("Connecting…")).to_be_visible()
+    for quantity in (2, 3):
+        customer_pays(read.text, quantity)
+    page.context.set_offline(False)
+    expect(page.locator("#total")).to_have_text("CN¥12.00")
+    expect(page.locator("#payments li b")).to_have_text(["CN¥6.00", "CN¥4.00", "CN¥2.00"])
+
+    page.reload()
+    expect(page.locator("#total")).to_have_text("CN¥12.00")
+    expect(page.locator("#payments li")).to_have_count(3)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Your phone number")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_a_wrong_number_and_a_wrong_code_are_explained(
+    phone: Callable[..., Page], product: Product, screenshot: Callable[[Page, str], Path]
+) -> None:
+    page = phone(color_scheme="dark")
+    page.goto(f"{product.url}/app/")
+    page.get_by_label("Your phone number").fill("12345")
+    page.get_by_role("button", name="Send me a code").click()
+    expect(page.get_by_role("alert")).not_to_be_empty()
+    screenshot(page, "app-wrong-number")
+    number = new_phone()
+    page.get_by_label("Your phone number").fill(number)
+    page.get_by_role("button", name="Send me a code").click()
+    code = product.code_sent_to(number)
+    page.get_by_label("The code we sent you").fill(f"{(int(code) + 1) % 1_000_000:06d}")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).not_to_be_empty()
+    page.get_by_label("The code we sent you").fill(code)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_label("What is your shop called?")).to_be_visible()
+
+
+def test_a_token_that_was_revoked_leads_back_to_the_sign_in(phone: Callable[..., Page], product: Product) -> None:
+    page = phone()
+    page.goto(f"{product.url}/app/")
+    page.evaluate("""localStorage.setItem("pushcart", JSON.stringify({ token: "0".repeat(64) }))""")
+    page.reload()
+    expect(page.get_by_label("Your phone number")).to_be_visible()
+
+
+def test_the_phone_page_is_small(product: Product) -> None:
+    document = requests.get(f"{product.url}/app/", timeout=10)
+    names = re.findall(r'"(/static/app/[^"]+)"', document.text)
+    folder = Path(__file__).parents[2] / "merchants" / "static" / "app"
+    modules = [f"/static/app/{path.name}" for path in folder.glob("*.js")]
+    sizes = {name: len(requests.get(product.url + name, timeout=10).content) for name in {*names, *modules}}
+    assert len(document.content) + sum(sizes.values()) <= 28_000, sizes
