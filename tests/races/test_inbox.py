@@ -8,6 +8,7 @@ from functools import partial
 from unittest import mock
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from merchants.models import Notice
@@ -34,7 +35,7 @@ def test_one_payment_under_twenty_delivery_ids_drained_by_six_workers_is_booked_
     word = paid(expect(shop_code(mei.shop), 200), object_id="wpy_same")
     for _ in range(20):
         replace(word, delivery=f"d_{uuid.uuid4().hex}").deliver()
-    with mock.patch.object(inbox.settings, "DRAIN_BATCH_MAX", 4):
+    with mock.patch.object(settings, "DRAIN_BATCH_MAX", 4):
         assert sum(together([drain] * 6)) == 20
     assert (Payment.objects.count(), LedgerEntry.objects.count(), Notice.objects.count()) == (1, 1, 1)
     assert QueuedEvent.objects.count() == 0
@@ -48,7 +49,7 @@ def test_one_unannounced_payment_drained_by_six_workers_is_booked_once() -> None
     word = paid(reference="nobody's", object_id="wpy_same", amount=300)
     for _ in range(12):
         replace(word, delivery=f"d_{uuid.uuid4().hex}").deliver()
-    with mock.patch.object(inbox.settings, "DRAIN_BATCH_MAX", 2):
+    with mock.patch.object(settings, "DRAIN_BATCH_MAX", 2):
         together([drain] * 6)
     assert Payment.objects.count() == LedgerEntry.objects.count() == 1
     assert total("suspense") == 300
@@ -84,7 +85,7 @@ def test_workers_that_post_to_the_same_shops_in_opposite_order_do_not_deadlock()
     for number in range(60):
         shop = (mei, arjun)[number % 2].shop
         paid(expect(shop_code(shop), 100)).deliver()
-    with mock.patch.object(inbox.settings, "DRAIN_BATCH_MAX", 5):
+    with mock.patch.object(settings, "DRAIN_BATCH_MAX", 5):
         assert sum(together([drain] * 4)) == 60
     assert QueuedEvent.objects.count() == 0
     assert ledger.balance(shop=mei.shop).total == ledger.balance(shop=arjun.shop).total == 3000
