@@ -88,7 +88,7 @@ def _start(request: HttpRequest, code: Code, page: page_ids.Page) -> HttpRespons
     if quantity is None:
         return _pay_page(request, code, message=_("Please choose how many."), status=422)
     typed = request.POST.get("amount", "")
-    amount, wrong = _amount(code, page, typed)
+    amount, wrong = _amount(page, typed, quantity)
     if wrong:
         return _pay_page(request, code, message=wrong, typed=typed, quantity=quantity, status=422)
     if (page.amount, page.currency) != _price(code) and not PaymentIntent.objects.filter(page=page.id).exists():
@@ -166,10 +166,13 @@ def _quantity(request: HttpRequest) -> int | None:
     return number if number in QUANTITIES else None
 
 
-def _amount(code: Code, page: page_ids.Page, typed: str) -> tuple[int | None, str]:
-    """What the payer typed, where the code carries no price, and what is wrong with it ('' when nothing is)."""
-    if code.kind != Code.Kind.SHOP:
-        return None, ""
+def _amount(page: page_ids.Page, typed: str, quantity: int) -> tuple[int | None, str]:
+    """What the payer means to pay, and what is wrong with it ('' when nothing is).
+
+    Where the page showed a price it is the total that was shown: the code decides what is asked for.
+    """
+    if page.amount is not None:
+        return page.amount * quantity, ""
     # A Chinese keyboard types full-width digits and its own full stop.
     text = unicodedata.normalize("NFKC", typed[: TYPED_MAX + 1]).replace("。", ".")
     try:

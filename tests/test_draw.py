@@ -61,6 +61,8 @@ def test_a_text_that_does_not_fit_into_the_size_is_refused() -> None:
 
 
 def test_a_tag_differs_by_text_format_and_size_and_by_nothing_else() -> None:
-    tags = {draw.tag(*picture) for picture in [(URL, "png", 1), (URL, "png", 2), (URL, "svg", 1), (URL + "x", "png", 1)]}
+    tags = {
+        draw.tag(*picture) for picture in [(URL, "png", 1), (URL, "png", 2), (URL, "svg", 1), (URL + "x", "png", 1)]
+    }
     assert len(tags) == 4
     assert draw.tag(URL, "png", 1) in tags

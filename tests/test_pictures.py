@@ -37,7 +37,9 @@ def test_the_svg_has_the_size_that_was_asked_for(api: APIClient, code: Code) -> 
     assert b'width="240" height="240"' in answer.content
 
 
-def test_a_picture_is_asked_for_again_by_its_tag_and_kept_for_ever_under_its_version(api: APIClient, code: Code) -> None:
+def test_a_picture_is_asked_for_again_by_its_tag_and_kept_for_ever_under_its_version(
+    api: APIClient, code: Code
+) -> None:
     first = api.get(path(code))
     tag = first.headers["ETag"]
     assert first.headers["Cache-Control"] == "private, no-cache"

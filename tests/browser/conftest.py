@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -31,6 +32,13 @@ class Product:
     url: str
     wallet_url: str
     data: Path
+    supervisor: int
+
+    def lose_streams(self) -> None:
+        """Kills the process of the event stream: every open line is cut at once. The supervisor starts it again."""
+        for child in psutil.Process(self.supervisor).children():
+            if "uvicorn" in child.cmdline():
+                child.kill()
 
     def code_sent_to(self, phone: str) -> str:
         """The newest code in the outbox for that phone (E.164)."""
@@ -91,7 +99,7 @@ def product() -> Iterator[Product]:
         )
     try:
         _wait_until_ready(process, log)
-        yield Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 2}", folder / "data")
+        yield Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 2}", folder / "data", process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
