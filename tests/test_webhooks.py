@@ -41,10 +41,10 @@ def wallet() -> Client:
 
 
 def send(
-    wallet: Client, told: Notification, *, address: str = ADDRESS, raw: bytes | None = None, **headers: str
+    wallet: Client, told: Notification, *, address: str = ADDRESS, raw: bytes | None = None, signature: str = ""
 ) -> Any:
-    body = told.raw if raw is None else raw
-    return wallet.post(address, body, "application/json", headers={**told.headers, **headers})
+    headers = {**told.headers, **({"webhook-signature": signature} if signature else {})}
+    return wallet.post(address, told.raw if raw is None else raw, "application/json", headers=headers)
 
 
 def assert_nothing_stored() -> None:
@@ -114,7 +114,7 @@ def test_every_way_of_not_being_proved_is_a_400_with_its_own_code(wallet: Client
     assert problem(send(wallet, stale)) == (400, "timestamp_stale")
     assert problem(send(wallet, future)) == (400, "timestamp_stale")
     assert problem(wallet.post(ADDRESS, told.raw, "application/json")) == (400, "signature_missing")
-    assert problem(send(wallet, told, **{"webhook-signature": "v1,é"})) == (400, "signature_wrong")
+    assert problem(send(wallet, told, signature="v1,é")) == (400, "signature_wrong")
     assert_nothing_stored()
 
 
