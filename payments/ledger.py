@@ -53,7 +53,8 @@ def post(movements: Sequence[Movement], *, now: datetime) -> set[str]:
     if not movements:
         return set()
     accounts = _accounts({(place, m.currency) for m in movements for place in (m.debit, m.credit)})
-    ordered = sorted(movements, key=lambda movement: movement.key)  # One order for every writer: no deadlock.
+    once = {movement.key: movement for movement in reversed(movements)}
+    ordered = sorted(once.values(), key=lambda movement: movement.key)  # One order for every writer: no deadlock.
     posted = _insert(ordered, accounts, now)
     sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
     for movement in ordered:

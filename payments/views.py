@@ -186,6 +186,6 @@ def _moment(text: str) -> Any:
         moment = parse_datetime(text.replace(" ", "+"))
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or not 1971 <= moment.year <= 9998:
         raise Refused(400, "moment_wrong", "`at` is a time with its zone, for example 2026-11-22T18:00:00Z.")
     return moment
