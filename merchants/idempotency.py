@@ -57,10 +57,13 @@ def once(request: Request, effect: Callable[[], Response], *, required: bool = F
             return _run(effect)
         token: Token = request.auth  # type: ignore[assignment]  # The stubs know only DRF's own tokens.
         caller = f"{token.shop_id.hex}:{token.user_id.hex}"
-        if not _lock(caller, key):
-            raise Refused(409, "request_in_flight", "The first request with this key is still running.")
         fingerprint = _fingerprint(request)
-        known = IdempotentReply.objects.filter(caller=caller, key=key).first()
+        known = _known(caller, key)
+        if known is None:
+            if not _lock(caller, key):
+                raise Refused(409, "request_in_flight", "The first request with this key is still running.")
+            # The first may have ended between our look and our lock.
+            known = _known(caller, key)
         if known is not None:
             return _again(known, fingerprint)
         response = _run(effect)
@@ -87,6 +90,10 @@ def _again(known: IdempotentReply, fingerprint: bytes) -> Response:
     if bytes(known.fingerprint) != fingerprint:
         raise Refused(422, "idempotency_key_reused", "This key was used for another request.")
     return Response(known.body, status=known.status, headers={"Idempotent-Replayed": "true"})
+
+
+def _known(caller: str, key: str) -> IdempotentReply | None:
+    return IdempotentReply.objects.filter(caller=caller, key=key).first()
 
 
 def _lock(caller: str, key: str) -> bool:

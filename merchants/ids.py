@@ -26,13 +26,13 @@ def new(at: datetime | None = None) -> UUID:
     global _last_ms, _counter
     ms = milliseconds(at or timezone.now())
     with _lock:
-        # The twelve bits behind the time count within the millisecond, so that one batch keeps its order.
-        _counter = _counter + 1 if ms == _last_ms else secrets.randbelow(0x100)
+        # Twenty bits behind the time count within the millisecond, so that a batch of up to a million keeps its order.
+        _counter = (_counter + 1) % 0x100000 if ms == _last_ms else secrets.randbelow(0x100)
         _last_ms = ms
-        high, low = divmod(_counter, 0x1000)
-    # A batch of more than 4,096 ids spills into the top bits of the random part, still ascending.
-    tail = ((high & 0xFF) << 54) | secrets.randbits(54)
-    return UUID(int=(ms << 80) | (0x7 << 76) | (low << 64) | (0b10 << 62) | tail)
+        high, low = divmod(_counter, 0x100)
+    # The version and the variant stand between the parts: twelve bits of the count come first, then its last eight.
+    tail = (low << 54) | secrets.randbits(54)
+    return UUID(int=(ms << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | tail)
 
 
 def first_of(moment: datetime) -> UUID:

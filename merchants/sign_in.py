@@ -82,8 +82,7 @@ def redeem(*, phone: str, code: str, shop_name: str, now: datetime) -> SignedIn:
     if row is None or not hmac.compare_digest(row.digest, digest):
         raise _code_invalid()
     with transaction.atomic():
-        once = OneTimeCode.objects.filter(id=row.id, redeemed_at=None).update(redeemed_at=now)
-        if not once:
+        if not _redeem_once(row.id, now):
             raise _code_invalid()
         return _sign_in(number, shop_name, now)
 
@@ -111,6 +110,11 @@ def _count_attempt(phone: str, now: datetime) -> _Attempt | None:
         )
         row = cursor.fetchone()
     return _Attempt(row[0], bytes(row[1])) if row else None
+
+
+def _redeem_once(code_id: UUID, now: datetime) -> bool:
+    """Whether it was we who redeemed the code: of many right guesses at once, one is answered yes."""
+    return OneTimeCode.objects.filter(id=code_id, redeemed_at=None).update(redeemed_at=now) == 1
 
 
 def _sign_in(phone: Phone, shop_name: str, now: datetime) -> SignedIn:

@@ -38,6 +38,7 @@ LAN_PHONE = "+8613900139000"
 
 def empty_tables() -> None:
     """Deletes every row but Django's own of the migrations, in a session that runs no triggers."""
+    assert str(connection.settings_dict["NAME"]).startswith("test_"), "only a database of the tests is emptied"
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         for table in connection.introspection.table_names(cursor):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
@@ -25,7 +25,7 @@ def django_db_setup(
 ) -> Iterator[None]:
     """The test database, always: pytest-django's own makes none when only tests with `real_db` are run."""
     with django_db_blocker.unblock():
-        made = setup_databases(verbosity=0, interactive=False, aliases={"default"})
+        made = setup_databases(verbosity=0, interactive=False)
     yield
     with django_db_blocker.unblock():
         teardown_databases(made, verbosity=0)
@@ -86,24 +86,6 @@ def api(mei: Person) -> APIClient:
 def stranger() -> APIClient:
     """A client without a token."""
     return APIClient()
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(
-    request: pytest.FixtureRequest,
-    django_test_environment: None,
-    django_db_modify_db_settings: None,
-    django_db_blocker: DjangoDbBlocker,
-) -> Iterator[None]:
-    """A database of the run's own, whatever its tests ask for: pytest-django's makes none for `real_db` alone."""
-    with django_db_blocker.unblock():
-        before = setup_databases(verbosity=0, interactive=False)
-    yield
-    with django_db_blocker.unblock():
-        try:
-            teardown_databases(before, verbosity=0)
-        except DatabaseError as failure:
-            request.node.warn(pytest.PytestWarning(f"the tests' database was not dropped: {failure}"))
 
 
 @pytest.fixture
