@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from merchants import urls as merchants
+from merchants.desk import desk
 from payments import urls as payments
 from qr import urls as qr
 
@@ -15,6 +16,8 @@ handler400 = "config.api.bad_request"
 handler403 = "config.api.permission_denied"
 handler404 = "config.api.not_found"
 handler500 = "config.api.server_error"
+
+admin.autodiscover()  # What operators see stands in the `admin` modules; only a process that serves pages needs it.
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/app/")),
@@ -27,5 +30,5 @@ urlpatterns = [
     *payments.watching,
     *merchants.media,
     *merchants.dev_urlpatterns,
-    path("admin/", admin.site.urls),
+    path("admin/", desk.urls),
 ]

@@ -66,6 +66,9 @@ class Discrepancy(models.Model):
         verbose_name_plural = "discrepancies"
         indexes = [models.Index(fields=["opened_at"], name="discrepancy_open", condition=Q(state="open"))]
 
+    def __str__(self) -> str:
+        return ids.public(self.prefix, self.id)
+
     @property
     def suggestion(self) -> str:
         return self.SUGGESTIONS[self.Reason(self.reason)]

@@ -104,6 +104,9 @@ class PaymentIntent(models.Model):
             models.Index(fields=["next_close_at"], name="intent_to_close", condition=Q(next_close_at__isnull=False)),
         ]
 
+    def __str__(self) -> str:
+        return self.reference
+
     @property
     def reference(self) -> str:
         """The name of this intent at the provider, and the idempotency key of its start."""
@@ -193,6 +196,9 @@ class Refund(models.Model):
             models.Index(fields=["payment"], name="refund_of_payment"),
             models.Index(fields=["next_call_at"], name="refund_to_call", condition=Q(next_call_at__isnull=False)),
         ]
+
+    def __str__(self) -> str:
+        return self.reference
 
     @property
     def reference(self) -> str:

@@ -1,0 +1,224 @@
+"""The inbox as operators see it: what was set aside and why, what it means now, and *replay*.
+
+What a provider sent is text of a stranger: it is shown as text, with everything invisible written out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.timesince import timesince
+
+from merchants.acts import Act, ActingAdmin
+from merchants.desk import desk
+from merchants.lists import Recorded, by_id, public_id, shown_money
+from merchants.models import User
+from payments import facts, operating, providers
+from payments.admin.links import address
+from payments.known import intent_id
+from payments.models import LedgerEntry, Payment, PaymentIntent, ProviderAccount, QueuedEvent, WebhookEvent
+from payments.providers.base import Event, UnableToRead
+
+_SHOWN_MAX = 100_000  # Characters; whoever needs more of a body than that needs the database.
+
+
+class _State(admin.SimpleListFilter):
+    """Why an event is not applied."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(state), str(state.label)) for state in operating.SET_ASIDE]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
+class _Age(admin.SimpleListFilter):
+    """How long ago the event came in."""
+
+    title = "age"
+    parameter_name = "older"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "over an hour"), ("24", "over a day"), ("168", "over 7 days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in {"1", "24", "168"}:
+            return queryset
+        return queryset.filter(received_at__lt=timezone.now() - timedelta(hours=int(self.value() or 0)))
+
+
+class _Attempts(admin.SimpleListFilter):
+    """How often it was tried."""
+
+    title = "attempts"
+    parameter_name = "tried"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "once"), ("2", "2 or more"), ("5", "5 or more")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        spans = {"1": Q(attempts=1), "2": Q(attempts__gte=2), "5": Q(attempts__gte=5)}
+        return queryset.filter(spans.get(self.value() or "", Q()))
+
+
+def _replay(rows: Sequence[QueuedEvent], *, operator: User, reason: str, now: datetime) -> str:
+    count = operating.replay(event_ids=[row.pk for row in rows], operator=operator, reason=reason, now=now)
+    return f"Replaying {count} event{'' if count == 1 else 's'}. What is set aside again comes back to this list."
+
+
+@admin.register(QueuedEvent, site=desk)
+class QueuedEventAdmin(ActingAdmin):
+    """Events that were set aside: parked (tried again on a schedule), quarantined (a person must look) and dead."""
+
+    ordering = ["-event_id"]
+    list_display = ["public", "state", "reason", "attempts", "age", "account", "tried_again"]
+    list_filter = [_State, _Age, _Attempts]
+    fields = ["state", "reason", "attempts", "received_at", "tried_again", "event"]
+    search_help_text = "evt_…, the account's name, or words of the reason"
+    change_form_template = "admin/payments/event.html"
+    acts = [
+        Act("replay", "Replay", "payments.change_queuedevent", _replay, lambda row: row.state in operating.SET_ASIDE,
+            "Why is it replayed? It is decided again from its raw body, as if it had just arrived."),
+    ]  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        aside = super().get_queryset(request).filter(state__in=operating.SET_ASIDE)
+        return aside.select_related("event__provider_account").defer("event__raw")
+
+    def readings(self, term: str) -> Iterator[Q]:
+        yield from by_id(term, evt="event")
+        yield Q(event__provider_account__name=term)
+        yield Q(reason__icontains=term)
+
+    def about(self, row: QueuedEvent) -> dict[str, Any]:
+        return _about(row.event)
+
+    @admin.display(description="event")
+    def public(self, row: QueuedEvent) -> str:
+        return public_id(row.event)
+
+    @admin.display(description="age")
+    def age(self, row: QueuedEvent) -> str:
+        return timesince(row.received_at, depth=1)
+
+    @admin.display(description="account")
+    def account(self, row: QueuedEvent) -> str:
+        return str(row.event.provider_account)
+
+    @admin.display(description="next try")
+    def tried_again(self, row: QueuedEvent) -> datetime | str:
+        return row.due_at if row.state == QueuedEvent.State.PARKED else "–"
+
+
+@admin.register(WebhookEvent, site=desk)
+class WebhookEventAdmin(ActingAdmin):
+    """Everything that providers sent or answered, as it came."""
+
+    list_display = ["public", "received_at", "provider_account", "authority", "delivery_id", "now_is"]
+    list_filter = [Recorded]
+    list_select_related = ["provider_account", "queued"]
+    fields = ["public", "provider_account", "received_at", "delivery_id", "now_is"]
+    search_help_text = "evt_…, or the provider's own id of the delivery"
+    change_form_template = "admin/payments/event.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("provider_account", "queued").defer("raw")
+
+    def readings(self, term: str) -> Iterator[Q]:
+        yield from by_id(term, evt="id")
+        yield Q(delivery_id=term, provider_account__in=list(ProviderAccount.objects.values_list("id", flat=True)))
+
+    def about(self, row: WebhookEvent) -> dict[str, Any]:
+        return _about(row)
+
+    @admin.display(description="id")
+    def public(self, row: WebhookEvent) -> str:
+        return public_id(row)
+
+    @admin.display(description="state")
+    def now_is(self, row: WebhookEvent) -> str:
+        return row.queued.state if hasattr(row, "queued") else "applied"
+
+
+def visible(text: str) -> str:
+    """The text with everything that cannot be seen, or that moves what can, written as an escape."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def pretty(raw: bytes) -> str:
+    """JSON with indents, or nothing when the bytes are no JSON."""
+    try:
+        return visible(json.dumps(json.loads(raw), indent=2, ensure_ascii=False))
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _about(event: WebhookEvent) -> dict[str, Any]:
+    """The event as its page shows it: the bytes, the proof, and what they mean to the adapter of today."""
+    raw = bytes(event.raw)
+    meanings, unread = _means_now(event)
+    return {
+        "event": event,
+        "verdict": _VERDICTS[event.authority],
+        "headers": [(visible(str(name)), visible(str(value))) for name, value in sorted(event.headers.items())],
+        "size": len(raw),
+        "pretty": pretty(raw)[:_SHOWN_MAX],
+        "text": visible(raw.decode("utf-8", "backslashreplace"))[:_SHOWN_MAX],
+        "cut": len(raw) > _SHOWN_MAX,
+        "meanings": meanings,
+        "unread": unread,
+    }
+
+
+_VERDICTS = {
+    "signed": "the signature was right when it came in",
+    "queried": "an answer to our own question, over TLS",
+}
+
+
+def _means_now(event: WebhookEvent) -> tuple[list[dict[str, Any]], str]:
+    """What today's adapter reads in the event, or in words why it cannot."""
+    account = event.provider_account
+    if account.provider not in providers.MODULES:
+        return [], f"There is no adapter for “{account.provider}”."
+    (_id, _account, verified) = facts.stored_events([event.id])[0]
+    try:
+        events = providers.named(account.provider).normalise(verified)
+    except UnableToRead as refusal:
+        return [], visible(str(refusal))
+    except Exception as failure:  # noqa: BLE001  # An adapter that falls over this event is why somebody is looking.
+        return [], visible(f"The adapter itself fails: {failure!r}")
+    return [_meaning(one, event) for one in events], ""
+
+
+def _meaning(one: Event, event: WebhookEvent) -> dict[str, Any]:
+    paid = one.parent_object_id or one.object_id
+    payment = None
+    if paid.isprintable():
+        payment = Payment.objects.filter(provider_account=event.provider_account_id, object_id=paid).first()
+    booked = payment and LedgerEntry.objects.filter(key=f"paid|{payment.id.hex}").first()
+    named = intent_id(one.reference)
+    intent = PaymentIntent.objects.filter(id=named).first() if named else None
+    return {
+        "kind": one.kind,
+        "money": visible(shown_money(one.amount, one.currency)),
+        "object_id": visible(one.object_id),
+        "parent_object_id": visible(one.parent_object_id),
+        "reference": visible(one.reference),
+        "intent": intent and address(intent),
+        "occurred_at": one.occurred_at,
+        "final": one.final,
+        "payment": payment,
+        "payment_address": payment and address(payment),
+        "booked_by_this": bool(booked and booked.event_id == event.id),
+    }

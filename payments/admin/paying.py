@@ -1,0 +1,169 @@
+"""What we expect and what happened, as operators see it: provider accounts, intents, payments and refunds.
+
+A provider account can be switched; its secrets are never shown. The rest is only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Q
+from django.utils.safestring import SafeString
+
+from merchants.acts import Act, ActingAdmin
+from merchants.desk import desk
+from merchants.lists import Recorded, Shown, by_id, by_phone, public_id, shown_money
+from merchants.models import Code, User
+from payments import operating
+from payments.admin.links import link
+from payments.models import Discrepancy, Payment, PaymentIntent, ProviderAccount, Refund
+
+
+def _switch(active: bool) -> Any:
+    def effect(rows: Sequence[ProviderAccount], *, operator: User, reason: str, now: datetime) -> str:
+        for row in sorted(rows, key=lambda row: row.id):
+            operating.switch(account_id=row.id, active=active, operator=operator, reason=reason, now=now)
+        return f"Switched {'on' if active else 'off'}: {', '.join(map(str, rows))}."
+
+    return effect
+
+
+@admin.register(ProviderAccount, site=desk)
+class ProviderAccountAdmin(ActingAdmin):
+    """Our accounts at the providers. One that is off starts no payment; what was started there is still booked."""
+
+    list_display = ["name", "provider", "shop", "funds", "active", "created_at"]
+    list_display_links = ["name"]
+    list_select_related = ["shop"]
+    list_filter = [Recorded]
+    fields = ["public", "provider", "name", "shop", "funds", "active", "created_at"]
+    search_help_text = "pac_…, shp_…, a phone, or the account's name"
+    acts = [
+        Act("switch-off", "Switch off", "payments.change_provideraccount", _switch(False), lambda row: row.active,
+            "Why is it switched off? Customers can start no payment with it from now on."),
+        Act("switch-on", "Switch on", "payments.change_provideraccount", _switch(True), lambda row: not row.active,
+            "Why is it switched on?"),
+    ]  # fmt: skip
+
+    @admin.display(description="id")
+    def public(self, row: ProviderAccount) -> str:
+        return public_id(row)
+
+    def readings(self, term: str) -> Iterator[Q]:
+        yield from by_id(term, pac="id", shp="shop")
+        yield from by_phone(term, "shop")
+        yield Q(name=term)
+
+
+@admin.register(PaymentIntent, site=desk)
+class PaymentIntentAdmin(Shown):
+    """What customers were about to pay."""
+
+    list_display = ["public", "created_at", "shop", "money", "description", "state", "closing"]
+    list_filter = [Recorded]
+    list_select_related = ["shop"]
+    fields = ["public", "shop", "code_slug", "description", "quantity", "money", "state", "closing", "paid_by",
+              "provider_account", "receipt", "redirect_url", "start_failure", "created_at", "expires_at", "closed_at",
+              "queries", "next_query_at", "next_close_at"]  # fmt: skip
+    search_help_text = "int_…, shp_…, a phone, a receipt, or the slug of a code"
+
+    def readings(self, term: str) -> Iterator[Q]:
+        yield from by_id(term, int="id", shp="shop", pay="payments")
+        yield from by_phone(term, "shop")
+        yield Q(receipt=term)
+        yield Q(code__in=Code.objects.filter(slug=term))
+
+    @admin.display(description="id")
+    def public(self, row: PaymentIntent) -> str:
+        return public_id(row)
+
+    @admin.display(description="amount")
+    def money(self, row: PaymentIntent) -> str:
+        return shown_money(row.amount, row.currency)
+
+    @admin.display(description="code")
+    def code_slug(self, row: PaymentIntent) -> str:
+        return row.code.slug
+
+    @admin.display(description="payments")
+    def paid_by(self, row: PaymentIntent) -> SafeString | str:
+        return SafeString(", ".join(link(payment) for payment in row.payments.order_by("id"))) or "–"
+
+
+@admin.register(Payment, site=desk)
+class PaymentAdmin(Shown):
+    """What providers say happened."""
+
+    list_display = ["public", "recorded_at", "shop", "money", "match", "placed", "object_id"]
+    list_filter = [Recorded]
+    list_select_related = ["shop"]
+    fields = ["public", "shop", "money", "match", "placed", "intent_link", "provider_account", "object_id",
+              "refunded", "questions", "occurred_at", "recorded_at", "due_at"]  # fmt: skip
+    search_help_text = "pay_…, int_…, shp_…, a phone, a receipt, a code's slug, or the provider's own id"
+
+    def readings(self, term: str) -> Iterator[Q]:
+        yield from by_id(term, pay="id", int="intent", shp="shop", rfd="refunds")
+        yield from by_phone(term, "shop")
+        yield Q(object_id=term, provider_account__in=_account_ids())
+        yield Q(intent__in=PaymentIntent.objects.filter(receipt=term))
+        yield Q(intent__in=PaymentIntent.objects.filter(code__in=Code.objects.filter(slug=term)))
+
+    @admin.display(description="id")
+    def public(self, row: Payment) -> str:
+        return public_id(row)
+
+    @admin.display(description="amount")
+    def money(self, row: Payment) -> str:
+        return shown_money(row.amount, row.currency)
+
+    @admin.display(description="intent")
+    def intent_link(self, row: Payment) -> SafeString | str:
+        return link(row.intent)
+
+    @admin.display(description="refunds")
+    def refunded(self, row: Payment) -> SafeString | str:
+        return SafeString(", ".join(link(refund) for refund in row.refunds.order_by("id"))) or "–"
+
+    @admin.display(description="discrepancies")
+    def questions(self, row: Payment) -> SafeString | str:
+        found = Discrepancy.objects.filter(payment=row).order_by("id")
+        return SafeString(", ".join(link(question) for question in found)) or "–"
+
+
+@admin.register(Refund, site=desk)
+class RefundAdmin(Shown):
+    """Money back."""
+
+    list_display = ["public", "created_at", "shop", "money", "state", "origin", "object_id"]
+    list_filter = [Recorded]
+    list_select_related = ["shop"]
+    fields = ["public", "payment", "shop", "money", "state", "origin", "requested_by_whom", "reason", "failure",
+              "object_id", "created_at", "settled_at", "attempts", "next_call_at"]  # fmt: skip
+    search_help_text = "rfd_…, pay_…, shp_…, a phone, or the provider's own id of the payment or the refund"
+
+    def readings(self, term: str) -> Iterator[Q]:
+        yield from by_id(term, rfd="id", pay="payment", shp="shop")
+        yield from by_phone(term, "shop")
+        yield Q(payment__in=Payment.objects.filter(object_id=term, provider_account__in=_account_ids()))
+        yield Q(object_id=term)
+
+    @admin.display(description="id")
+    def public(self, row: Refund) -> str:
+        return public_id(row)
+
+    @admin.display(description="amount")
+    def money(self, row: Refund) -> str:
+        return shown_money(row.amount, row.currency)
+
+    @admin.display(description="requested by")
+    def requested_by_whom(self, row: Refund) -> str:
+        return str(row.requested_by or "–")
+
+
+def _account_ids() -> list[UUID]:
+    """The index of a provider's ids begins with the account."""
+    return list(ProviderAccount.objects.values_list("id", flat=True))

@@ -1,0 +1,109 @@
+"""The operators' trail: one row for every act, in the act's own transaction, and nobody changes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from django.db import transaction
+
+from merchants import audit, ids
+from merchants.acts import ActingAdmin
+from merchants.desk import desk
+from merchants.models import OperatorAct
+from payments.models import Discrepancy, QueuedEvent
+from tests.cast import Person
+from tests.operators import CHIEF_PHONE, acts, add_operator, quick_passwords, signed_in  # noqa: F401
+from tests.till import drain, expect, paid, platform, shop_code
+
+
+@pytest.mark.django_db
+def test_a_record_names_its_subject_by_its_public_id(mei: Person, now: datetime) -> None:
+    operator = add_operator().user
+    row = audit.record(
+        operator=operator, act="freeze", subject=mei.shop, reason="a tip", before={"a": 1}, after={"a": 2}, now=now
+    )
+    row.refresh_from_db()
+    assert (row.subject_type, row.subject_id) == ("shop", ids.public("shp", mei.shop.id))
+    assert (row.operator, row.act, row.reason, row.before, row.after, row.at) == (
+        operator, "freeze", "a tip", {"a": 1}, {"a": 2}, now,
+    )  # fmt: skip
+    assert list(audit.trail(mei.shop)) == [row]
+    assert list(audit.trail(operator)) == [OperatorAct.objects.get(act="add_operator")]
+
+
+def test_a_record_outside_a_transaction_is_our_mistake(real_db: None, now: datetime) -> None:
+    operator = add_operator().user
+    with pytest.raises(AssertionError):
+        audit.record(operator=operator, act="x", subject=operator, reason="", before={}, after={}, now=now)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        audit.record(operator=operator, act="x", subject=operator, reason="", before={}, after={}, now=now)
+        raise ZeroDivisionError
+    assert not OperatorAct.objects.filter(act="x").exists()
+
+
+# Every act of every page, with the rows it is done to, in an order in which each is possible.
+ACTS = [
+    ("payments/queuedevent", "replay"),
+    ("payments/discrepancy", "take"),
+    ("payments/discrepancy", "resolve"),
+    ("merchants/shop", "freeze"),
+    ("merchants/shop", "unfreeze"),
+    ("payments/provideraccount", "switch-off"),
+    ("payments/provideraccount", "switch-on"),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("way", ["page", "list"])
+def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person, way: str) -> None:
+    declared = {
+        (f"{model._meta.app_label}/{model._meta.model_name}", act.name): act
+        for model, page in desk._registry.items()
+        if isinstance(page, ActingAdmin)
+        for act in page.acts
+    }
+    assert set(declared) == set(ACTS)
+
+    operator = signed_in()
+    account = platform()
+    paid(expect(shop_code(mei.shop), 500), amount=300).deliver()
+    broken = paid()
+    broken.message["type"] = "nonsense"
+    broken.deliver()
+    drain()
+    subjects = {
+        "payments/queuedevent": QueuedEvent.objects.get(),
+        "payments/discrepancy": Discrepancy.objects.get(),
+        "merchants/shop": mei.shop,
+        "payments/provideraccount": account,
+    }
+    expected = []
+    for table, name in ACTS:
+        reason = f"because of {name}" if declared[table, name].asks else ""
+        if way == "page":
+            answer = operator.act(table, subjects[table], name, reason)
+        else:
+            answer = operator.act_on_list(table, [subjects[table]], name, reason)
+        assert answer.status_code == 302, answer.content
+        expected.append((name.replace("-", "_"), reason))
+        assert acts() == expected
+        row = OperatorAct.objects.latest("id")
+        assert row.operator == operator.user
+        assert row.before != row.after
+        assert set(row.before) <= set(row.after)
+
+
+@pytest.mark.django_db
+def test_not_even_a_superuser_changes_or_deletes_an_act() -> None:
+    chief = signed_in(CHIEF_PHONE, superuser=True)
+    row = OperatorAct.objects.latest("id")
+    page = f"/admin/merchants/operatoract/{row.pk}"
+    assert chief.client.get(f"{page}/change/").status_code == 200
+    assert chief.client.post(f"{page}/change/", {"reason": "another"}).status_code == 403
+    assert chief.client.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+    assert chief.client.post("/admin/merchants/operatoract/add/", {"act": "x"}).status_code == 403
+    chief.act_on_list("merchants/operatoract", [row], "delete_selected", "yes")
+    assert OperatorAct.objects.count() == 2
+    row.refresh_from_db()
+    assert row.reason == ""
