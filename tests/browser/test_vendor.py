@@ -122,6 +122,25 @@ def test_a_token_that_was_revoked_leads_back_to_the_sign_in(phone: Callable[...,
     expect(page.get_by_label("Your phone number")).to_be_visible()
 
 
+def test_a_phone_that_has_heard_nothing_yet_misses_nothing_while_its_line_is_cut(
+    phone: Callable[..., Page], product: Product
+) -> None:
+    vendor = product.vendor()
+    code = vendor.post("/items", {"name": "Pears", "price": {"amount": 300, "currency": "CNY"}})["code"]
+    assert isinstance(code, dict)
+    customer_pays(code["url"])
+    page = phone()
+    page.goto(f"{product.url}/app/")
+    page.evaluate("(token) => localStorage.setItem('pushcart', JSON.stringify({ token }))", vendor.token)
+    page.reload()
+    expect(page.get_by_text("Live")).to_be_visible()
+    expect(page.locator("#total")).to_have_text("CN¥3.00")
+    product.lose_streams()
+    expect(page.get_by_text("Connecting…")).to_be_visible()
+    customer_pays(code["url"], 2)
+    expect(page.locator("#total")).to_have_text("CN¥9.00", timeout=20_000)
+
+
 def test_the_phone_page_is_small(product: Product) -> None:
     document = requests.get(f"{product.url}/app/", timeout=10)
     names = re.findall(r'"(/static/app/[^"]+)"', document.text)
