@@ -27,9 +27,7 @@ def png(text: str, size: int = SIZE) -> bytes:
     scale = size // (drawn.size + 2 * QUIET_ZONE)
     if scale < 1:
         raise ValueError(f"{size} pixels are too few for this text")
-    modules = _image(drawn).resize((drawn.size * scale,) * 2, Image.Resampling.NEAREST)
-    picture = Image.new("1", (size, size), 1)
-    picture.paste(modules, ((size - modules.width) // 2,) * 2)
+    picture = Image.frombytes("1", (size, size), _pixels(drawn, size, scale))
     output = BytesIO()
     picture.save(output, "PNG", compress_level=2)
     return output.getvalue()
@@ -52,11 +50,22 @@ def tag(text: str, picture: str, size: int) -> str:
     return hashlib.sha256(f"{STYLE} {picture} {size} {text}".encode()).hexdigest()[:32]
 
 
-def _image(drawn: Symbol) -> Image.Image:
-    """One pixel a module. In a bitmap of Pillow's 1 is white, and every row begins on a byte."""
-    width = (drawn.size + 7) // 8
-    rows = b"".join((row << width * 8 - drawn.size).to_bytes(width) for row in drawn.rows())
-    return Image.frombytes("1", (drawn.size, drawn.size), rows, "raw", "1;I")
+def _pixels(drawn: Symbol, size: int, scale: int) -> bytes:
+    """The rows of a bitmap of Pillow's: 1 is white, and every row begins on a byte.
+
+    Each row of modules is written once and repeated, which is quicker than having Pillow scale a small image.
+    """
+    margin = (size - drawn.size * scale) // 2
+    width = (size + 7) // 8
+    white = b"\xff" * width
+    wide = {ord("0"): "1" * scale, ord("1"): "0" * scale}
+    rows = [white * margin]
+    for row in drawn.rows():
+        modules = format(row, f"0{drawn.size}b").translate(wide)
+        bits = ("1" * margin + modules).ljust(width * 8, "1")
+        rows.append(int(bits, 2).to_bytes(width) * scale)
+    rows.append(white * (size - margin - drawn.size * scale))
+    return b"".join(rows)
 
 
 def _path(drawn: Symbol) -> str:
