@@ -23,7 +23,7 @@ _counter = 0
 
 def new(at: datetime | None = None) -> UUID:
     """A UUIDv7 of the moment `at` (now, when left out); ids made in one process for one millisecond ascend."""
-    global _last_ms, _counter
+    global _last_ms, _counter  # noqa: PLW0603  The count is the process's own, as the clock is.
     ms = milliseconds(at or timezone.now())
     with _lock:
         # Twenty bits behind the time count within the millisecond, so that a batch of up to a million keeps its order.

@@ -122,7 +122,7 @@ class ShopShape(serializers.ModelSerializer[Shop]):
         return value
 
 
-class CodeRequest(serializers.Serializer[Any]):
+class NewCode(serializers.Serializer[Any]):
     """A code to be made. `item` belongs to kind `item`; `price` and `expires_at` belong to kind `one_time`."""
 
     kind = serializers.ChoiceField(choices=Code.Kind.choices)

@@ -41,7 +41,8 @@ class TokenView(APIView):
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         # A phone that still sends the token of yesterday must be able to sign in again.
-        return [] if self.request.method == "POST" else super().get_authenticators()
+        # (The OpenAPI document is made without a request.)
+        return [] if getattr(self.request, "method", "") == "POST" else super().get_authenticators()
 
     def get_permissions(self) -> list[BasePermission]:
         return [AllowAny()] if self.request.method == "POST" else [IsAuthenticated()]

@@ -20,7 +20,7 @@ from merchants.bodies import Form, Json
 from merchants.idempotency import header, once
 from merchants.models import Code, Item, Staff
 from merchants.refusals import Refused
-from merchants.shapes import CodeChange, CodeRequest, CodeShape, ItemShape, ShopShape
+from merchants.shapes import CodeChange, CodeShape, ItemShape, NewCode, ShopShape
 from merchants.tokens import require, shop_of, staff_of
 
 _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
@@ -51,6 +51,7 @@ class ShopView(APIView):
 class ItemsView(ListAPIView[Item]):
     """The items of the caller's shop."""
 
+    queryset = Item.objects.none()  # The OpenAPI document asks for the model; a request gets `get_queryset`.
     serializer_class = ItemShape
     parser_classes = [Json, Form]
 
@@ -110,6 +111,7 @@ class ItemView(APIView):
 class CodesView(ListAPIView[Code]):
     """The codes of the caller's shop."""
 
+    queryset = Code.objects.none()
     serializer_class = CodeShape
     parser_classes = [Json]
 
@@ -132,11 +134,11 @@ class CodesView(ListAPIView[Code]):
         """What points at the shop, newest first."""
         return self.list(request, *args, **options)
 
-    @extend_schema(operation_id="code_create", parameters=[header()], request=CodeRequest, responses={201: CodeShape})
+    @extend_schema(operation_id="code_create", parameters=[header()], request=NewCode, responses={201: CodeShape})
     def post(self, request: Request) -> Response:
         """Makes a code: of the shop (the payer enters the amount), of an item, or for one payment."""
         staff = staff_of(request)
-        asked = CodeRequest(data=request.data)
+        asked = NewCode(data=request.data)
         asked.is_valid(raise_exception=True)
         fields = dict(asked.validated_data)
         item_id, price, mine = fields.pop("item", None), fields.pop("price", None) or {}, fields.pop("attribute_to_me")
