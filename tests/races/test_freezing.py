@@ -1,24 +1,23 @@
-"""A shop is frozen while twenty customers start to pay: whoever gets in is being closed, whoever does not is told so."""
+"""A shop is frozen while twenty customers start to pay: whoever gets in is being closed, everybody else is told so."""
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from merchants.models import Code, Shop, User
+from merchants.models import Code, User
 from payments import checkout, freezing
 from payments.checkout import UnableToStart
 from payments.models import PaymentIntent
 from tests.cast import MEI_PHONE, open_shop
 from tests.operators import OPERATOR_PHONE
+from tests.races.together import together, without_row_locks
 from tests.till import platform, shop_code
 
 CUSTOMERS = 20
@@ -32,23 +31,23 @@ def code(real_db: None) -> Code:
 
 
 @pytest.fixture
-def slow_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Customers dawdle between being let in and being written down, where a freeze that slips past would hurt."""
-    looked_at = threading.Event()
+def let_in(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once the first customer was let in; all dawdle before they are written down, where a freeze would slip by."""
+    first = threading.Event()
     blocked = checkout.blocked
 
     def dawdling(*args: Any) -> UnableToStart | None:
         refusal = blocked(*args)
-        looked_at.set()
+        first.set()
         threading.Event().wait(0.02)
         return refusal
 
     monkeypatch.setattr(checkout, "blocked", dawdling)
-    return looked_at  # type: ignore[return-value]
+    return first
 
 
-def test_after_a_freeze_no_intent_is_open_that_is_not_being_closed(code: Code, slow_start: threading.Event) -> None:
-    answers = _freeze_among_customers(code, slow_start)
+def test_after_a_freeze_no_intent_is_open_that_is_not_being_closed(code: Code, let_in: threading.Event) -> None:
+    answers = _freeze_among_customers(code, let_in)
 
     started, refused = answers.count("started"), answers.count("shop_frozen")
     assert started + refused == CUSTOMERS
@@ -58,27 +57,20 @@ def test_after_a_freeze_no_intent_is_open_that_is_not_being_closed(code: Code, s
     assert PaymentIntent.objects.filter(state="open", closing="frozen").count() == started
 
 
-def test_without_the_shops_lock_somebody_slips_past_the_freeze(
-    code: Code, slow_start: threading.Event, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lock = QuerySet.select_for_update
-
-    def unlocked(rows: QuerySet[Any], *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        return rows if rows.model is Shop else lock(rows, *args, **kwargs)
-
-    monkeypatch.setattr(QuerySet, "select_for_update", unlocked)
-    _freeze_among_customers(code, slow_start)
+def test_without_the_shops_lock_somebody_slips_past_the_freeze(code: Code, let_in: threading.Event) -> None:
+    with without_row_locks():
+        _freeze_among_customers(code, let_in)
     assert _open_and_not_closing() >= 1
 
 
-def _freeze_among_customers(code: Code, looked_at: threading.Event) -> list[str]:
-    """Twenty customers at once; the freeze begins when the first has been let in. Their answers, in any order."""
+def _freeze_among_customers(code: Code, let_in: threading.Event) -> list[str]:
+    """What nineteen customers at once and one who comes afterwards were told; the freeze begins when one is let in."""
     operator = User.objects.create_user(OPERATOR_PHONE, is_staff=True)
     frozen = threading.Event()
 
     def customer(number: int) -> str:
         if number == 0:
-            frozen.wait(20)  # One who comes when all is over.
+            assert frozen.wait(20)
         page = uuid.uuid4()
         try:
             checkout.start(code=code, amount=500, quantity=1, page=page, payer=page.hex, now=timezone.now())
@@ -86,27 +78,16 @@ def _freeze_among_customers(code: Code, looked_at: threading.Event) -> list[str]
             return refusal.code
         return "started"
 
-    def freeze(_number: int) -> str:
-        assert looked_at.wait(20)
-        freezing.freeze(shop_id=code.shop_id, operator=operator, reason="a tip", now=timezone.now())
+    def freeze() -> int:
+        assert let_in.wait(20)
+        marked = freezing.freeze(shop_id=code.shop_id, operator=operator, reason="a tip", now=timezone.now())
         frozen.set()
-        return "frozen"
+        return marked
 
-    with ThreadPoolExecutor(CUSTOMERS + 1) as pool:
-        freezing_now = pool.submit(_closing_connection(freeze), 0)
-        customers = [pool.submit(_closing_connection(customer), number) for number in range(CUSTOMERS)]
-        assert freezing_now.result(40) == "frozen"
-        return [one.result(40) for one in customers]
-
-
-def _closing_connection(work: Callable[[int], str]) -> Callable[[int], str]:
-    def closing(number: int) -> str:
-        try:
-            return work(number)
-        finally:
-            connection.close()
-
-    return closing
+    calls: list[Callable[[], Any]] = [freeze, *(partial(customer, number) for number in range(CUSTOMERS))]
+    marked, *answers = together(calls)
+    assert isinstance(marked, int), marked
+    return answers
 
 
 def _open_and_not_closing() -> int:
