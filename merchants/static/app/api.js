@@ -38,7 +38,7 @@ export async function ask(method, path, body, key) {
 
 // Every row of a list, page by page, while `wanted` holds for the last one seen.
 export async function* rows(path, wanted = () => true) {
-  for (let next = path; next; ) {
+  for (let next = path; next;) {
     const { data } = await ask("GET", next);
     for (const row of data.results) {
       if (!wanted(row)) return;

@@ -14,27 +14,50 @@ let hangUp = () => {};
 
 const day = (moment) => new Intl.DateTimeFormat("en-CA", { timeZone: shop.time_zone }).format(moment);
 const clock = (text) =>
-  new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short", timeZone: shop.time_zone }).format(new Date(text));
+  new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short", timeZone: shop.time_zone }).format(
+    new Date(text),
+  );
 const today = (payment) => day(new Date(payment.occurred_at)) === day(new Date());
 
 // --- Signing in ---
 
 function signIn() {
   hangUp();
-  const number = field("Your phone number", { name: "phone", type: "tel", autocomplete: "tel", placeholder: "+86 138 0013 8000" }, "With the country, for example +86");
+  const number = field(
+    "Your phone number",
+    { name: "phone", type: "tel", autocomplete: "tel", placeholder: "+86 138 0013 8000" },
+    "With the country, for example +86",
+  );
   const send = async ({ elements }) => {
     await ask("POST", "/auth/code", { phone: elements.phone.value });
     enterCode(elements.phone.value);
   };
   show(
-    h("div", { className: "hello" }, h("img", { src: logo(), alt: "", width: 72, height: 72 }), h("h1", {}, "Pushcart"), h("p", { className: "soft" }, "Get paid by QR code. No till, no contract.")),
+    h(
+      "div",
+      { className: "hello" },
+      h("img", { src: logo(), alt: "", width: 72, height: 72 }),
+      h("h1", {}, "Pushcart"),
+      h("p", { className: "soft" }, "Get paid by QR code. No till, no contract."),
+    ),
     form(send, "Send me a code", number),
   );
   number.querySelector("input").focus();
 }
 
 function enterCode(number) {
-  const code = field("The code we sent you", { name: "code", inputMode: "numeric", autocomplete: "one-time-code", pattern: "[0-9 ]{6,7}", maxLength: 7, className: "digits" }, `By text message to ${number}`);
+  const code = field(
+    "The code we sent you",
+    {
+      name: "code",
+      inputMode: "numeric",
+      autocomplete: "one-time-code",
+      pattern: "[0-9 ]{6,7}",
+      maxLength: 7,
+      className: "digits",
+    },
+    `By text message to ${number}`,
+  );
   const redeem = async ({ elements }) => {
     const body = { phone: number, code: elements.code.value.replaceAll(" ", "") };
     const { status, data } = await ask("POST", "/auth/token", body);
@@ -43,12 +66,20 @@ function enterCode(number) {
     if (status === 201) nameShop();
     else await open();
   };
-  show(h("h1", { className: "first" }, "Look into your messages"), form(redeem, "Sign in", code), h("button", { className: "plain", onclick: signIn }, "Another number"));
+  show(
+    h("h1", { className: "first" }, "Look into your messages"),
+    form(redeem, "Sign in", code),
+    h("button", { className: "plain", onclick: signIn }, "Another number"),
+  );
   code.querySelector("input").focus();
 }
 
 function nameShop() {
-  const name = field("What is your shop called?", { name: "name", maxLength: 80, autocomplete: "organization" }, "Your customers see this name when they pay");
+  const name = field(
+    "What is your shop called?",
+    { name: "name", maxLength: 80, autocomplete: "organization" },
+    "Your customers see this name when they pay",
+  );
   const save = async ({ elements }) => {
     await ask("PATCH", "/shop", { name: elements.name.value });
     await open();
@@ -102,41 +133,102 @@ async function readPayments() {
 function home() {
   if (!shop) return;
   const sold = [...payments.values()].filter(today).sort((a, b) => (a.occurred_at < b.occurred_at ? 1 : -1));
-  const sum = sold.filter(({ placed }) => placed !== false).reduce((total, payment) => total + payment.amount.amount - (payment.refunded?.amount ?? 0), 0);
+  const sum = sold
+    .filter(({ placed }) => placed !== false)
+    .reduce((total, payment) => total + payment.amount.amount - (payment.refunded?.amount ?? 0), 0);
   show(
-    h("header", {}, h("h1", {}, shop.name), h("span", { className: online ? "live on" : "live" }, online ? "Live" : "Connecting…")),
-    h("section", { className: "today" }, h("p", {}, "Today"), h("p", { className: "sum", id: "total" }, shown({ amount: sum, currency: shop.currency })), h("p", {}, sold.length === 1 ? "1 payment" : `${sold.length} payments`)),
-    h("section", {}, h("h2", {}, "My codes"), h("ul", { className: "items" }, items.map(itemRow)), h("button", { className: "go", onclick: addItem }, "+ Add an item"), h("button", { className: "plain", onclick: showShopCode }, "Code for any amount")),
-    h("section", {}, h("h2", {}, "Payments today"), sold.length ? h("ul", { className: "paid", id: "payments" }, sold.map(paymentRow)) : h("p", { className: "soft" }, "None yet. Show a code to your first customer.")),
+    h(
+      "header",
+      {},
+      h("h1", {}, shop.name),
+      h("span", { className: online ? "live on" : "live" }, online ? "Live" : "Connecting…"),
+    ),
+    h(
+      "section",
+      { className: "today" },
+      h("p", {}, "Today"),
+      h("p", { className: "sum", id: "total" }, shown({ amount: sum, currency: shop.currency })),
+      h("p", {}, sold.length === 1 ? "1 payment" : `${sold.length} payments`),
+    ),
+    h(
+      "section",
+      {},
+      h("h2", {}, "My codes"),
+      h("ul", { className: "items" }, items.map(itemRow)),
+      h("button", { className: "go", onclick: addItem }, "+ Add an item"),
+      h("button", { className: "plain", onclick: showShopCode }, "Code for any amount"),
+    ),
+    h(
+      "section",
+      {},
+      h("h2", {}, "Payments today"),
+      sold.length
+        ? h("ul", { className: "paid", id: "payments" }, sold.map(paymentRow))
+        : h("p", { className: "soft" }, "None yet. Show a code to your first customer."),
+    ),
     h("button", { className: "quiet", onclick: signOut }, "Sign out"),
   );
 }
 
 function itemRow(item) {
-  const picture = item.photo ? h("img", { src: item.photo, alt: "", loading: "lazy" }) : h("i", { ariaHidden: "true" }, item.name.slice(0, 1).toUpperCase());
+  const picture = item.photo
+    ? h("img", { src: item.photo, alt: "", loading: "lazy" })
+    : h("i", { ariaHidden: "true" }, item.name.slice(0, 1).toUpperCase());
   const open = () => showCode(item.name, shown(item.price) + (item.unit ? ` / ${item.unit}` : ""), item.code?.id);
-  return h("li", {}, h("button", { onclick: open }, picture, h("span", {}, item.name, h("small", {}, shown(item.price))), h("b", { ariaHidden: "true" }, "▦")));
+  return h(
+    "li",
+    {},
+    h(
+      "button",
+      { onclick: open },
+      picture,
+      h("span", {}, item.name, h("small", {}, shown(item.price))),
+      h("b", { ariaHidden: "true" }, "▦"),
+    ),
+  );
 }
 
-const MATCHES = { short: "Less than asked", over: "More than asked", late: "After closing", double: "Paid twice", unexpected: "Not expected" };
+const MATCHES = {
+  short: "Less than asked",
+  over: "More than asked",
+  late: "After closing",
+  double: "Paid twice",
+  unexpected: "Not expected",
+};
 
 function paymentRow(payment) {
   const what = payment.description || payment.item?.name || "Payment";
-  const notes = [MATCHES[payment.match], payment.placed === false && "Being checked", payment.refunded?.amount > 0 && `Refunded ${shown(payment.refunded)}`].filter(Boolean);
-  return h("li", {}, h("span", {}, what, h("small", {}, [clock(payment.occurred_at), ...notes].join(" · "))), h("b", {}, shown(payment.amount)));
+  const notes = [
+    MATCHES[payment.match],
+    payment.placed === false && "Being checked",
+    payment.refunded?.amount > 0 && `Refunded ${shown(payment.refunded)}`,
+  ].filter(Boolean);
+  return h(
+    "li",
+    {},
+    h("span", {}, what, h("small", {}, [clock(payment.occurred_at), ...notes].join(" · "))),
+    h("b", {}, shown(payment.amount)),
+  );
 }
 
 // --- Items and codes ---
 
 function addItem() {
   const name = field("What do you sell?", { name: "name", maxLength: 80 });
-  const price = field(`Price in ${shop.currency}`, { name: "price", inputMode: "decimal", autocomplete: "off", placeholder: example(shop.currency) });
+  const price = field(`Price in ${shop.currency}`, {
+    name: "price",
+    inputMode: "decimal",
+    autocomplete: "off",
+    placeholder: example(shop.currency),
+  });
   const photo = field("Photo", { name: "photo", type: "file", accept: "image/*", required: false }, "If you like");
   const key = crypto.randomUUID(); // Sent again after a lost answer, the same item is made once.
   const save = async ({ elements }) => {
     const amount = typed(elements.price.value, shop.currency);
     if (amount === null) throw new Problem(422, { detail: `Please type a price such as ${example(shop.currency)}.` });
-    let item = (await ask("POST", "/items", { name: elements.name.value, price: { amount, currency: shop.currency } }, key)).data;
+    let item = (
+      await ask("POST", "/items", { name: elements.name.value, price: { amount, currency: shop.currency } }, key)
+    ).data;
     if (elements.photo.files.length) {
       const body = new FormData();
       body.append("photo", await smaller(elements.photo.files[0]), "photo.jpg");
@@ -162,7 +254,8 @@ async function smaller(file) {
 }
 
 async function showShopCode() {
-  for await (const code of rows("/codes?kind=shop&state=active")) return showCode(shop.name, "Your customer types the amount", code.id);
+  for await (const code of rows("/codes?kind=shop&state=active"))
+    return showCode(shop.name, "Your customer types the amount", code.id);
 }
 
 async function showCode(title, price, codeId) {
@@ -188,7 +281,11 @@ function told({ number, kind, data, created_at }) {
   const announce = fresh ? card : () => {};
   if (kind === "payment_received") {
     payments.set(data.payment, { id: data.payment, ...data, ...payments.get(data.payment) });
-    announce(`${shown(data.amount)}`, data.match === "exact" ? data.description || "Received" : MATCHES[data.match], data.match === "exact");
+    announce(
+      `${shown(data.amount)}`,
+      data.match === "exact" ? data.description || "Received" : MATCHES[data.match],
+      data.match === "exact",
+    );
   } else if (kind === "payment_in_question") {
     announce("A payment is being checked", shown(data.amount), false);
   } else if (kind === "refund_succeeded") {
@@ -209,7 +306,12 @@ async function reread(id) {
 function card(title, text, good) {
   ring(good);
   const told = document.getElementById("told");
-  const one = h("div", { className: good ? "card" : "card other", onclick: () => one.remove() }, h("b", {}, good ? `✓ ${title}` : title), h("span", {}, text));
+  const one = h(
+    "div",
+    { className: good ? "card" : "card other", onclick: () => one.remove() },
+    h("b", {}, good ? `✓ ${title}` : title),
+    h("span", {}, text),
+  );
   told.append(one);
   if (told.children.length > 3) told.firstChild.remove();
   // Above whatever is open: a full-screen code lies in the browser's top layer.
@@ -222,6 +324,9 @@ const logo = () => document.querySelector("link[rel=icon]").href;
 if (phone.read()?.token) {
   open().catch((problem) => {
     if (problem.status === 401 || problem.status === 403) return signIn();
-    show(h("p", { className: "wrong" }, "The shop could not be opened."), h("button", { className: "go", onclick: () => location.reload() }, "Try again"));
+    show(
+      h("p", { className: "wrong" }, "The shop could not be opened."),
+      h("button", { className: "go", onclick: () => location.reload() }, "Try again"),
+    );
   });
 } else signIn();

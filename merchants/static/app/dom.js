@@ -39,7 +39,11 @@ export function field(label, properties, hint) {
 
 // A full screen on top of the page; closes by its button, the back key, or Escape. `onclose` runs once.
 export function sheet(className, title, onclose, ...children) {
-  const close = h("button", { className: "close", type: "button", ariaLabel: "Close", onclick: () => dialog.close() }, "×");
+  const close = h(
+    "button",
+    { className: "close", type: "button", ariaLabel: "Close", onclick: () => dialog.close() },
+    "×",
+  );
   const dialog = h("dialog", { className, ariaLabel: title }, h("header", {}, h("h2", {}, title), close), ...children);
   dialog.addEventListener("close", () => {
     document.body.append(document.getElementById("told")); // What was just told stays to be seen.
