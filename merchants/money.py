@@ -50,7 +50,8 @@ def minor_units(text: str, currency: str) -> int:
         raise ValueError("not an amount")
     if len(fraction) > places:
         raise ValueError(f"{currency} has {places} decimal places")
-    return int(whole) * 10**places + int((fraction or "0").ljust(places, "0") or "0")
+    unit: int = 10**places
+    return int(whole) * unit + int((fraction or "0").ljust(places, "0") or "0")
 
 
 def shown(amount: int, currency: str, locale: str = "en") -> str:

@@ -33,7 +33,7 @@ class ShopTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
 
 def staff_of(request: Request) -> Staff:
     """The caller's role in the shop of her token: the root of every look-up in the API."""
-    token: Token = request.auth
+    token: Token = request.auth  # type: ignore[assignment]  # The stubs know only DRF's own tokens.
     return Staff.objects.select_related("shop", "user").get(user_id=token.user_id, shop_id=token.shop_id)
 
 
@@ -49,4 +49,5 @@ def require(staff: Staff, *roles: str) -> None:
 
 def tokens_of(staff: Staff) -> QuerySet[Token]:
     """The signed-in phones of this person in this shop."""
-    return Token.objects.filter(user_id=staff.user_id, shop_id=staff.shop_id)
+    found: QuerySet[Token] = Token.objects.filter(user_id=staff.user_id, shop_id=staff.shop_id)
+    return found
