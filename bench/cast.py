@@ -1,0 +1,62 @@
+"""Shops, an account and intents for the benches; imported only after Django is set up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from bench.ground import SECRET
+from merchants import ids
+from merchants.models import Code, Shop
+from payments import credentials
+from payments.models import PaymentIntent, ProviderAccount
+
+AMOUNT = 200
+
+
+def account() -> ProviderAccount:
+    made, _ = ProviderAccount.objects.get_or_create(
+        provider="sandbox",
+        name="bench",
+        defaults={
+            "funds": "held",
+            "sealed_credentials": credentials.sealed({"api_key": "a-key-of-the-bench", "webhook_secrets": SECRET}),
+        },
+    )
+    return made
+
+
+def shops(count: int) -> list[Code]:
+    """So many shops, each with its code."""
+    made = [Shop(name=f"Stall {n}", country="CN", currency="CNY", time_zone="Asia/Shanghai") for n in range(count)]
+    Shop.objects.bulk_create(made)
+    return Code.objects.bulk_create(Code(shop=shop, kind="shop") for shop in made)
+
+
+def intents(codes: list[Code], count: int) -> list[PaymentIntent]:
+    """So many open intents, spread over the shops; they fall silent long after the bench."""
+    now, later = timezone.now(), timezone.now() + timedelta(hours=2)
+    of = account()
+    return PaymentIntent.objects.bulk_create(
+        (
+            PaymentIntent(
+                id=ids.new(now),
+                shop_id=codes[n % len(codes)].shop_id,
+                code=codes[n % len(codes)],
+                provider_account=of,
+                amount=AMOUNT,
+                currency="CNY",
+                description="Apples",
+                page=ids.new(now),
+                payer="bench",
+                receipt=ids.secret(22),
+                created_at=now,
+                expires_at=later,
+                next_query_at=later,
+                next_close_at=later,
+            )
+            for n in range(count)
+        ),
+        batch_size=2000,
+    )

@@ -1,0 +1,177 @@
+"""What every bench stands on: the real product or its stores, distinct signed notifications, honest printing.
+
+Figures move with the machine by a factor of two and more; what is compared must run in the same call. Every bench
+prints the database's durability settings, because a fast figure without them would be a lie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import django
+from cryptography.fernet import Fernet
+from standardwebhooks.webhooks import Webhook
+
+from config import embedded, running
+from config.data_folder import claim
+
+SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+@contextmanager
+def product(port: int = 8640) -> Iterator[None]:
+    """The whole product as `make up` starts it, on a data folder of its own; this process has joined it."""
+    with tempfile.TemporaryDirectory(prefix="pushcart-bench-") as folder:
+        Path(folder).chmod(0o711)
+        environment = {**os.environ, "PORT": str(port), "DATA_DIR": folder}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "config.up"], env=environment, cwd=running.BASE_DIR, stdout=subprocess.DEVNULL
+        )
+        try:
+            os.environ.update(PORT=str(port), DATA_DIR=folder)
+            _join(process)
+            _set_up()
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+@contextmanager
+def stores() -> Iterator[None]:
+    """PostgreSQL and Valkey alone, migrated, for what is measured inside this process."""
+    with tempfile.TemporaryDirectory(prefix="pushcart-bench-") as folder:
+        Path(folder).chmod(0o711)
+        held = claim(Path(folder))
+        started = embedded.start(held, say=lambda _: None)
+        os.environ.update(
+            DATABASE_URL=started.database_url,
+            REDIS_URL=started.redis_url,
+            DATA_DIR=folder,
+            SECRET_KEY=secrets.token_hex(32),
+            CREDENTIAL_KEYS=Fernet.generate_key().decode(),
+            SANDBOX_URL="http://127.0.0.1:9",
+            DEBUG="1",
+            LOG_LEVEL="ERROR",
+        )
+        try:
+            subprocess.run(
+                [sys.executable, "manage.py", "migrate", "-v0"], check=True, cwd=running.BASE_DIR, env=os.environ
+            )
+            _set_up()
+            yield
+        finally:
+            started.stop()
+            held.release()
+
+
+def say_conditions() -> None:
+    """The machine and what the database promises."""
+    from django.db import connection  # noqa: PLC0415  Django is set up only now.
+
+    settings = ["fsync", "full_page_writes", "synchronous_commit"]
+    with connection.cursor() as cursor:
+        values = []
+        for name in settings:
+            cursor.execute(f"SHOW {name}")
+            values.append(f"{name} {cursor.fetchone()[0]}")
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, PostgreSQL with {', '.join(values)}")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One notification that was answered: when it was sent, and when the 2xx came (perf_counter seconds)."""
+
+    object_id: str
+    sent_at: float
+    answered_at: float
+
+
+def signed_request(url: str, reference: str, object_id: str, amount: int, padding: int = 700) -> bytes:
+    """One whole HTTP request: a signed notification of about 1.5 kB with an id of its own."""
+    parts = urlsplit(url)
+    delivery = f"evt_{uuid.uuid4().hex}"
+    now = datetime.now(UTC)
+    payment = {
+        "id": object_id, "order_id": "wor_1", "reference": reference, "amount": amount, "currency": "CNY",
+        "state": "succeeded", "occurred_at": now.isoformat(), "note": "x" * padding,
+    }  # fmt: skip
+    order = {"id": "wor_1", "reference": reference, "amount": amount, "currency": "CNY", "state": "paid"}
+    body = json.dumps(
+        {
+            "id": delivery, "type": "payment.succeeded", "account": "bench", "occurred_at": now.isoformat(),
+            "data": {"order": order, "payment": payment, "refund": None},
+        }
+    )  # fmt: skip
+    head = (
+        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+        f"webhook-id: {delivery}\r\nwebhook-timestamp: {int(now.timestamp())}\r\n"
+        f"webhook-signature: {Webhook(SECRET).sign(delivery, now, body)}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return (head + body).encode()
+
+
+async def send_all(
+    url: str, requests: Sequence[tuple[str, bytes]], *, connections: int, rate: float | None = None
+) -> list[Sent]:
+    """Sends every request over so many kept connections, as fast as they are answered or at a fixed rate."""
+    parts = urlsplit(url)
+    waiting = iter(enumerate(requests))
+    done: list[Sent] = []
+    began = time.perf_counter()
+
+    async def connection() -> None:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        for number, (object_id, request) in waiting:
+            if rate is not None:
+                await asyncio.sleep(max(began + number / rate - time.perf_counter(), 0))
+            sent_at = time.perf_counter()
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 2"):
+                raise RuntimeError(head.decode())
+            done.append(Sent(object_id, sent_at, time.perf_counter()))
+        writer.close()
+
+    await asyncio.gather(*(connection() for _ in range(connections)))
+    return done
+
+
+def spread(name: str, values: Sequence[float], unit: str = "ms") -> str:
+    """Median, 99th percentile and worst, in one line."""
+    ordered = sorted(values)
+    p99 = ordered[min(int(len(ordered) * 0.99), len(ordered) - 1)]
+    return f"{name:<28} p50 {statistics.median(ordered):8.2f}   p99 {p99:8.2f}   max {ordered[-1]:8.2f} {unit}"
+
+
+def _join(process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if (Path(os.environ["DATA_DIR"]) / running.ENVIRONMENT_FILE).exists():
+            running.join(os.environ)
+            return
+        if process.poll() is not None:
+            raise RuntimeError("the product did not start")
+        time.sleep(0.1)
+    raise RuntimeError("the product was not ready in a minute")
+
+
+def _set_up() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    django.setup()
