@@ -1,4 +1,4 @@
-"""The event stream's process: one small ASGI application beside the web process, because open streams cost threads there."""
+"""The event stream's process: one small ASGI application, because open streams would cost the web process threads."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ STORAGES = {
 # One photo at 12 MB is what phones make; nothing else needs to be large. Webhooks have their own, smaller limit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 PHOTO_BYTES_MAX = 12_582_912
-PHOTO_PIXELS_MAX = 50_000_000  # A decompression bomb is refused before it is decoded.
+PHOTO_PIXELS_MAX = 25_000_000  # A decompression bomb is refused before it is decoded.
 WEBHOOK_BYTES_MAX = 262_144  # The largest notification documented by any provider we know is far below.
 
 # --- Stores --------------------------------------------------------------------------------------------------------
@@ -240,6 +240,9 @@ CODE_BUDGET_ADDRESS = env("CODE_BUDGET_ADDRESS", "60/minute")
 CODE_BUDGET_PREFIX = env("CODE_BUDGET_PREFIX", "300/hour")
 CODE_BUDGET_ALL = env("CODE_BUDGET_ALL", "600/minute")
 TOKEN_BUDGET_ADDRESS = env("TOKEN_BUDGET_ADDRESS", "120/minute")
+# A market behind one address pays often, one payer does not; each start costs a call to a provider.
+START_BUDGET_PAYER = env("START_BUDGET_PAYER", "20/minute")
+START_BUDGET_ADDRESS = env("START_BUDGET_ADDRESS", "600/minute")
 
 # --- Money ---------------------------------------------------------------------------------------------------------
 
@@ -268,7 +271,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["merchants.tokens.ShopTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_PARSER_CLASSES": ["merchants.bodies.Json", "merchants.bodies.Form"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "config.api.Pages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -290,7 +293,7 @@ REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
     "TOKEN_MODEL": "merchants.Token",
 }
-KNOX_TOKEN_MODEL = "merchants.Token"
+KNOX_TOKEN_MODEL = "merchants.Token"  # noqa: S105  The name of a model, not a secret.
 SPECTACULAR_SETTINGS = {
     "TITLE": "Pushcart",
     "DESCRIPTION": "QR-code payments for street vendors and small shops.",
@@ -300,6 +303,13 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "CodeKind": "merchants.models.Code.Kind",
+        "CodeState": "merchants.models.Code.State",
+        "ShopState": "merchants.models.Shop.State",
+        "RefundState": "payments.models.Refund.State",
+        "EntryKind": "payments.models.LedgerEntry.Kind",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api.document_problems",
@@ -330,7 +340,7 @@ LOG_LEVEL = env("LOG_LEVEL", "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "merchants.journal.JsonFormatter"}},
+    "formatters": {"json": {"()": "merchants.journal.json_formatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {

@@ -1,7 +1,8 @@
 """Rings Celery to say that rows are waiting; the rows are the queue, so a lost bell costs only time.
 
-Ringing never slows or breaks the caller: one thread per process does it, many rings become one, and with the broker gone
-the ring is dropped (the sweep finds the rows). A key in Redis keeps other processes from ringing for the same rows.
+Ringing never slows or breaks the caller: one thread per process does it, many rings become one, and with the broker
+gone the ring is dropped (the sweep finds the rows). A key in Redis keeps other processes from ringing for the same
+rows.
 """
 
 from __future__ import annotations

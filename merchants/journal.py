@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -41,25 +42,18 @@ structlog.configure(
 )
 
 
-class JsonFormatter(structlog.stdlib.ProcessorFormatter):
+def json_formatter() -> logging.Formatter:
     """The formatter of settings.LOGGING, for our lines and for the libraries' alike."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(
-            *args,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
-            foreign_pre_chain=_SHARED,
-            **kwargs,
-        )
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+        foreign_pre_chain=_SHARED,
+    )
 
 
 def journal(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a module."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
     return logger
-
-
-__all__ = ["JsonFormatter", "journal", "mask"]

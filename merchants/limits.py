@@ -20,8 +20,11 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from merchants.addresses import neighbourhood
+from merchants.journal import journal
 from merchants.phones import Phone
 from merchants.refusals import Refused
+
+_log = journal(__name__)
 
 
 class Budget(NamedTuple):
@@ -52,6 +55,25 @@ def spend_on_code(phone: Phone, address: str) -> None:
 def spend_on_guess(address: str) -> None:
     """Pays for one attempt to sign in. Raises Refused: 429 `too_many_attempts`, 503 `codes_unavailable`."""
     _spend([Budget("token-address", settings.TOKEN_BUDGET_ADDRESS, neighbourhood(address))], code="too_many_attempts")
+
+
+def spend_on_start(payer: str, address: str) -> None:
+    """Pays for one start of a payment. Raises Refused: 429 `too_many_starts`.
+
+    With the store down everybody may pay: a start costs us a call, a refused customer costs the vendor her sale.
+    """
+    try:
+        _spend(
+            [
+                Budget("start-payer", settings.START_BUDGET_PAYER, payer),
+                Budget("start-address", settings.START_BUDGET_ADDRESS, neighbourhood(address)),
+            ],
+            code="too_many_starts",
+        )
+    except Refused as refusal:
+        if refusal.status_code != 503:
+            raise
+        _log.warning("start_budget_unknown")
 
 
 def _spend(budgets: Sequence[Budget], *, code: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from django.db import connection, transaction
 from merchants import ids
 from merchants.bell import store
 from merchants.journal import journal
-from merchants.models import Notice, NoticeCounter
+from merchants.models import NoticeCounter
 
 _log = journal(__name__)
 
@@ -45,19 +46,20 @@ def tell(tellings: Sequence[Telling], *, now: datetime) -> None:
     if not groups:
         return
     last = _reserve({shop: len(group) for shop, group in groups})
-    Notice.objects.bulk_create(
-        Notice(
-            id=ids.new(now),
-            shop_id=shop,
-            number=last[shop] - len(group) + 1 + offset,
-            kind=telling.kind,
-            data=dict(telling.data),
-            about=telling.about,
-            created_at=now,
+    rows = [
+        (
+            ids.new(now),
+            shop,
+            last[shop] - len(group) + 1 + offset,
+            telling.kind,
+            json.dumps(dict(telling.data)),
+            telling.about,
         )
         for shop, group in groups
         for offset, telling in enumerate(group)
-    )
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_SQL, [now, *(list(column) for column in zip(*rows, strict=True))])
 
 
 def announce(shop_ids: Iterable[UUID]) -> None:
@@ -92,3 +94,9 @@ def _reserve(wanted: Mapping[UUID, int]) -> dict[UUID, int]:
             [shops, [wanted[shop] for shop in shops]],
         )
         return dict(cursor.fetchall())
+
+
+_INSERT_SQL = """
+INSERT INTO merchants_notice (created_at, id, shop_id, number, kind, data, about)
+SELECT %s, * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::jsonb[], %s::uuid[])
+"""

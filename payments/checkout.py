@@ -34,7 +34,7 @@ class UnableToStart(Exception):
 def start(*, code: Code, amount: int | None, quantity: int, page: UUID, payer: str, now: datetime) -> PaymentIntent:
     """The intent of this page, at its provider; asked again with the same page, the same intent.
 
-    `amount` (minor units of the shop's currency) is what the payer typed, for a code that carries none. The intent's
+    `amount` (minor units of the shop's currency) is what the payer typed, or the total that she was shown. The intent's
     `redirect_url` is where the payer goes; empty when the provider could not be reached: `start_failure` says why.
     """
     intent = PaymentIntent.objects.filter(page=page).select_related("provider_account", "shop").first()
@@ -132,9 +132,11 @@ def _price(code: Code, shop: Shop, amount: int | None, quantity: int) -> tuple[i
         raise UnableToStart("quantity_wrong", f"The quantity must be from 1 to {settings.QUANTITY_MAX}.")
     if code.item is not None:
         total, currency = code.item.amount * quantity, code.item.currency
+        _check_shown(amount, total)
         description = code.item.name if quantity == 1 else f"{code.item.name} × {quantity}"
     elif code.amount is not None:
         total, currency, description = code.amount, code.currency, code.label or shop.name
+        _check_shown(amount, total)
     elif amount is None or amount <= 0:
         raise UnableToStart("amount_missing", "Please enter what you want to pay.")
     else:
@@ -142,6 +144,12 @@ def _price(code: Code, shop: Shop, amount: int | None, quantity: int) -> tuple[i
     if total > settings.AMOUNT_MAX:
         raise UnableToStart("amount_too_large", "This amount is too large.")
     return total, currency, description
+
+
+def _check_shown(shown: int | None, total: int) -> None:
+    """Nobody pays another price than the one she saw, however close to her tap it was changed."""
+    if shown is not None and shown != total:
+        raise UnableToStart("price_changed", "The price has changed; please look again.")
 
 
 def _provider_account(shop: Shop) -> ProviderAccount:

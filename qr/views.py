@@ -14,9 +14,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from merchants import codes
+from merchants import codes, limits
+from merchants.addresses import client_address
 from merchants.models import Code
 from merchants.money import exponent, minor_units, shown
+from merchants.refusals import Refused
 from payments import checkout
 from payments.models import PaymentIntent
 from qr import page_ids, receipts
@@ -94,6 +96,14 @@ def _start(request: HttpRequest, code: Code, page: page_ids.Page) -> HttpRespons
     if (page.amount, page.currency) != _price(code) and not PaymentIntent.objects.filter(page=page.id).exists():
         return _pay_page(request, code, message=_message("price_changed"), quantity=quantity, status=409)
     payer = page_ids.payer_of(request)
+    try:
+        limits.spend_on_start(payer, client_address(request))
+    except Refused as refusal:
+        answer = _pay_page(
+            request, code, message=_message("too_many_starts"), typed=typed, quantity=quantity, status=429
+        )
+        answer["Retry-After"] = str(refusal.wait)
+        return answer
     try:
         intent = _intent(code=code, amount=amount, quantity=quantity, page=page.id, payer=payer)
     except checkout.UnableToStart as unable:
@@ -200,6 +210,7 @@ def _message(reason: str) -> str:
         "amount_missing": _("Please type how much you pay."),
         "quantity_wrong": _("Please choose how many."),
         "amount_too_large": _("This amount is too large."),
+        "too_many_starts": _("That was often in a short time. Please wait a minute and pay again."),
     }.get(reason, "")
 
 

@@ -441,3 +441,22 @@ class TestTheReceipt:
     def test_an_unknown_receipt_has_a_polite_page(self, client: Client, db: None) -> None:
         answer = client.get("/r/23456789ABCDEFGHJKLMNP")
         assert (answer.status_code, "We do not know this receipt" in text(answer)) == (404, True)
+
+
+def test_a_payer_who_starts_very_often_is_asked_to_wait_and_nothing_more_is_started(
+    client: Client, wallet: Wallet, apple: Code, settings: LazySettings
+) -> None:
+    settings.START_BUDGET_PAYER = "2/minute"
+    assert [pay(client, apple).status_code for _ in range(2)] == [303, 303]
+    refused = pay(client, apple)
+    assert (refused.status_code, "wait a minute" in text(refused)) == (429, True)
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert PaymentIntent.objects.count() == 2
+
+
+def test_with_the_budgets_store_down_customers_pay_all_the_same(
+    client: Client, wallet: Wallet, apple: Code, settings: LazySettings
+) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+    assert pay(client, apple).status_code == 303
+    assert PaymentIntent.objects.count() == 1

@@ -27,8 +27,8 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(phone, password, is_staff=True, is_superuser=True, **fields)
 
 
-class User(AbstractBaseUser, PermissionsMixin):
-    """A person known by one verified phone number. Operators of the back office have a password and a TOTP device too."""
+class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]  # knox has no types.
+    """A person known by one verified phone number. Operators have a password and a TOTP device too."""
 
     prefix = "usr"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -47,7 +47,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.phone
 
 
-class Shop(models.Model):
+class Shop(models.Model):  # type: ignore[django-manager-missing]  # As above.
     """The merchant: who is paid. Its currency can be changed until the first customer starts to pay."""
 
     class State(models.TextChoices):

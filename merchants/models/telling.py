@@ -1,4 +1,4 @@
-"""What must be told, and what was answered: notices to a shop, text messages to a phone, replies to a repeated request."""
+"""What must be told, and what was answered: notices to a shop, texts to a phone, replies to a repeated request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from merchants.models.people import Shop
 
 
 class NoticeCounter(models.Model):
-    """The number of a shop's newest Notice. Its row is locked in the posting transaction, so numbers commit in order."""
+    """The number of a shop's newest Notice. Its row is locked in the posting transaction: numbers commit in order."""
 
     shop = models.OneToOneField(Shop, on_delete=models.CASCADE, primary_key=True, related_name="notice_counter")
     last = models.BigIntegerField(default=0)
