@@ -32,11 +32,10 @@ check: $(VENV)/.dev ## Lint, types, import direction, migrations, OpenAPI
 		$(BIN)/python manage.py makemigrations --check --dry-run && \
 		$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null'
 
-bench: $(VENV)/.dev ## Run every measurement in bench/ (against a running product where they say so)
-	@for script in bench/*.py; do \
-		[ -e "$$script" ] || { echo "There is nothing in bench/ yet."; break; }; \
-		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
-	done
+bench: bench-drain bench-intake ## Run every measurement in bench/; `make bench-drain` runs one
+
+bench-%: $(VENV)/.dev
+	@echo "== $*"; $(BIN)/python -m bench.$*
 
 lock: $(VENV)/.dev ## Resolve the dependencies again (pyproject.toml → requirements*.txt, with hashes)
 	$(UV_COMPILE) --extra embedded pyproject.toml -o requirements.txt
