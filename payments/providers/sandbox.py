@@ -46,7 +46,10 @@ def start(account: ProviderAccount, intent: PaymentIntent, return_url: str) -> S
         "expires_at": intent.expires_at.isoformat(),
     }
     order = _call(account, "POST", "/v1/orders", key=intent.reference, body=body)
-    return Started(object_id=order["id"], redirect_url=order["pay_url"])
+    try:
+        return Started(object_id=order["id"], redirect_url=order["pay_url"])
+    except (KeyError, TypeError) as failure:
+        raise ProviderError("the wallet's order has not the form we know", permanent=False) from failure
 
 
 def close(account: ProviderAccount, intent: PaymentIntent) -> Verified:
@@ -59,7 +62,9 @@ def refund(account: ProviderAccount, refund: Refund, payment_object_id: str) -> 
     body = {"reference": refund.reference, "amount": refund.amount}
     path = f"/v1/payments/{payment_object_id}/refunds"
     try:
-        return _answer({"refund": _call(account, "POST", path, key=refund.reference, body=body)})
+        _call(account, "POST", path, key=refund.reference, body=body)
+        # The answer to the first asking is repeated for ever; how the refund stands now, only this tells.
+        return _answer({"refund": _call(account, "GET", f"/v1/refunds/{refund.reference}")})
     except Refused as refusal:
         # The wallet's "no" is its word on this refund, and enters the inbox as such.
         told = {"refused": refusal.answer, "payment": payment_object_id, "currency": refund.currency, **body}
@@ -109,18 +114,13 @@ def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
     """Rows of the wallet's file, given only once its footer (count and sum per currency) has been seen to add up."""
     lines = _send(account, "GET", f"/v1/settlements/{day.isoformat()}.csv").text.splitlines()
     rows = list(csv.DictReader(lines))
-    body = [row for row in rows if row["kind"] in {"payment", "refund"}]
-    _check_footer(body, [row for row in rows if row["kind"] == "total"])
-    for row in body:
-        yield StatementRow(
-            kind="payment" if row["kind"] == "payment" else "refund",
-            object_id=row["id"],
-            reference=row["refund_reference"] or row["order_reference"],
-            amount=int(row["amount"]),
-            fee=int(row["fee"]),
-            currency=row["currency"],
-            occurred_at=datetime.fromisoformat(row["occurred_at"]),
-        )
+    try:
+        body = [row for row in rows if row["kind"] in {"payment", "refund"}]
+        _check_footer(body, [row for row in rows if row["kind"] == "total"])
+        read = [_read_row(row) for row in body]
+    except (KeyError, TypeError, ValueError) as failure:
+        raise ProviderError(f"the settlement file has not the form we know: {failure!r}", permanent=False) from failure
+    yield from read
 
 
 def acknowledge(accepted: bool) -> Reply:
@@ -235,6 +235,18 @@ def _read_refusal(message: dict[str, Any]) -> Event:
     )
 
 
+def _read_row(row: dict[str, str]) -> StatementRow:
+    return StatementRow(
+        kind="payment" if row["kind"] == "payment" else "refund",
+        object_id=row["id"],
+        reference=row["refund_reference"] or row["order_reference"],
+        amount=int(row["amount"]),
+        fee=int(row["fee"]),
+        currency=row["currency"],
+        occurred_at=_moment(row["occurred_at"]),
+    )
+
+
 def _check_footer(body: list[dict[str, str]], footer: list[dict[str, str]]) -> None:
     """Each footer row states count (in the column of ids) and sum of one currency; a file cut short does not add up."""
     told = {(row["currency"], int(row["id"]), int(row["amount"] or 0)) for row in footer if int(row["id"])}
@@ -323,5 +335,5 @@ def _session() -> requests.Session:
 
 @lru_cache(maxsize=256)
 def _checkers(secrets: str) -> list[tuple[str, Webhook]]:
-    """The checkers of an account's secrets (space separated, newest first), each with a name that gives nothing away."""
+    """The checkers of an account's secrets (spaces between, newest first), each with a name that gives nothing away."""
     return [(f"sha256:{hashlib.sha256(s.encode()).hexdigest()[:12]}", Webhook(s)) for s in secrets.split()]
