@@ -57,6 +57,7 @@ class Shown(admin.ModelAdmin):  # type: ignore[type-arg]  # Generic only in the 
     sortable_by = ()
     actions: Any = None
     ordering = ["-id"]
+    heading = ""  # What a list is called where the table's own name would not say it.
     search_fields = ["pk"]  # Makes the admin show its search box; `readings` says what is searched.
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -67,6 +68,10 @@ class Shown(admin.ModelAdmin):  # type: ignore[type-arg]  # Generic only in the 
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = self.heading or str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_paginator(self, request: HttpRequest, queryset: QuerySet[Any], per_page: int, *_: Any, **__: Any) -> Pages:
         page = request.GET.get("p", "1")
@@ -95,8 +100,12 @@ class Shown(admin.ModelAdmin):  # type: ignore[type-arg]  # Generic only in the 
     ) -> HttpResponse:
         """The history of an object is what operators did to it, in their trail."""
         found = self.get_object(request, object_id)
-        name = audit.named(found)[1] if found is not None else object_id
+        name = self.acted_on(found) if found is not None else object_id
         return redirect(f"{reverse('admin:merchants_operatoract_changelist')}?{urlencode({'q': name})}")
+
+    def acted_on(self, row: Any) -> str:
+        """What the operators' trail calls this row."""
+        return audit.named(row)[1]
 
 
 class Recorded(admin.SimpleListFilter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -96,11 +97,20 @@ def test_not_even_a_superuser_adds_changes_or_deletes_what_is_only_read(
             answer = chief.client.get(address)
             assert answer.status_code == 200, address
             assert 'name="_save"' not in answer.text
+            assert_obeys_the_policy(answer)
         for address in (f"{base}/add/", f"{base}/{row.pk}/change/", f"{base}/{row.pk}/delete/"):
             form = {"post": "yes", "amount": "1", "state": "open", "kind": "paid", "name": "x", "reason": "x"}
             assert chief.client.post(address, form).status_code == 403, address
         assert table._default_manager.filter(pk=row.pk).values().get() == before
     assert_books_hold()
+
+
+def assert_obeys_the_policy(answer: Any) -> None:
+    """The strict policy is sent, and nothing in the page would break it: no inline script, style or handler."""
+    policy = answer.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert not re.findall(r"<script(?![^>]* src=)[^>]*>|<style|<[^>]+ (?:style|on[a-z]+)=", answer.text)
 
 
 def test_no_list_of_a_large_table_counts_its_rows(wei: Operator, short: Discrepancy) -> None:
@@ -282,6 +292,8 @@ def test_text_of_strangers_is_made_visible() -> None:
 
 
 def test_replay_asks_why_and_gives_the_event_a_fresh_start(wei: Operator, unreadable: QueuedEvent) -> None:
+    history = wei.client.get(f"/admin/payments/queuedevent/{unreadable.pk}/history/")
+    assert history.headers["Location"] == f"/admin/merchants/operatoract/?q={public_id(unreadable.event)}"
     asked = wei.act("payments/queuedevent", unreadable, "replay")
     assert (asked.status_code, "Why is it replayed?" in asked.text) == (200, True)
     assert (QueuedEvent.objects.get().state, acts()) == ("parked", [])
@@ -410,12 +422,10 @@ def test_a_provider_account_is_switched_and_its_secrets_are_never_shown(wei: Ope
     assert not [secret for secret in secrets for page in pages if secret in page]
 
     wei.act("payments/provideraccount", account, "switch-off", "the wallet is down")
-    account.refresh_from_db()
-    assert account.active is False
+    assert not ProviderAccount.objects.get().active
     wei.act("payments/provideraccount", account, "switch-off", "again")
     wei.act("payments/provideraccount", account, "switch-on", "it is back")
-    account.refresh_from_db()
-    assert account.active is True
+    assert ProviderAccount.objects.get().active
     assert acts() == [("switch_off", "the wallet is down"), ("switch_on", "it is back")]
     assert OperatorAct.objects.latest("id").before == {"active": False}
 

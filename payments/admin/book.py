@@ -78,7 +78,7 @@ class BalanceSnapshotAdmin(_Totals):
 class LedgerEntryAdmin(Shown):
     """Every movement of money. A mistake is corrected by another entry, never here."""
 
-    list_display = ["public", "recorded_at", "kind", "money", "debit", "credit", "shop"]
+    list_display = ["public", "recorded_at", "kind", "money", "debit", "credit"]
     list_filter = [Recorded]
     list_select_related = ["shop", "debit__shop", "debit__provider_account", "credit__shop", "credit__provider_account"]
     fields = ["public", "key", "kind", "money", "debit", "credit", "shop", "payment", "refund", "event",

@@ -14,7 +14,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.timesince import timesince
+from django.utils.timesince import timesince, timeuntil
 
 from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
@@ -80,10 +80,11 @@ def _replay(rows: Sequence[QueuedEvent], *, operator: User, reason: str, now: da
 class QueuedEventAdmin(ActingAdmin):
     """Events that were set aside: parked (tried again on a schedule), quarantined (a person must look) and dead."""
 
+    heading = "Events set aside: parked, quarantined and dead"
     ordering = ["-event_id"]
-    list_display = ["public", "state", "reason", "attempts", "age", "account", "tried_again"]
+    list_display = ["public", "state", "reason", "attempts", "age", "tried_again"]
     list_filter = [_State, _Age, _Attempts]
-    fields = ["state", "reason", "attempts", "received_at", "tried_again", "event"]
+    fields = ["state", "reason", "attempts", "received_at", "tried_again", "account", "event"]
     search_help_text = "evt_…, the account's name, or words of the reason"
     change_form_template = "admin/payments/event.html"
     acts = [
@@ -103,28 +104,33 @@ class QueuedEventAdmin(ActingAdmin):
     def about(self, row: QueuedEvent) -> dict[str, Any]:
         return _about(row.event)
 
+    def acted_on(self, row: QueuedEvent) -> str:
+        return public_id(row.event)
+
     @admin.display(description="event")
     def public(self, row: QueuedEvent) -> str:
         return public_id(row.event)
 
     @admin.display(description="age")
     def age(self, row: QueuedEvent) -> str:
-        return timesince(row.received_at, depth=1)
+        return _about_a_minute(timesince(row.received_at, depth=1))
 
     @admin.display(description="account")
     def account(self, row: QueuedEvent) -> str:
         return str(row.event.provider_account)
 
     @admin.display(description="next try")
-    def tried_again(self, row: QueuedEvent) -> datetime | str:
-        return row.due_at if row.state == QueuedEvent.State.PARKED else "–"
+    def tried_again(self, row: QueuedEvent) -> str:
+        if row.state != QueuedEvent.State.PARKED:
+            return "–"
+        return "in " + _about_a_minute(timeuntil(row.due_at, depth=1))
 
 
 @admin.register(WebhookEvent, site=desk)
 class WebhookEventAdmin(ActingAdmin):
     """Everything that providers sent or answered, as it came."""
 
-    list_display = ["public", "received_at", "provider_account", "authority", "delivery_id", "now_is"]
+    list_display = ["public", "received_at", "provider_account", "authority", "now_is"]
     list_filter = [Recorded]
     list_select_related = ["provider_account", "queued"]
     fields = ["public", "provider_account", "received_at", "delivery_id", "now_is"]
@@ -148,6 +154,11 @@ class WebhookEventAdmin(ActingAdmin):
     @admin.display(description="state")
     def now_is(self, row: WebhookEvent) -> str:
         return row.queued.state if hasattr(row, "queued") else "applied"
+
+
+def _about_a_minute(span: str) -> str:
+    """Django's shortest span of time is "0 minutes"."""
+    return "under a minute" if span.startswith("0") else span
 
 
 def visible(text: str) -> str:

@@ -72,4 +72,4 @@ class QueuedEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.state} {self.event_id}"
+        return f"{self.state} {ids.public(WebhookEvent.prefix, self.event_id)}"
