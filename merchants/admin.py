@@ -17,8 +17,8 @@ from django.utils.safestring import SafeString
 
 from merchants import audit, ids
 from merchants.desk import desk
-from merchants.lists import Recorded, Shown, by_id, by_phone, phone_prefix, public_id
-from merchants.models import Code, Notice, OperatorAct, Shop, User
+from merchants.lists import Recorded, Shown, among, by_id, by_phone, phone_prefix, public_id
+from merchants.models import Notice, OperatorAct, Shop, User
 
 
 @admin.register(User, site=desk)
@@ -82,7 +82,7 @@ class OperatorActAdmin(Shown):
         if prefix in _TYPES:
             yield Q(subject_type=_TYPES[prefix], subject_id=term)
         if found := phone_prefix(term):
-            yield Q(operator__in=User.objects.filter(phone__startswith=found))
+            yield among("operator", User.objects.filter(phone__startswith=found))
 
     @admin.display(description="on")
     def subject(self, row: OperatorAct) -> SafeString | str:
@@ -116,7 +116,7 @@ class NoticeAdmin(Shown):
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, shp="shop")
         yield from by_phone(term, "shop")
-        yield Q(shop__in=Code.objects.filter(slug=term).values("shop"))
+        yield among("shop", Shop.objects.filter(codes__slug=term))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("shop")

@@ -16,11 +16,12 @@ from django.utils.timesince import timesince
 
 from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
-from merchants.lists import by_id, by_phone, public_id, shown_money
-from merchants.models import Code, User
+from merchants.lists import among, by_id, by_phone, public_id, shown_money
+from merchants.models import User
 from payments import operating
 from payments.admin.inbox import visible
 from payments.admin.links import link
+from payments.admin.paying import of_code
 from payments.models import Discrepancy, Payment, PaymentIntent, ProviderAccount, WebhookEvent
 
 
@@ -62,9 +63,9 @@ class DiscrepancyAdmin(ActingAdmin):
         yield from by_id(term, dis="id", pay="payment", int="intent", shp="shop", evt="event_id")
         yield from by_phone(term, "shop")
         accounts = list(ProviderAccount.objects.values_list("id", flat=True))
-        yield Q(payment__in=Payment.objects.filter(object_id=term, provider_account__in=accounts))
-        yield Q(intent__in=PaymentIntent.objects.filter(receipt=term))
-        yield Q(intent__in=PaymentIntent.objects.filter(code__in=Code.objects.filter(slug=term)))
+        yield among("payment", Payment.objects.filter(object_id=term, provider_account__in=accounts))
+        yield among("intent", PaymentIntent.objects.filter(receipt=term))
+        yield from of_code(term)
 
     @admin.display(description="id")
     def public(self, row: Discrepancy) -> str:

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
-from merchants.lists import Recorded, Shown, by_id, by_phone, public_id, shown_money
+from merchants.lists import Recorded, Shown, among, by_id, by_phone, public_id, shown_money
 from merchants.models import Code, User
 from payments import operating
 from payments.admin.links import link
@@ -75,7 +75,7 @@ class PaymentIntentAdmin(Shown):
         yield from by_id(term, int="id", shp="shop", pay="payments")
         yield from by_phone(term, "shop")
         yield Q(receipt=term)
-        yield Q(code__in=Code.objects.filter(slug=term))
+        yield among("code", Code.objects.filter(slug=term))
 
     @admin.display(description="id")
     def public(self, row: PaymentIntent) -> str:
@@ -109,8 +109,8 @@ class PaymentAdmin(Shown):
         yield from by_id(term, pay="id", int="intent", shp="shop", rfd="refunds")
         yield from by_phone(term, "shop")
         yield Q(object_id=term, provider_account__in=_account_ids())
-        yield Q(intent__in=PaymentIntent.objects.filter(receipt=term))
-        yield Q(intent__in=PaymentIntent.objects.filter(code__in=Code.objects.filter(slug=term)))
+        yield among("intent", PaymentIntent.objects.filter(receipt=term))
+        yield from of_code(term)
 
     @admin.display(description="id")
     def public(self, row: Payment) -> str:
@@ -148,7 +148,7 @@ class RefundAdmin(Shown):
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, rfd="id", pay="payment", shp="shop")
         yield from by_phone(term, "shop")
-        yield Q(payment__in=Payment.objects.filter(object_id=term, provider_account__in=_account_ids()))
+        yield among("payment", Payment.objects.filter(object_id=term, provider_account__in=_account_ids()))
         yield Q(object_id=term)
 
     @admin.display(description="id")
@@ -162,6 +162,12 @@ class RefundAdmin(Shown):
     @admin.display(description="requested by")
     def requested_by_whom(self, row: Refund) -> str:
         return str(row.requested_by or "–")
+
+
+def of_code(slug: str) -> Iterator[Q]:
+    """What was paid by a code, through its shop: there is an index for that."""
+    for code in Code.objects.filter(slug=slug):
+        yield Q(shop=code.shop_id, intent__code=code)
 
 
 def _account_ids() -> list[UUID]:

@@ -14,7 +14,7 @@ from merchants import audit
 from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
 from merchants.lists import Recorded, by_id, by_phone, public_id, shown_money
-from merchants.models import Code, Shop, Staff, User
+from merchants.models import Shop, Staff, User
 from payments import freezing
 from payments.admin.links import address
 from payments.models import Account, Discrepancy, Payment, PaymentIntent
@@ -59,7 +59,7 @@ class ShopAdmin(ActingAdmin):
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, shp="id", cod="codes")
         yield from by_phone(term, "id")
-        yield Q(id__in=Code.objects.filter(slug=term).values("shop"))
+        yield Q(codes__slug=term)
         yield Q(name__icontains=term)
 
     @admin.display(description="id")
