@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from merchants import audit
 from merchants.audit import UnableToAct
 from merchants.models import OperatorAct, Shop, User
-from payments import checkout, freezing
+from payments import asking, checkout, freezing
 from payments.checkout import UnableToStart
-from payments.models import Payment, PaymentIntent
+from payments.models import Payment, PaymentIntent, WebhookEvent
 from tests.cast import Person
 from tests.operators import OPERATOR_PHONE
+from tests.running_wallet import known_at, running_wallet, start
 from tests.till import assert_books_hold, closed, drain, expect, paid, platform, shop_code, total
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +78,19 @@ def test_money_that_arrives_at_a_frozen_shop_is_booked(mei: Person, wei: User, n
     assert Payment.objects.get().match == "exact"
     assert total("shop_pending", shop=mei.shop) == 500
     assert_books_hold()
+
+
+def test_the_next_sweep_closes_what_was_open_at_the_wallet_itself(
+    mei: Person, wei: User, now: datetime, tmp_path: Path
+) -> None:
+    with running_wallet(tmp_path) as wallet, known_at(wallet):
+        intent = start(shop_code(mei.shop), 500)
+        freezing.freeze(shop_id=mei.shop.id, operator=wei, reason="a tip", now=now)
+        assert asking.close_overdue(now=now) == 1
+        drain()
+        assert _row(intent) == ("canceled", "frozen", None)
+        order = json.loads(bytes(WebhookEvent.objects.get().raw))
+    assert (order["reference"], order["state"], order["payments"]) == (intent.reference, "closed", [])
 
 
 @pytest.mark.parametrize("state", ["frozen", "closed"])
