@@ -25,6 +25,11 @@ class Place:
     shop_id: UUID | None = None
     provider_account_id: UUID | None = None
 
+    def key(self, currency: str) -> str:
+        """The account's name in the book, by which it is found."""
+        owners = (owner.hex if owner else "" for owner in (self.shop_id, self.provider_account_id))
+        return "|".join((self.kind, currency, self.funds, *owners))
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

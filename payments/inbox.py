@@ -110,7 +110,8 @@ def lease_suspect(*, now: datetime) -> list[Leased]:
 
 def settle(event_ids: Sequence[UUID]) -> None:
     """Takes applied events off the queue, in the transaction that applied them."""
-    QueuedEvent.objects.filter(event_id__in=event_ids).delete()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM payments_queuedevent WHERE event_id = ANY(%s)", [list(event_ids)])
 
 
 def park(*, event_id: UUID, attempts: int, reason: str, now: datetime) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 from django.db.models import Sum
 
 from merchants import ids
@@ -103,9 +102,7 @@ def take_snapshots(*, moment: datetime) -> int:
 
 def total_of(place: Place, currency: str) -> int:
     """Credits less debits of one account, 0 when it does not exist yet."""
-    with connection.cursor() as cursor:
-        found = _find_accounts(cursor, [(place, currency)])
-    row = AccountBalance.objects.filter(account_id__in=found.values()).first()
+    row = AccountBalance.objects.filter(account__key=place.key(currency)).first()
     return row.credits - row.debits if row else 0
 
 
@@ -114,23 +111,30 @@ def total_of(place: Place, currency: str) -> int:
 
 def _accounts(wanted: Iterable[tuple[Place, str]]) -> dict[tuple[Place, str], int]:
     """The row of each place in its currency, made when it is new."""
-    pairs = sorted(wanted, key=lambda pair: (pair[1], *(str(part) for part in astuple(pair[0]))))
-    with connection.cursor() as cursor:
-        found = _find_accounts(cursor, pairs)
-        if len(found) < len(pairs):
-            cursor.execute(_MAKE_ACCOUNTS_SQL, _columns(pairs))
-            found = _find_accounts(cursor, pairs)
-    return found
+    keys = {place.key(currency): (place, currency) for place, currency in wanted}
+    found = _find_accounts(keys)
+    missing = sorted(keys.keys() - found.keys())
+    if missing:
+        Account.objects.bulk_create(
+            (
+                Account(
+                    key=key,
+                    kind=keys[key][0].kind,
+                    currency=keys[key][1],
+                    funds=keys[key][0].funds,
+                    shop_id=keys[key][0].shop_id,
+                    provider_account_id=keys[key][0].provider_account_id,
+                )
+                for key in missing
+            ),
+            ignore_conflicts=True,  # Another worker may have made it in the meantime.
+        )
+        found = _find_accounts(keys)
+    return {keys[key]: account_id for key, account_id in found.items()}
 
 
-def _find_accounts(cursor: CursorWrapper, pairs: Sequence[tuple[Place, str]]) -> dict[tuple[Place, str], int]:
-    cursor.execute(_FIND_ACCOUNTS_SQL, _columns(pairs))
-    return {(Place(*row[:4]), row[4]): row[5] for row in cursor.fetchall()}
-
-
-def _columns(pairs: Sequence[tuple[Place, str]]) -> list[list[object]]:
-    rows = [(str(place.kind), place.funds, place.shop_id, place.provider_account_id, code) for place, code in pairs]
-    return [list(column) for column in zip(*rows, strict=True)]
+def _find_accounts(keys: Iterable[str]) -> dict[str, int]:
+    return dict(Account.objects.filter(key__in=list(keys)).values_list("key", "id"))
 
 
 def _insert(ordered: Sequence[Movement], accounts: dict[tuple[Place, str], int], now: datetime) -> set[str]:
@@ -211,22 +215,6 @@ def _watermark(at: datetime) -> datetime | None:
     newest = BalanceSnapshot.objects.filter(moment__lte=at).order_by("-moment").first()
     return newest.moment if newest else None
 
-
-_FIND_ACCOUNTS_SQL = """
-SELECT a.kind, a.funds, a.shop_id, a.provider_account_id, a.currency, a.id
-  FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[])
-       AS wanted(kind, funds, shop_id, provider_account_id, currency)
-  JOIN payments_account a
-    ON a.kind = wanted.kind AND a.currency = wanted.currency AND a.funds = wanted.funds
-   AND a.shop_id IS NOT DISTINCT FROM wanted.shop_id
-   AND a.provider_account_id IS NOT DISTINCT FROM wanted.provider_account_id
-"""
-
-_MAKE_ACCOUNTS_SQL = """
-INSERT INTO payments_account (kind, funds, shop_id, provider_account_id, currency)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::uuid[], %s::text[])
-    ON CONFLICT DO NOTHING
-"""
 
 _SNAPSHOT_SQL = """
 WITH entry AS (

@@ -28,6 +28,7 @@ class Account(models.Model):
         ADJUSTMENTS = "adjustments"
 
     id = models.BigAutoField(primary_key=True)
+    key = models.CharField(max_length=160, unique=True, help_text="the columns below in one word, for one index")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     currency = models.CharField(max_length=3)
     funds = models.CharField(
