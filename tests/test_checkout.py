@@ -106,6 +106,14 @@ def test_an_amount_has_an_end(mei: Person, apples: Item) -> None:
     assert begin(apples.codes.get(), quantity=50).amount == 10_000_000_000
 
 
+def test_a_price_that_changed_behind_the_payers_back_starts_nothing(apples: Item, once: Code) -> None:
+    assert refused(apples.codes.get(), 199) == "price_changed"
+    assert refused(apples.codes.get(), 200, quantity=2) == "price_changed"
+    assert refused(once, 499) == "price_changed"
+    assert begin(apples.codes.get(), 400, quantity=2).amount == 400
+    assert begin(once, 500).amount == 500
+
+
 @pytest.mark.parametrize("quantity", [0, -1, 100])
 def test_a_quantity_is_from_one_to_ninety_nine(apples: Item, quantity: int) -> None:
     assert refused(apples.codes.get(), quantity=quantity) == "quantity_wrong"
@@ -197,7 +205,7 @@ def test_an_intent_carries_price_goods_seller_and_its_times(mei: Person, apples:
     code = apples.codes.get()
     code.staff = lan.staff
     code.save()
-    intent = checkout.start(code=code, amount=1, quantity=3, page=uuid.uuid4(), payer="p", now=now)
+    intent = checkout.start(code=code, amount=None, quantity=3, page=uuid.uuid4(), payer="p", now=now)
     assert (intent.amount, intent.currency, intent.quantity, intent.description) == (600, "CNY", 3, "Apples × 3")
     assert (intent.shop, intent.item, intent.code, intent.staff) == (mei.shop, apples, code, lan.staff)
     assert (intent.created_at, intent.expires_at) == (now, now + timedelta(minutes=15))

@@ -292,7 +292,7 @@ def midnights(days: int) -> list[datetime]:
 def test_the_balance_of_a_moment_is_what_was_said_then_with_and_without_snapshots(
     account: ProviderAccount, mei: Person
 ) -> None:
-    said = played(mei.shop, days=6)
+    said = played(mei.shop, days=3)
     assert len(said) > 20
 
     def assert_all_as_said() -> None:
@@ -300,7 +300,7 @@ def test_the_balance_of_a_moment_is_what_was_said_then_with_and_without_snapshot
             assert numbers(ledger.balance(shop=mei.shop, at=moment)) == balance, moment
 
     assert_all_as_said()
-    for midnight in midnights(5):
+    for midnight in midnights(2):
         ledger.take_snapshots(moment=midnight)
         assert_all_as_said()
     assert numbers(ledger.balance(shop=mei.shop, at=NOON - timedelta(milliseconds=1))) == (0, 0, 0, 0)
