@@ -60,6 +60,10 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
         command = [sys.executable, "-m", module, *arguments]
         return Program(name, command, environment, folder.path / "logs" / f"{name}.log", ready)
 
+    def worker(name: str, queue: str) -> Program:
+        options = ["--concurrency=1", f"--queues={queue}", f"--hostname={name}@%h"]
+        return program(name, "celery", "--app=config", "worker", *options, ready=lambda: _workers_wait(broker))
+
     return [
         program(
             "wallet",
@@ -68,7 +72,9 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
             f"--database={folder.path / 'wallet.sqlite3'}",
             ready=lambda: _answers(wallet, "/", below=500),
         ),
-        program("worker", "celery", "--app=config", "worker", "--concurrency=2", ready=lambda: _worker_waits(broker)),
+        # One process posts (two would only wait for each other's rows), one runs errands that may have to wait.
+        worker("worker", "celery"),
+        worker("errands", "errands"),
         program(
             "beat", "celery", "--app=config", "beat", f"--schedule={folder.path / 'beat-schedule'}", ready=lambda: True
         ),
@@ -201,9 +207,9 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _worker_waits(broker: redis.Redis) -> bool:
-    """Whether a worker waits at the broker: it does so by BRPOP on its queues, and the broker lists who does."""
+def _workers_wait(broker: redis.Redis) -> bool:
+    """Whether both workers wait at the broker: they do so by BRPOP on their queues, and the broker lists who does."""
     try:
-        return any(client["cmd"] == "brpop" for client in broker.client_list())
+        return sum(client["cmd"] == "brpop" for client in broker.client_list()) >= 2
     except redis.RedisError:
         return False

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Queue
 
 
 def env(name: str, default: str | None = None) -> str:
@@ -191,6 +192,16 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_PUBLISH_RETRY = False  # The row waits and the sweep finds it: a bell is never worth waiting for.
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Two queues, so that a provider that does not answer can never hold up the posting: `celery` applies events, `errands`
+# does whatever calls outward or may wait. A worker without -Q takes both.
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("errands")]
+CELERY_TASK_ROUTES = {
+    "merchants.*": {"queue": "errands"},
+    "payments.send_refunds": {"queue": "errands"},
+    "payments.ask_providers": {"queue": "errands"},
+    "payments.release_pending": {"queue": "errands"},
+    "payments.snapshot_balances": {"queue": "errands"},
+}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 120,
     "unacked_restore_interval": 5,
@@ -259,6 +270,7 @@ QUERY_AFTER = [timedelta(seconds=s) for s in (10, 30, 120, 600, 3600, 21_600, 86
 # An event that cannot be applied is tried again this long after each failure; after the last it is dead.
 RETRY_AFTER = [timedelta(seconds=s) for s in (5, 30, 300, 3600, 21_600, 86_400)]
 OUTWARD_TIMEOUT_S = (3.05, 10)  # Connect, read: every call to a provider ends.
+OUTWARD_FOR = timedelta(seconds=15)  # One round of calls ends, so that other errands have their turn.
 
 DRAIN_BATCH_MAX = 1000
 DRAIN_FOR = timedelta(seconds=20)  # One drain task ends well before Celery's limits; it rings for the next.

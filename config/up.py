@@ -29,7 +29,7 @@ STEADY_S = 60.0  # A child that lived this long starts again without delay.
 BACKOFF_MAX_S = 30.0
 LOOK_EVERY_S = 0.1
 # Whoever brings work ends before whoever does it, and the stores last.
-STOP_ORDER = ("web", "stream", "beat", "worker", "wallet", embedded.VALKEY, embedded.POSTGRES)
+STOP_ORDER = ("web", "stream", "beat", "worker", "errands", "wallet", embedded.VALKEY, embedded.POSTGRES)
 
 
 class Child(Protocol):
@@ -67,7 +67,7 @@ class Supervisor:
         self.logs = folder.path / "logs"
         self.children: list[Child] = []  # In the order of their start.
         self.tallies: dict[str, Tally] = {}
-        self.texts = Tail(self.logs / "worker.log")
+        self.texts = Tail(self.logs / "errands.log")
 
     def run(self) -> None:
         """Starts everything, says so, and watches until `stopping` is set; then stops everything in order."""
@@ -101,6 +101,7 @@ class Supervisor:
         self._begin(programs["web"])
         self._prepare()
         self._begin(programs["worker"])
+        self._begin(programs["errands"])
         self._begin(programs["beat"])
         for program in programs.values():
             self._wait_until(program.ready, program.log)

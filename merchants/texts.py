@@ -24,7 +24,7 @@ SEND_TASK = "merchants.send_texts"
 LEASE = timedelta(seconds=30)
 # A message that failed is tried again this long after each failure; a code is of no use much later.
 RETRY_AFTER = [timedelta(seconds=s) for s in (2, 5, 15, 45)]
-ROUND_S = 40.0  # A round ends before Celery's soft limit would cut it; the sweep begins the next one.
+ROUND_S = 15.0  # A round ends before Celery's soft limit would cut it; the sweep begins the next one.
 
 _log = journal(__name__)
 
@@ -41,6 +41,10 @@ def queue(*, phone: str, text: str, code: str, now: datetime, expires_at: dateti
     )
     transaction.on_commit(lambda: bell.ring(SEND_TASK))
     return message
+
+
+def has_due(*, now: datetime) -> bool:
+    return TextMessage.objects.filter(state=TextMessage.State.QUEUED, due_at__lte=now).exists()
 
 
 def send_due(*, now: datetime) -> int:

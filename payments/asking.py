@@ -7,15 +7,18 @@ next turn and committed before the call, so a killed worker or a slow provider d
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from merchants.journal import journal
 from payments import inbox, providers
 from payments.models import PaymentIntent
 from payments.providers.base import ProviderError
+
+ASK = "payments.ask_providers"
 
 _log = journal(__name__)
 
@@ -23,17 +26,17 @@ _log = journal(__name__)
 _CLOSE_AGAIN = timedelta(seconds=30)
 
 
+def has_due(*, now: datetime) -> bool:
+    """Whether any intent waits to be asked about or to be closed."""
+    overdue = Q(next_close_at__lte=now, state=PaymentIntent.State.OPEN)
+    return PaymentIntent.objects.filter(Q(next_query_at__lte=now) | overdue).exists()
+
+
 def query_silent(*, now: datetime, limit: int = 100) -> int:
     """Asks about intents from which nothing was heard, on the schedule of settings.QUERY_AFTER; answers how many."""
     asked = 0
     while asked < limit and (intent := _take_silent(now)):
-        account = intent.provider_account
-        try:
-            verified = providers.named(account.provider).query(account, intent.reference)
-        except ProviderError as failure:
-            _log.warning("query_failed", intent=intent.reference, failure=str(failure))
-        else:
-            inbox.keep(account=account, verified=verified, now=now)
+        _keep_answer(intent, "query", now)
         asked += 1
     return asked
 
@@ -42,15 +45,21 @@ def close_overdue(*, now: datetime, limit: int = 100) -> int:
     """Closes, at the provider first, the intents whose time is over or whose shop was frozen; answers how many."""
     closed = 0
     while closed < limit and (intent := _take_overdue(now)):
-        account = intent.provider_account
-        try:
-            verified = providers.named(account.provider).close(account, intent)
-        except ProviderError as failure:
-            _log.warning("close_failed", intent=intent.reference, failure=str(failure))
-        else:
-            inbox.keep(account=account, verified=verified, now=now)
+        _keep_answer(intent, "close", now)
         closed += 1
     return closed
+
+
+def _keep_answer(intent: PaymentIntent, question: Literal["query", "close"], now: datetime) -> None:
+    account = intent.provider_account
+    provider = providers.named(account.provider)
+    try:
+        closing = question == "close"
+        verified = provider.close(account, intent) if closing else provider.query(account, intent.reference)
+    except ProviderError as failure:
+        _log.warning(f"{question}_failed", intent=intent.reference, failure=str(failure))
+        return
+    inbox.keep(account=account, verified=verified, now=now)
 
 
 def _take_silent(now: datetime) -> PaymentIntent | None:

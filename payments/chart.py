@@ -8,7 +8,7 @@ movements only keep her book.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from payments.models import Account, LedgerEntry
@@ -146,11 +146,23 @@ def refund_failed(subject: Subject, amount: int, at: datetime, *, pending: bool)
     )
 
 
-def refund_reported(subject: Subject, amount: int, at: datetime, *, pending: bool, key: str = "reported") -> Movement:
+def refund_revived(subject: Subject, amount: int, at: datetime) -> Movement:
+    """A refund that had failed succeeded after all: straight from the shop's available money to the provider."""
+    source = subject.source
+    key = _refund_key(f"revived_{_moment(at)}", subject)
+    return subject.movement(Kind.REFUND_REPORTED, key, source.inside(pending=False), source.outside, amount, at)
+
+
+def refund_reported(subject: Subject, amount: int, at: datetime, *, pending: bool) -> Movement:
     """The provider refunded what nobody here had asked for: straight from the shop (or suspense) to the provider."""
     source = subject.source
     return subject.movement(
-        Kind.REFUND_REPORTED, _refund_key(key, subject), source.inside(pending=pending), source.outside, amount, at
+        Kind.REFUND_REPORTED,
+        _refund_key("reported", subject),
+        source.inside(pending=pending),
+        source.outside,
+        amount,
+        at,
     )
 
 
@@ -159,7 +171,7 @@ def refund_returned(subject: Subject, amount: int, at: datetime, *, pending: boo
     source = subject.source
     return subject.movement(
         Kind.REFUND_FAILED,
-        _refund_key("returned", subject),
+        _refund_key(f"returned_{_moment(at)}", subject),
         source.outside,
         source.inside(pending=pending),
         amount,
@@ -170,3 +182,8 @@ def refund_returned(subject: Subject, amount: int, at: datetime, *, pending: boo
 def _refund_key(step: str, subject: Subject) -> str:
     assert subject.refund_id is not None
     return f"refund_{step}|{subject.refund_id.hex}"
+
+
+def _moment(at: datetime) -> str:
+    """A provider may change its mind again and again: each word is a movement of its own, named by its time."""
+    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")

@@ -40,9 +40,10 @@ def start(*, code: Code, amount: int | None, quantity: int, page: UUID, payer: s
     intent = PaymentIntent.objects.filter(page=page).select_related("provider_account", "shop").first()
     if intent is None:
         intent = _commit(code, amount, quantity, page, payer, now)
-    elif intent.payer != payer or intent.code_id != code.id:
-        raise UnableToStart("page_of_another", "This page was opened by somebody else.")
-    if intent.state == PaymentIntent.State.OPEN and not intent.redirect_url and now < intent.expires_at:
+    else:
+        _of_this_payer(intent, code, payer)
+    startable = intent.state == PaymentIntent.State.OPEN and not intent.closing and now < intent.expires_at
+    if startable and not intent.redirect_url:
         _ask_provider(intent)
     return intent
 
@@ -112,18 +113,25 @@ def _commit(code: Code, amount: int | None, quantity: int, page: UUID, payer: st
                 next_close_at=now + settings.INTENT_LIFE,
             )
     except IntegrityError:
-        return _other_start(code, page)
+        return _other_start(code, page, payer)
 
 
-def _other_start(code: Code, page: UUID) -> PaymentIntent:
+def _other_start(code: Code, page: UUID, payer: str) -> PaymentIntent:
     """The same page was posted twice at once, or another payer holds this one-time code."""
     same = PaymentIntent.objects.filter(page=page).select_related("provider_account", "shop").first()
     if same is not None:
-        return same
+        return _of_this_payer(same, code, payer)
     held = PaymentIntent.objects.filter(code=code, single_use=True, state__in=["open", "paid"])
     if held.exists():
         raise UnableToStart("code_in_use", "Somebody is paying by this code right now.")
     raise AssertionError("an intent was refused by the database for a reason that we do not know")
+
+
+def _of_this_payer(intent: PaymentIntent, code: Code, payer: str) -> PaymentIntent:
+    """A page belongs to the payer who opened it: nobody else is shown where it leads."""
+    if intent.payer != payer or intent.code_id != code.id:
+        raise UnableToStart("page_of_another", "This page was opened by somebody else.")
+    return intent
 
 
 def _price(code: Code, shop: Shop, amount: int | None, quantity: int) -> tuple[int, str, str]:

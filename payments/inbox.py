@@ -22,6 +22,7 @@ from payments.models import ProviderAccount, QueuedEvent
 from payments.providers.base import UnableToVerify, Verified
 
 DRAIN = "payments.drain_inbox"
+DELIVERY_ID_MAX = 120  # Of any provider we know, the longest is 64.
 
 _received = Counter("pushcart_webhooks_received", "Notifications kept in the inbox", ["provider"])
 _repeated = Counter("pushcart_webhooks_repeated", "Deliveries that were kept before", ["provider"])
@@ -55,6 +56,8 @@ def receive(*, provider: str, account: str, raw: bytes, headers: Mapping[str, st
             verified = providers.named(provider).verify(found, raw, headers)
         except UnableToVerify as refusal:
             raise UnableToReceive(refusal.code, 400)
+        if len(verified.delivery_id) > DELIVERY_ID_MAX:
+            raise UnableToReceive("delivery_id_too_long", 400)
     except UnableToReceive as refusal:
         _refused.labels(refusal.code).inc()
         raise

@@ -73,7 +73,7 @@ def _refund_succeeded(
     subject = Subject(payment.source, payment.currency, payment.id, refund.id, event_id)
     at, drawn = event.occurred_at, refund.pending_amount
     if refund.state == Refund.State.FAILED:  # It was reversed, and succeeded after all: booked anew.
-        movements = [chart.refund_reported(subject, event.amount, at, pending=False, key="revived")]
+        movements = [chart.refund_revived(subject, event.amount, at)]
         drawn = 0
     else:
         movements = [chart.refund_confirmed(subject, min(event.amount, refund.amount), at)]

@@ -19,6 +19,7 @@ from prometheus_client import Counter
 
 from merchants import ids, notify
 from merchants.journal import journal
+from merchants.models import Shop
 from payments import chart, facts, inbox, ledger, meaning, providers
 from payments.chart import Subject
 from payments.inbox import Leased
@@ -86,10 +87,14 @@ def apply(leased: Sequence[Leased], *, clock: Callable[[], datetime]) -> Applied
 def release_due(*, now: datetime, limit: int) -> int:
     """T+n: moves what is left of due payments from pending to available. A frozen shop's money stays where it is."""
     with transaction.atomic():
-        due = Payment.objects.filter(due_at__lte=now).exclude(shop__state="frozen").order_by("due_at")[:limit]
+        due = Payment.objects.filter(due_at__lte=now).exclude(shop__state=Shop.State.FROZEN).order_by("due_at")[:limit]
+        wanted = dict(due.values_list("id", "shop_id"))
+        # Under the shops' locks: one that is being frozen at this moment keeps its money where it is.
+        shops = Shop.objects.select_for_update(no_key=True).filter(id__in=set(wanted.values())).order_by("id")
+        free = {shop.id for shop in shops if shop.state != Shop.State.FROZEN}
         locked = list(
             Payment.objects.select_for_update(of=("self",), no_key=True)
-            .filter(id__in=list(due.values_list("id", flat=True)), due_at__lte=now)
+            .filter(id__in=[payment for payment, shop in wanted.items() if shop in free], due_at__lte=now)
             .select_related("provider_account")
             .order_by("id")
         )

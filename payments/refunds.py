@@ -71,6 +71,10 @@ def request(*, staff: Staff, payment: Payment, amount: int, reason: str, now: da
     return refund
 
 
+def has_due(*, now: datetime) -> bool:
+    return Refund.objects.filter(next_call_at__lte=now, state=Refund.State.REQUESTED).exists()
+
+
 def send_due(*, now: datetime, limit: int = 50) -> int:
     """Asks the provider for refunds that are due to be asked for; each is taken, committed, and only then sent."""
     sent = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Protocol
 
 from celery import shared_task
 from django.conf import settings
@@ -23,19 +24,28 @@ def drain_inbox() -> None:
 @shared_task(name=refunds.SEND)
 def send_refunds() -> None:
     bell.answered(refunds.SEND)
-    refunds.send_due(now=timezone.now())
+    _in_rounds(refunds.send_due)
+
+
+@shared_task(name=asking.ASK)
+def ask_providers() -> None:
+    bell.answered(asking.ASK)
+    _in_rounds(asking.close_overdue, asking.query_silent)
 
 
 @shared_task(name="payments.sweep")
 def sweep() -> None:
     """Finds every kind of row whose bell was lost or whose time has come. Runs every settings.SWEEP_EVERY_S."""
     now = timezone.now()
+    for task, has_due in (
+        (refunds.SEND, refunds.has_due),
+        (asking.ASK, asking.has_due),
+        (texts.SEND_TASK, texts.has_due),
+    ):
+        if has_due(now=now):
+            bell.ring(task)
     if inbox.has_due(now=now):
         reconcile.drain(clock=timezone.now)
-    refunds.send_due(now=now)
-    texts.send_due(now=now)
-    asking.close_overdue(now=now)
-    asking.query_silent(now=now)
 
 
 @shared_task(name="payments.release_pending")
@@ -50,3 +60,15 @@ def snapshot_balances() -> None:
     today = datetime.combine(timezone.now().astimezone(UTC).date(), time(), tzinfo=UTC)
     if timezone.now() - today > timedelta(minutes=15):
         ledger.take_snapshots(moment=today)
+
+
+class _Step(Protocol):
+    def __call__(self, *, now: datetime, limit: int) -> int: ...
+
+
+def _in_rounds(*steps: _Step) -> None:
+    """Calls outward one by one, and ends in time for other errands; what is left has its turn with the next sweep."""
+    stop_at = timezone.now() + settings.OUTWARD_FOR
+    for step in steps:
+        while timezone.now() < stop_at and step(now=timezone.now(), limit=1):
+            continue

@@ -227,7 +227,6 @@ def test_while_the_wallet_is_down_closing_is_tried_again_after_half_a_minute(
     assert intent.state == "expired"
 
 
-@pytest.mark.xfail(reason="the wallet's 404 is taken for a failure: the intent is asked to be closed for ever")
 def test_an_intent_that_the_wallet_never_heard_of_expires_too(wallet: Wallet, db: None, apples: Item) -> None:
     """The wallet was down when the customer came, and she went away: nobody can ever pay this."""
     platform()

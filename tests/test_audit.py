@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+from django.contrib.admin import autodiscover
 from django.db import transaction
 
 from merchants import audit, ids
@@ -57,6 +58,7 @@ ACTS = [
 @pytest.mark.django_db
 @pytest.mark.parametrize("way", ["page", "list"])
 def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person, way: str) -> None:
+    autodiscover()  # The pages stand in the registry once somebody has asked for the addresses.
     declared = {
         (f"{model._meta.app_label}/{model._meta.model_name}", act.name): act
         for model, page in desk._registry.items()

@@ -285,7 +285,6 @@ def test_the_wallets_decision_is_found_by_asking_when_its_notification_was_lost(
 # --- The wallet's words ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="the keys of `refund_returned` and `refund_reported` book such a change of mind only once")
 def test_a_refund_about_which_the_wallet_changes_its_mind_again_and_again_ends_by_its_last_word(
     mei: Person, payment: Payment
 ) -> None:

@@ -3,12 +3,6 @@
 from django.db import migrations
 
 APPEND_ONLY = """
-CREATE FUNCTION pushcart_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is append-only: a mistake is corrected by a new row', TG_TABLE_NAME
-        USING ERRCODE = 'integrity_constraint_violation';
-END $$;
-
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON payments_ledgerentry
     FOR EACH ROW EXECUTE FUNCTION pushcart_append_only();
 CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON payments_ledgerentry
@@ -49,11 +43,10 @@ DROP TRIGGER append_only ON payments_balancesnapshot;
 DROP TRIGGER append_only ON payments_webhookevent;
 DROP TRIGGER append_only_whole ON payments_webhookevent;
 DROP FUNCTION pushcart_entries_fit();
-DROP FUNCTION pushcart_append_only();
 """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0001_initial")]
+    dependencies = [("payments", "0001_initial"), ("merchants", "0002_laws")]
 
     operations = [migrations.RunSQL(APPEND_ONLY + ENTRIES_FIT, UNDO)]

@@ -53,9 +53,13 @@ def start(account: ProviderAccount, intent: PaymentIntent, return_url: str) -> S
 
 
 def close(account: ProviderAccount, intent: PaymentIntent) -> Verified:
-    return _answer(
-        _call(account, "POST", f"/v1/orders/{intent.reference}/close", key=f"close-{intent.reference}", body={})
-    )
+    path = f"/v1/orders/{intent.reference}/close"
+    try:
+        return _answer(_call(account, "POST", path, key=f"close-{intent.reference}", body={}))
+    except Unknown:
+        # It was never started there (the wallet was down then), so nobody can pay it: that is closed, too.
+        terms = {"reference": intent.reference, "amount": intent.amount, "currency": intent.currency}
+        return _answer({"unknown": terms, "at": timezone.now().isoformat()})
 
 
 def refund(account: ProviderAccount, refund: Refund, payment_object_id: str) -> Verified:
@@ -97,6 +101,8 @@ def normalise(verified: Verified) -> Sequence[Event]:
         message = json.loads(verified.raw)
         if verified.authority == "signed":
             return _read_notification(message)
+        if "unknown" in message:
+            return [_read_unknown(message)]
         if "refused" in message:
             return [_read_refusal(message)]
         if "refund" in message:
@@ -223,6 +229,18 @@ def _read_refund(refund: dict[str, Any], at: str | None = None) -> Event:
     )
 
 
+def _read_unknown(message: dict[str, Any]) -> Event:
+    order = message["unknown"]
+    return Event(
+        kind="payment.closed",
+        object_id="",
+        amount=_positive(order["amount"]),
+        currency=str(order["currency"]),
+        occurred_at=_moment(message["at"]),
+        reference=str(order["reference"]),
+    )
+
+
 def _read_refusal(message: dict[str, Any]) -> Event:
     return Event(
         kind="refund.failed",
@@ -274,6 +292,10 @@ def _moment(text: str) -> datetime:
     return moment
 
 
+class Unknown(ProviderError):
+    """The wallet does not know what we speak of."""
+
+
 class Refused(ProviderError):
     """The wallet understood the request and said no to it, for good."""
 
@@ -317,6 +339,8 @@ def _send(
     if response.status_code >= 400:
         if response.status_code == 409:
             raise Refused(response.text[:200])
+        if response.status_code == 404 and "order_unknown" in response.text:
+            raise Unknown("the wallet refused with 404: it does not know this order", permanent=True)
         # 429 and 5xx may pass; any other refusal will be the same next time.
         permanent = response.status_code < 500 and response.status_code != 429
         told = f"the wallet refused with {response.status_code}: {response.text[:200]}"
