@@ -43,6 +43,19 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     return (yield)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the tests of an `xdist_group` on one worker.
+
+    xdist 3.8 hands the group to its scheduler by writing it into an attribute that pytest 9.2 reads no more, and
+    nothing says so (https://github.com/pytest-dev/pytest-xdist/issues/1386): the item's id is given it here.
+    """
+    for item in items:
+        with_group = getattr(item, "_nodeid", item.nodeid)
+        if with_group != item.nodeid:
+            item._id = type(item.id).parse(with_group)
+
+
 def pytest_unconfigure() -> None:
     """Stops what this process started and deletes what it wrote."""
     while _started:
