@@ -12,11 +12,13 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
+import redis
 import requests
 from django.conf import settings
 from django.db import connection
@@ -112,6 +114,26 @@ class Product:
             self.resume(name)
             if self._process(name).poll() is not None:
                 self.revive(name)
+
+    @contextmanager
+    def second_worker(self) -> Iterator[None]:
+        """Another process that posts, as an installation that has grown may have it."""
+        first = self.programs["worker"]
+        command = [*first.command, "--hostname=second@%h"]  # The last of an option counts.
+        second = replace(first, command=command, log=first.log.with_name("second.log"), process=None)
+        second.start()
+        try:
+            with redis.Redis.from_url(self.valkey.url) as broker:
+
+                def all_wait() -> bool:
+                    return bool(sum(client["cmd"] == "brpop" for client in broker.client_list()) == 3)
+
+                eventually(all_wait, "the second worker to wait for work", within_s=START_LIMIT_S)
+            yield
+        finally:
+            assert second.process is not None
+            end_group(second.process.pid)
+            second.process.wait(10)
 
     def text_to(self, phone: str) -> str:
         """The newest code that was sent to this phone (E.164), as the outbox shows it."""
@@ -258,9 +280,10 @@ def settle(product: Product, account: ProviderAccount, *, within_s: float = 30) 
     """Waits until the wallet has told everything and all of it was applied; what waits for its time need not."""
 
     def done() -> bool:
-        QueuedEvent.objects.filter(state="parked").update(due_at=timezone.now())
+        now = timezone.now()
+        QueuedEvent.objects.filter(state="parked", due_at__gt=now).update(due_at=now)
         under_way = Refund.objects.filter(state="requested")
-        under_way.update(next_call_at=timezone.now())
+        under_way.filter(next_call_at__gt=now).update(next_call_at=now)
         if QueuedEvent.objects.exists() or under_way.exists() or undelivered(product, account):
             time.sleep(0.05)
             return False
