@@ -75,6 +75,7 @@ def _start() -> None:
         _delete(folder, None)
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
     _started.append((folder, stores))
+    (path / "static").mkdir()  # Where collected files would lie; WhiteNoise says so when it is missing.
     os.environ.update(
         DATABASE_URL=stores.database_url,
         REDIS_URL=stores.redis_url,
