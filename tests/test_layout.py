@@ -1,0 +1,266 @@
+"""The house as it is meant to be: what stands where, how long it may grow, and which tests know which modules."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db import models
+
+ROOT = Path(__file__).resolve().parent.parent
+PRODUCT = ("config", "merchants", "payments", "qr")
+TOP = {
+    "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile", "README.md", "compose.yaml", "manage.py", "pyproject.toml",
+    "requirements.txt", "requirements-dev.txt", "requirements-bootstrap.txt",
+    "bench", "docs", "tests", *PRODUCT,
+}  # fmt: skip
+NAMED_FOR_ITS_KIND = {"services", "selectors", "utils", "core", "common", "helpers", "managers"}
+LINES_MAX, TEST_LINES_MAX, FUNCTION_LINES_MAX = 400, 500, 70
+
+# Whoever speaks to a person at a terminal prints; everything else writes the journal.
+PRINTS = {
+    "config/up.py": "the supervisor says where to go",
+    "payments/sandbox/__main__.py": "the pretend wallet's command line",
+    "merchants/channels/console.py": "its text messages are lines on a screen",
+}
+
+# Modules without a test file of their own name, what tests them instead, and why it does.
+TESTED_BY = {
+    "*/apps.py": ("tests/test_layout.py", "a name and a hook; every test loads them"),
+    "*/urls.py": ("tests/test_docs.py", "each address of the API is looked up in the OpenAPI document"),
+    "*/models/*.py": ("tests/test_books.py", "tables have no behaviour; their laws are asked of the database"),
+    "config/api.py": ("tests/test_payments_api.py", "problems and cursor pages as a client of the API meets them"),
+    "config/asgi.py": ("tests/test_stream.py", "the process of the stream is started for real"),
+    "config/celery.py": ("tests/walks/test_killed.py", "a real worker finds its tasks, is killed, and comes back"),
+    "config/data_folder.py": ("tests/test_up.py", "two products contend for one folder"),
+    "config/prepare.py": ("tests/test_up.py", "a fresh product is prepared at its first start"),
+    "config/processes.py": ("tests/test_up.py", "processes are stopped, orphaned and killed"),
+    "config/product.py": ("tests/test_up.py", "the whole product is started with its variables and ports"),
+    "config/programs.py": ("tests/test_embedded.py", "the servers' programs are found and run by their user"),
+    "config/running.py": ("tests/test_up.py", "a command joins the running product"),
+    "config/settings.py": ("tests/test_docs.py", "every setting is documented; every process reads them"),
+    "config/wsgi.py": ("tests/walks/test_customer_pays.py", "the web process serves a whole walk"),
+    "merchants/acts.py": ("tests/test_audit.py", "an act, its reason and its line in the trail"),
+    "merchants/admin.py": ("tests/test_desk.py", "operators open these pages"),
+    "merchants/announcements.py": ("tests/test_stream.py", "a stream is woken through them, and without them"),
+    "merchants/bell.py": ("tests/walks/test_killed.py", "bells are lost with Valkey, and nothing else is"),
+    "merchants/bodies.py": ("tests/test_items.py", "requests that carry too much"),
+    "merchants/channels/*.py": ("tests/test_channels.py", "one file for the three channels"),
+    "merchants/lists.py": ("tests/test_payments_admin.py", "the back office's lists over many rows"),
+    "merchants/management/commands/add_operator.py": ("tests/test_desk.py", "operators enter with what it gave them"),
+    "merchants/notify.py": ("tests/test_notices.py", "named for what it writes"),
+    "merchants/phone_page.py": ("tests/browser/test_vendor.py", "the page is used in Chromium"),
+    "merchants/refusals.py": ("tests/test_sign_in.py", "refusals as a client reads them"),
+    "merchants/shapes.py": ("tests/test_items.py", "fields as a client writes and reads them"),
+    "merchants/tasks.py": ("tests/walks/test_customer_pays.py", "a real worker sends and forgets"),
+    "merchants/tokens.py": ("tests/test_sign_in.py", "tokens are given, used and taken back"),
+    "merchants/views/entrance.py": ("tests/test_sign_in.py", "signing in over HTTP"),
+    "merchants/views/files.py": ("tests/test_photos.py", "photos over HTTP"),
+    "merchants/views/hearing.py": ("tests/test_notices.py", "notices over HTTP"),
+    "merchants/views/selling.py": ("tests/test_items.py", "items, codes and the shop over HTTP"),
+    "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
+    "payments/chart.py": ("tests/stories/test_money_in.py", "each movement is a story with its numbers"),
+    "payments/facts.py": ("tests/laws/test_the_shell.py", "facts are loaded and locked on the real tables"),
+    "payments/known.py": ("tests/test_meaning.py", "the facts of decisions"),
+    "payments/management/commands/check_books.py": ("tests/test_books.py", "the command asks what the module knows"),
+    "payments/management/commands/enable_sandbox.py": ("tests/walks/conftest.py", "each walk opens its account by it"),
+    "payments/money_back.py": ("tests/stories/test_money_back.py", "each way back is a story with its numbers"),
+    "payments/operating.py": ("tests/test_payments_admin.py", "operators act through it"),
+    "payments/providers/base.py": ("tests/test_sandbox_provider.py", "the protocol, as one provider keeps it"),
+    "payments/providers/sandbox.py": ("tests/test_sandbox_provider.py", "`sandbox` alone would name the wallet"),
+    "payments/reconcile.py": ("tests/laws/test_the_shell.py", "the shell is held against the law of any order"),
+    "payments/sandbox/*.py": ("tests/sandbox/test_wallet.py", "a program of its own with tests of its own"),
+    "payments/shapes.py": ("tests/test_payments_api.py", "payments as a client reads them"),
+    "payments/tasks.py": ("tests/walks/test_killed.py", "a real worker does them"),
+    "payments/views.py": ("tests/test_webhooks.py", "named for the address that providers call"),
+    "qr/management/commands/demo.py": ("tests/browser/test_demo.py", "it needs the whole product running"),
+    "qr/page.py": ("tests/test_scan.py", "the policy and size of each page"),
+    "qr/sorry.py": ("tests/test_scan.py", "codes by which nothing can be paid"),
+    "qr/views.py": ("tests/test_scan.py", "named for what the customer does"),
+}
+# Test files that are about no single module.
+OF_THE_WHOLE = {"test_layout.py", "test_docs.py"}
+
+# Written in pieces, so that this file does not break its own rule.
+REGISTRIES = re.compile(
+    r"\b(" + "|".join([r"py" + r"pi\.org", r"python" + r"hosted\.org", r"npm" + r"js\.(com|org)"]) + ")"
+)
+MACHINE_PATHS = re.compile(
+    r"(?<![\w.:/])/(" + "|".join(["work" + "/", "root" + "/", "home" + "/", "Users" + "/"]) + ")"
+)
+
+
+@cache
+def tracked() -> tuple[Path, ...]:
+    """What belongs to the project, relative to its root: as git says, or everything when it lies outside of git."""
+    asked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if asked.returncode == 0:
+        found = [Path(name) for name in asked.stdout.split("\0") if name]
+        return tuple(sorted(path for path in found if (ROOT / path).is_file()))
+    every = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return tuple(sorted(path for path in every if not path.parts[0].startswith(".")))
+
+
+def python_files(*tops: str) -> list[Path]:
+    """The Python files below these folders but the migrations, which Django writes."""
+    found = [path for path in tracked() if path.suffix == ".py" and "migrations" not in path.parts]
+    return [path for path in found if path.parts[0] in tops] if tops else found
+
+
+def modules() -> list[Path]:
+    """The product's own modules: every file that has something in it, packages that only gather names left out."""
+    return [path for path in python_files(*PRODUCT) if path.name != "__init__.py"]
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text())
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_the_top_level_is_what_it_is_and_nothing_else() -> None:
+    found = {path.parts[0] for path in tracked() if not path.parts[0].startswith(".")}
+    assert found == TOP
+
+
+def test_no_module_is_named_for_its_kind() -> None:
+    assert [path for path in python_files(*PRODUCT) if {path.stem, *path.parts[:-1]} & NAMED_FOR_ITS_KIND] == []
+
+
+def test_every_module_opens_with_a_docstring() -> None:
+    said = [path for path in python_files() if (ROOT / path).read_text().strip()]
+    assert [path for path in said if not ast.get_docstring(parsed(path))] == []
+
+
+def test_no_file_outgrows_what_a_person_can_hold() -> None:
+    lengths = {path: len((ROOT / path).read_text().splitlines()) for path in python_files()}
+    limits = {path: TEST_LINES_MAX if path.parts[0] == "tests" else LINES_MAX for path in lengths}
+    assert {str(path): lines for path, lines in lengths.items() if lines > limits[path]} == {}
+
+
+def test_no_function_outgrows_a_screen() -> None:
+    long = {
+        f"{path}:{function.name}": lines
+        for path in python_files()
+        for function in functions(path)
+        if (lines := (function.end_lineno or 0) - function.lineno + 1) > FUNCTION_LINES_MAX
+    }
+    assert long == {}
+
+
+def test_nothing_is_imported_inside_a_function() -> None:
+    # A bench may: it sets Django up itself, on stores that it has just started.
+    hidden = [
+        f"{path}:{node.lineno}"
+        for path in python_files("tests", *PRODUCT)
+        for function in functions(path)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert hidden == []
+
+
+def test_nothing_imports_the_pretend_wallet() -> None:
+    outside = [path for path in python_files() if path.parts[:2] not in {("payments", "sandbox"), ("tests", "sandbox")}]
+    assert [path for path in outside if "payments.sandbox" in _imported(path)] == []
+
+
+def test_the_product_prints_only_where_a_person_reads() -> None:
+    printing = {
+        str(path)
+        for path in python_files(*PRODUCT)
+        if "commands" not in path.parts
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    assert printing == set(PRINTS)
+
+
+@pytest.mark.parametrize("words", [REGISTRIES, MACHINE_PATHS], ids=["a package registry", "a path of one machine"])
+def test_no_file_names(words: re.Pattern[str]) -> None:
+    texts = [path for path in tracked() if path.suffix not in {".png", ".jpg"}]
+    assert [str(path) for path in texts if words.search((ROOT / path).read_text(errors="replace"))] == []
+
+
+def test_money_in_a_table_is_a_whole_number() -> None:
+    fields = [
+        field for name in ("merchants", "payments", "qr") for model in apps.get_app_config(name).get_models()
+        for field in model._meta.get_fields() if isinstance(field, models.Field)
+    ]  # fmt: skip
+    assert [str(field) for field in fields if isinstance(field, models.FloatField | models.DecimalField)] == []
+    money = [field for field in fields if re.fullmatch(r".*amount|debits|credits", field.name)]
+    assert len(money) >= 8
+    assert [str(field) for field in money if not isinstance(field, models.BigIntegerField)] == []
+
+
+def test_the_code_that_moves_money_neither_divides_nor_knows_a_float() -> None:
+    """`Decimal` is for showing and reading an amount only, and stands in `merchants/money.py`."""
+    movers = ["chart", "known", "meaning", "money_back", "facts", "reconcile", "ledger", "refunds", "checkout", "books"]
+    found = []
+    for path in [Path("payments") / f"{name}.py" for name in movers]:
+        for node in ast.walk(parsed(path)):
+            divides = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
+            inexact = isinstance(node, ast.Constant) and isinstance(node.value, float)
+            named = isinstance(node, ast.Name) and node.id in {"float", "Decimal"}
+            if divides or inexact or named:
+                found.append(f"{path}:{getattr(node, 'lineno', 0)}")
+    assert found == []
+
+
+def test_every_module_has_a_test_of_its_name_or_a_reason() -> None:
+    unknown = [str(path) for path in modules() if not _own_test(path) and _tested_by(path) is None]
+    assert unknown == [], "add tests/test_<module>.py, or name what tests it in TESTED_BY"
+
+
+def test_every_reason_is_still_needed_and_its_test_exists() -> None:
+    for pattern, (test, _reason) in TESTED_BY.items():
+        matching = [path for path in modules() if fnmatch(str(path), pattern)]
+        assert matching, f"{pattern} names no module"
+        assert (ROOT / test).is_file(), f"{test} does not exist"
+        if "*" not in pattern:
+            assert not _own_test(matching[0]), f"{pattern} has a test of its own"
+
+
+def test_every_test_file_mirrors_a_module() -> None:
+    """`test_<module>.py`, or `test_<module>_<aspect>.py` where one file would be too long."""
+    named = {Path(test).name for test, _reason in TESTED_BY.values()} | OF_THE_WHOLE
+    stems = {path.stem for path in modules()} | {name.removeprefix("test_").removesuffix(".py") for name in named}
+    strays = [
+        path.name for path in python_files("tests")
+        if len(path.parts) == 2 and path.name.startswith("test_")
+        and not any(path.stem == f"test_{stem}" or path.stem.startswith(f"test_{stem}_") for stem in stems)
+    ]  # fmt: skip
+    assert strays == []
+
+
+def _own_test(module: Path) -> bool:
+    """A test file of its own name; a module inside a package shares that name with others, and needs a reason."""
+    alone = len(module.parts) == 2 or "commands" in module.parts
+    return alone and Path("tests") / f"test_{module.stem}.py" in tracked()
+
+
+def _tested_by(module: Path) -> str | None:
+    return next((test for pattern, (test, _reason) in TESTED_BY.items() if fnmatch(str(module), pattern)), None)
+
+
+def _imported(path: Path) -> set[str]:
+    """The dotted names that a file imports, each with the packages above it."""
+    found: set[str] = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {".".join(name.split(".")[:end]) for name in found for end in range(1, name.count(".") + 2)}
