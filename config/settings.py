@@ -274,6 +274,7 @@ OUTWARD_FOR = timedelta(seconds=15)  # One round of calls ends, so that other er
 
 DRAIN_BATCH_MAX = 1000
 DRAIN_FOR = timedelta(seconds=20)  # One drain task ends well before Celery's limits; it rings for the next.
+DRAIN_AGAIN = timedelta(seconds=5)  # After trouble of our own (a database that cannot keep up), not the event's.
 DRAIN_LEASE = timedelta(seconds=30)  # A batch takes well under a second; a lease this old belonged to the dead.
 
 # --- API -----------------------------------------------------------------------------------------------------------

@@ -13,13 +13,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F
 from prometheus_client import Counter
 
 from merchants import bell, ids
+from merchants.journal import journal
 from payments import providers
 from payments.models import ProviderAccount, QueuedEvent
 from payments.providers.base import UnableToVerify, Verified
+
+_log = journal(__name__)
 
 DRAIN = "payments.drain_inbox"
 DELIVERY_ID_MAX = 120  # Of any provider we know, the longest is 64.
@@ -115,6 +119,16 @@ def settle(event_ids: Sequence[UUID]) -> None:
     """Takes applied events off the queue, in the transaction that applied them."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM payments_queuedevent WHERE event_id = ANY(%s)", [list(event_ids)])
+
+
+def give_back(leased: Sequence[Leased], *, now: datetime) -> None:
+    """Ends leases early, without counting the attempt: the trouble was ours. With the database gone they run out."""
+    try:
+        QueuedEvent.objects.filter(
+            event_id__in=[one.event_id for one in leased], state=QueuedEvent.State.QUEUED
+        ).update(attempts=F("attempts") - 1, due_at=now + settings.DRAIN_AGAIN)
+    except DatabaseError as failure:
+        _log.warning("lease_not_given_back", events=len(leased), failure=str(failure))
 
 
 def park(*, event_id: UUID, attempts: int, reason: str, now: datetime) -> None:

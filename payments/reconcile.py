@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from prometheus_client import Counter
@@ -32,6 +33,9 @@ _outcomes = Counter("pushcart_events", "Events by what became of them", ["outcom
 
 # How often a batch is decided again because another worker booked one of its payments in between.
 _OVERTAKEN_MAX = 5
+
+
+_OUR_TROUBLE = (OperationalError, InterfaceError, SoftTimeLimitExceeded)
 
 
 class Overtaken(Exception):
@@ -64,7 +68,8 @@ class Applied:
 def apply(leased: Sequence[Leased], *, clock: Callable[[], datetime]) -> Applied:
     """Applies leased events: in one transaction when all goes well, in ever smaller ones around what does not.
 
-    Raises OperationalError when the database itself is in trouble; the leases then simply run out.
+    Raises OperationalError when the database itself is in trouble, and Celery's time limit when it strikes: what is
+    not applied is then given back, because it is not the events' fault.
     """
     done = Applied(events=len(leased))
     todo: list[Sequence[Leased]] = [leased] if leased else []
@@ -73,7 +78,8 @@ def apply(leased: Sequence[Leased], *, clock: Callable[[], datetime]) -> Applied
         try:
             done.shops |= _apply_batch(batch, now=clock())
         except Exception as failure:
-            if isinstance(failure, OperationalError | InterfaceError) and not _is_deadlock(failure):
+            if isinstance(failure, _OUR_TROUBLE) and not _is_deadlock(failure):
+                inbox.give_back([leased for waiting in [batch, *todo] for leased in waiting], now=clock())
                 raise
             if len(batch) > 1:
                 middle = len(batch) // 2
