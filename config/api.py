@@ -65,6 +65,10 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
     return _problem(404, "not_found", "There is nothing at this address.")
 
 
+def unknown_address(request: HttpRequest, address: str) -> JsonResponse:
+    return not_found(request)
+
+
 def server_error(request: HttpRequest) -> JsonResponse:
     return _problem(500, "error", "Something is wrong on our side; nothing was changed by this request.")
 

@@ -7,6 +7,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from config import api
 from merchants import urls as merchants
 from merchants.desk import desk
 from payments import urls as payments
@@ -31,4 +32,8 @@ urlpatterns = [
     *merchants.media,
     *merchants.dev_urlpatterns,
     path("admin/", desk.urls),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("app", RedirectView.as_view(url="/app/")),
+    # With DEBUG on, Django would answer an unknown address with a page about our addresses instead of a problem.
+    path("<path:address>", api.unknown_address),
 ]
