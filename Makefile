@@ -74,7 +74,7 @@ fi
 endef
 
 $(BIN)/uv.tried: requirements-bootstrap.txt
-	@$(MAKE) $(BIN)/python
+	@[ -x $(BIN)/python ] || $(MAKE) $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		--only-binary :all: --requirement requirements-bootstrap.txt || echo "uv cannot be installed here."
 	@touch $@

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from merchants import codes, limits
 from merchants.addresses import client_address
 from merchants.models import Code
-from merchants.money import exponent, minor_units, shown
+from merchants.money import decimal, exponent, minor_units, shown
 from merchants.refusals import Refused
 from payments import checkout
 from payments.models import PaymentIntent
@@ -152,7 +152,7 @@ def _pay_page(
         "quantities": [(n, _money(n * price, currency)) for n in QUANTITIES] if several and price else [],
         "quantity": quantity,
         "currency": currency,
-        "example": f"{0:.{exponent(currency)}f}",
+        "example": str(decimal(0, currency)),
         "keys": "decimal" if exponent(currency) else "numeric",
         "typed": typed[:TYPED_MAX],
         "message": message,
@@ -188,8 +188,7 @@ def _amount(page: page_ids.Page, typed: str, quantity: int) -> tuple[int | None,
     try:
         amount = minor_units(text, page.currency)
     except ValueError:
-        places = exponent(page.currency)
-        example = f"{1234 / 10**places:.{places}f}"
+        example = str(decimal(1234, page.currency))
         return None, _("Please type an amount in %(currency)s, for example %(example)s.") % {
             "currency": page.currency,
             "example": example,
