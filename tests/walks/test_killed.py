@@ -34,6 +34,7 @@ from tests.walks.running import (
 pytestmark = pytest.mark.xdist_group("walks")
 
 EVENTS, BEFORE = 300, 100
+WEB_THREADS = 8  # As many notifications can be in the middle of being kept: two processes of four threads.
 
 
 def test_a_worker_killed_before_it_drains_posts_once_when_it_is_back(
@@ -151,8 +152,9 @@ def test_the_web_killed_in_the_middle_of_deliveries_is_told_again_and_loses_noth
         eventually(lambda: len(blocked_statements()) >= 4, "requests to stand in their middle")
         product.kill("web")
     assert 20 <= kept < count
-    eventually(lambda: not sessions_at_work(), "what the killed web had begun to be undone", within_s=15)
-    assert WebhookEvent.objects.count() == kept
+    eventually(lambda: not sessions_at_work(), "the statements of the killed web to come to an end", within_s=15)
+    # The database may finish what the dead had asked for: kept and never acknowledged, so the wallet tells it again.
+    assert kept <= WebhookEvent.objects.count() <= kept + WEB_THREADS
     assert attempts(product, account).count(204) <= kept  # What was acknowledged is kept.
 
     began = time.monotonic()
