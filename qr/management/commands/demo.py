@@ -235,7 +235,7 @@ class Stream:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._answer.close()
+        self._answer.raw.shutdown()  # Ends the reading thread at once; `close` would wait for its next line.
 
     def wait_for(self, kind: str) -> tuple[dict[str, Any], float]:
         """The first notice of this kind, and when it came (monotonic seconds)."""
