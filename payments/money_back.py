@@ -44,7 +44,7 @@ def decide(event: Event, account: AccountFacts, known: Known, event_id: UUID | N
         if refund is None or refund.object_id == event.object_id:
             return Decision("ignored", "a refund that is only under way")
         return Decision("applied", refund=replace(refund, object_id=event.object_id))
-    if refund is not None and refund.settled_at is not None and event.occurred_at < refund.settled_at:
+    if refund is not None and _overtaken(event, refund):
         return Decision("ignored", "overtaken by a later word on this refund")
     if event.kind == "refund.failed":
         return _refund_failed(event, payment, refund, known, event_id)
@@ -61,6 +61,15 @@ def _refund_named(event: Event, payment: PaymentFacts, known: Known) -> RefundFa
         if refund.object_id == event.object_id:
             return refund
     return None
+
+
+def _overtaken(event: Event, refund: RefundFacts) -> bool:
+    """Whether a later word was heard already. Of two words of one moment failure is the later one."""
+    if refund.settled_at is None:
+        return False
+    if event.occurred_at == refund.settled_at:
+        return event.kind == "refund.succeeded" and refund.state == Refund.State.FAILED
+    return event.occurred_at < refund.settled_at
 
 
 def _refund_succeeded(

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from merchants.models import Item, Notice
-from payments import ledger, reconcile, refunds
-from payments.models import Discrepancy, Payment, QueuedEvent, Refund
+from payments import inbox, ledger, reconcile, refunds
+from payments.models import Discrepancy, Payment, QueuedEvent, Refund, WebhookEvent
 from tests.cast import Person
 from tests.till import assert_books_hold, direct, drain, expect, paid, platform, refund_told, total
 
@@ -218,3 +218,24 @@ def test_a_frozen_shops_money_is_not_released(mei: Person, payment: Payment) -> 
     mei.shop.save()
     assert reconcile.release_due(now=timezone.now() + timedelta(days=3), limit=10) == 0
     assert ledger.balance(shop=mei.shop).pending == 200
+
+
+def test_two_words_of_one_moment_end_alike_in_any_order_and_when_heard_again(mei: Person, payment: Payment) -> None:
+    refund, at = ask(mei, payment, 150), timezone.now()
+    succeeded = refund_told(payment, "succeeded", refund=refund, object_id="wrf_1", at=at)
+    failed = refund_told(payment, "failed", refund=refund, object_id="wrf_1", at=at)
+    for word in (succeeded, failed):
+        word.deliver()
+        drain()
+
+    def assert_failed() -> None:
+        refund.refresh_from_db()
+        assert refund.state == "failed"
+        assert total("shop_pending", shop=mei.shop) == 200
+        assert ledger.balance(shop=mei.shop).total == 200
+        assert_books_hold()
+
+    assert_failed()
+    inbox.requeue(event_ids=list(WebhookEvent.objects.values_list("id", flat=True)), now=timezone.now())
+    drain()
+    assert_failed()
