@@ -16,6 +16,13 @@ from merchants.models import Shop, Staff, Token, User
 class ShopTokenAuthentication(TokenAuthentication):
     """Knox's bearer tokens, with `request.auth` our Token. One whose holder has left the shop is refused."""
 
+    def authenticate_credentials(self, token: bytes) -> tuple[User, Token]:
+        try:
+            found: tuple[User, Token] = super().authenticate_credentials(token)
+        except UnicodeDecodeError:  # The library decodes whatever stands in the header.
+            raise AuthenticationFailed("Invalid token.") from None
+        return found
+
     def validate_user(self, auth_token: Token) -> tuple[User, Token]:
         user, token = super().validate_user(auth_token)
         if not Staff.objects.filter(user=user, shop_id=token.shop_id).exists():

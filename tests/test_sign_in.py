@@ -237,6 +237,12 @@ def test_without_a_token_nothing_of_a_shop_is_shown(mei: Person, stranger: APICl
         assert problem(stranger.get(f"/api/v1/{path}")) == (401, "not_authenticated")
 
 
+@pytest.mark.parametrize("token", ["\xff\xfe", "\xe9", "a" * 5000])
+def test_a_token_that_was_never_one_is_refused(stranger: APIClient, mei: Person, token: str) -> None:
+    stranger.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    assert problem(stranger.get("/api/v1/shop")) == (401, "authentication_failed")
+
+
 def test_who_no_longer_works_in_the_shop_is_refused(lan: Person) -> None:
     lan.staff.delete()
     assert problem(lan.api().get("/api/v1/shop")) == (401, "not_staff")

@@ -289,6 +289,7 @@ def test_a_stream_is_resubscribed_when_its_connection_to_redis_breaks(server: Se
     [
         ({}, "", 401, "not_authenticated"),
         ({"Authorization": "Bearer nonsense"}, "", 401, "authentication_failed"),
+        ({"Authorization": "Bearer \xff"}, "", 401, "authentication_failed"),
         ({}, "?token=anything", 401, "not_authenticated"),
         ({"Last-Event-ID": "x"}, "", 400, "after_invalid"),
         ({}, "?after=-1", 400, "after_invalid"),
