@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 
@@ -38,7 +39,12 @@ class Form(MultiPartParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         if _length(parser_context) > settings.PHOTO_BYTES_MAX + _FORM_FIELDS_BYTES:
             raise Refused(413, "photo_too_large", "The photo is too large.")
-        return super().parse(stream, media_type, parser_context)
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RequestDataTooBig:  # Everything but the files counts here.
+            raise Refused(413, "body_too_large", "The request is too large.") from None
+        except (TooManyFieldsSent, TooManyFilesSent):
+            raise Refused(400, "form_too_large", "The form has too many fields.") from None
 
 
 def _length(context: Mapping[str, Any] | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import datetime
+from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
@@ -212,3 +213,24 @@ def test_an_assistant_sees_the_items_and_changes_none(lan: Person, apples: Item)
         assert problem(refused) == (403, "role_too_low")
     apples.refresh_from_db()
     assert (apples.name, apples.deleted_at, Item.objects.count()) == ("Apples", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"name": "a" * 1_100_000}, 413, "body_too_large"),
+        ({f"field{number}": "1" for number in range(1001)}, 400, "form_too_large"),
+        ({f"file{number}": number for number in range(101)}, 400, "form_too_large"),
+    ],
+    ids=["a long field", "many fields", "many files"],
+)
+def test_a_form_with_more_than_a_photo_in_it_is_refused(
+    api: APIClient, apples: Item, fields: dict[str, Any], status: int, code: str
+) -> None:
+    sent = {name: picture() if isinstance(value, int) else value for name, value in fields.items()}
+    changed = api.patch(
+        f"/api/v1/items/{ids.public('itm', apples.id)}", {"photo": picture(), **sent}, format="multipart"
+    )
+    assert problem(changed) == (status, code)
+    apples.refresh_from_db()
+    assert (apples.name, apples.photo.name) == ("Apples", "")
