@@ -5,11 +5,13 @@ The apps never import this module; settings and urls name it by its dotted path.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import exception_handler
 from drf_standardized_errors.types import ErrorResponse
@@ -30,7 +32,8 @@ class ProblemFormatter(ExceptionFormatter):
         problem = problem_body(status, code=first.code, detail=first.detail)
         if isinstance(self.exc, ValidationError):
             fields = [
-                {"field": error.attr, "code": error.code, "detail": error.detail} for error in error_response.errors
+                {"field": error.attr, "code": error.code, "detail": _writable(error.detail)}
+                for error in error_response.errors
             ]
             # One refusal that names no field is the problem itself; anything else is a list of field errors.
             if any(error["field"] not in (None, "non_field_errors") for error in fields):
@@ -51,9 +54,14 @@ def problem_body(status: int, *, code: str, detail: str) -> dict[str, Any]:
         "type": f"urn:pushcart:problem:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": _writable(detail),
         "code": code,
     }
+
+
+def _writable(text: str) -> str:
+    """The text, a question mark for each half of a surrogate pair: JSON can name one, UTF-8 cannot write it back."""
+    return text.encode(errors="replace").decode()
 
 
 def _problem(status: int, code: str, detail: str) -> JsonResponse:
@@ -65,6 +73,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
     return _problem(404, "not_found", "There is nothing at this address.")
 
 
+@csrf_exempt  # Nothing happens here, and a page about cookies would be no answer.
 def unknown_address(request: HttpRequest, address: str) -> JsonResponse:
     return not_found(request)
 
@@ -79,6 +88,22 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Jso
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     return _problem(403, "permission_denied", "This is not allowed.")
+
+
+def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware: no address or question of ours holds a NUL, and PostgreSQL takes none in a text.
+
+    What stands in a body is refused by the fields themselves.
+    """
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        if "\0" in request.path_info:
+            return not_found(request)
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            return bad_request(request)
+        return get_response(request)
+
+    return answer
 
 
 class Pages(CursorPagination):
