@@ -11,7 +11,7 @@ from typing import Literal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, QuerySet
 
 from merchants.journal import journal
 from payments import inbox, providers
@@ -28,8 +28,8 @@ _CLOSE_AGAIN = timedelta(seconds=30)
 
 def has_due(*, now: datetime) -> bool:
     """Whether any intent waits to be asked about or to be closed."""
-    overdue = Q(next_close_at__lte=now, state=PaymentIntent.State.OPEN)
-    return PaymentIntent.objects.filter(Q(next_query_at__lte=now) | overdue).exists()
+    # Not `exists`, which would forget the order and with it the index.
+    return any(due.values("id").first() for due in (_silent(now), _overdue(now)))
 
 
 def query_silent(*, now: datetime, limit: int = 100) -> int:
@@ -64,7 +64,7 @@ def _keep_answer(intent: PaymentIntent, question: Literal["query", "close"], now
 
 def _take_silent(now: datetime) -> PaymentIntent | None:
     with transaction.atomic():
-        intent = _first(next_query_at__lte=now)
+        intent = _first(_silent(now))
         if intent is not None:
             later = [intent.created_at + after for after in settings.QUERY_AFTER if intent.created_at + after > now]
             PaymentIntent.objects.filter(id=intent.id).update(
@@ -75,18 +75,25 @@ def _take_silent(now: datetime) -> PaymentIntent | None:
 
 def _take_overdue(now: datetime) -> PaymentIntent | None:
     with transaction.atomic():
-        intent = _first(next_close_at__lte=now, state=PaymentIntent.State.OPEN)
+        intent = _first(_overdue(now))
         if intent is not None:
             closing = intent.closing or PaymentIntent.Closing.EXPIRED
             PaymentIntent.objects.filter(id=intent.id).update(closing=closing, next_close_at=now + _CLOSE_AGAIN)
     return intent
 
 
-def _first(**due: object) -> PaymentIntent | None:
-    return (
-        PaymentIntent.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
-        .filter(**due)
-        .select_related("provider_account")
-        .order_by("id")
-        .first()
-    )
+# Ordered as their partial indexes are: whoever waits longest is next, and finished intents are never walked through.
+
+
+def _silent(now: datetime) -> QuerySet[PaymentIntent]:
+    return PaymentIntent.objects.filter(next_query_at__lte=now).order_by("next_query_at")
+
+
+def _overdue(now: datetime) -> QuerySet[PaymentIntent]:
+    still_open = PaymentIntent.objects.filter(state=PaymentIntent.State.OPEN)
+    return still_open.filter(next_close_at__lte=now).order_by("next_close_at")
+
+
+def _first(due: QuerySet[PaymentIntent]) -> PaymentIntent | None:
+    free = due.select_for_update(of=("self",), skip_locked=True, no_key=True)
+    return free.select_related("provider_account").first()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from merchants.models import Item, Notice
@@ -52,6 +54,56 @@ def test_a_silent_intent_is_asked_about_seven_times_in_a_day(known: None, apples
     assert asked_at == [(10, 1), (30, 2), (120, 3), (600, 4), (3600, 5), (21_600, 6), (86_400, 7)]
     assert intent.next_query_at is None
     assert asking.query_silent(now=seconds_after(intent, 864_000)) == 0
+
+
+def test_whoever_waits_longest_is_asked_about_and_closed_first(known: None, apples: Item) -> None:
+    older, newer = start(apples.codes.get()), start(apples.codes.get())
+    now = timezone.now()
+    PaymentIntent.objects.filter(id=older.id).update(next_query_at=now, next_close_at=now)
+    earlier = now - timedelta(seconds=1)
+    PaymentIntent.objects.filter(id=newer.id).update(next_query_at=earlier, next_close_at=earlier)
+    assert asking.query_silent(now=now, limit=1) == 1
+    assert list(PaymentIntent.objects.filter(queries=1)) == [newer]
+    assert asking.close_overdue(now=now, limit=1) == 1
+    assert list(PaymentIntent.objects.filter(closing="expired")) == [newer]
+
+
+@pytest.mark.parametrize("take", [asking.query_silent, asking.close_overdue])
+def test_a_backlog_is_taken_without_walking_through_what_is_finished(
+    known: None, apples: Item, take: Callable[..., int]
+) -> None:
+    intent = start(apples.codes.get())
+    _copies(intent, 20_000, state="'paid'", next_query_at="NULL", next_close_at="NULL")
+    _copies(intent, 4000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE payments_paymentintent")
+    with CaptureQueriesContext(connection) as asked:
+        assert take(now=seconds_after(intent, 86_401), limit=1) == 1
+        assert asking.has_due(now=seconds_after(intent, 86_401))
+    looked = [query["sql"] for query in asked if query["sql"].startswith("SELECT") and "<= '" in query["sql"]]
+    assert len(looked) == 2
+    for statement in looked:
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN " + statement)
+            plan = " ".join(row[0] for row in cursor.fetchall())
+        assert "using intent_silent" in plan or "using intent_to_close" in plan, plan
+
+
+def _copies(intent: PaymentIntent, count: int, **changed: str) -> None:
+    """Many more intents like this one, made by the database."""
+    own = {
+        "id": "gen_random_uuid()",
+        "page": "gen_random_uuid()",
+        "receipt": "substr(gen_random_uuid()::text, 1, 32)",
+    }
+    columns = [field.column for field in PaymentIntent._meta.concrete_fields]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO payments_paymentintent ({', '.join(columns)})"
+            f" SELECT {', '.join((own | changed).get(column, column) for column in columns)}"
+            f" FROM payments_paymentintent, generate_series(1, {count}) WHERE id = %s",
+            [intent.id],
+        )
 
 
 def test_after_an_outage_the_missed_turns_are_one_question(known: None, apples: Item) -> None:
