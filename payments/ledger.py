@@ -13,12 +13,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Sum
 
 from merchants import ids
 from merchants.models import Shop
 from payments.chart import Movement, Place
-from payments.models import Account, AccountBalance, BalanceSnapshot, LedgerEntry
+from payments.models import Account, AccountBalance, BalanceSnapshot
 
 Kind = Account.Kind
 
@@ -66,16 +65,7 @@ def post(movements: Sequence[Movement], *, now: datetime) -> set[str]:
 
 def balance(*, shop: Shop, at: datetime | None = None) -> Balance:
     """The shop's balance in its currency, now or as it stood in our book at the end of that millisecond."""
-    accounts = list(
-        Account.objects.filter(shop=shop, currency=shop.currency, kind__in=_SHOP_KINDS).values_list(
-            "id", "kind", "funds"
-        )
-    )
-    sums = _sums_now([row[0] for row in accounts]) if at is None else _sums_at(shop, [row[0] for row in accounts], at)
-    parts: dict[tuple[str, str], int] = defaultdict(int)
-    for account, kind, funds in accounts:
-        debits, credits_ = sums.get(account, (0, 0))
-        parts[kind, funds] += credits_ - debits
+    parts = _parts_now(shop) if at is None else _parts_at(shop, at)
     direct = parts[Kind.SHOP_AVAILABLE, "direct"]
     return Balance(
         currency=shop.currency,
@@ -186,28 +176,34 @@ def _move_balances(sums: dict[int, list[int]]) -> None:
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def _sums_now(accounts: list[int]) -> dict[int, tuple[int, int]]:
-    rows = AccountBalance.objects.filter(account_id__in=accounts).values_list("account_id", "debits", "credits")
-    return {account: (debits, credits_) for account, debits, credits_ in rows}
+# One statement reads both sides of every movement: between two, money on its way from pending to available would be
+# shown in both places, or in none.
 
 
-def _sums_at(shop: Shop, accounts: list[int], at: datetime) -> dict[int, tuple[int, int]]:
-    """Each account's newest snapshot, and the shop's entries since the moment up to which snapshots were taken."""
+def _parts_now(shop: Shop) -> dict[tuple[str, str], int]:
+    """Credits less debits of the shop's own accounts by (kind, funds); 0 for one that it does not have."""
+    rows = AccountBalance.objects.filter(
+        account__shop=shop, account__currency=shop.currency, account__kind__in=_SHOP_KINDS
+    ).values_list("account__kind", "account__funds", "credits", "debits")
+    return defaultdict(int, {(kind, funds): credits_ - debits for kind, funds, credits_, debits in rows})
+
+
+def _parts_at(shop: Shop, at: datetime) -> dict[tuple[str, str], int]:
+    """The same from each account's newest snapshot, and the entries since the moment up to which they were taken."""
     watermark = _watermark(at)
-    entries = LedgerEntry.objects.filter(shop=shop, id__lt=ids.first_of(at + timedelta(milliseconds=1)))
-    sums: dict[int, tuple[int, int]] = {}
-    if watermark is not None:
-        entries = entries.filter(id__gte=ids.first_of(watermark))
-        newest = BalanceSnapshot.objects.filter(account_id__in=accounts, moment__lte=watermark)
-        for kept in newest.order_by("account_id", "-moment").distinct("account_id"):
-            sums[kept.account_id] = (kept.debits, kept.credits)
-    for side, index in (("debit_id", 0), ("credit_id", 1)):
-        moved = entries.filter(**{f"{side}__in": accounts}).values_list(side).annotate(sum=Sum("amount"))
-        for account, amount in moved:
-            pair = list(sums.get(account, (0, 0)))
-            pair[index] += amount
-            sums[account] = (pair[0], pair[1])
-    return sums
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _PARTS_AT_SQL,
+            {
+                "shop": shop.id,
+                "currency": shop.currency,
+                "kinds": [str(kind) for kind in _SHOP_KINDS],
+                "watermark": watermark,
+                "since": ids.first_of(watermark) if watermark else UUID(int=0),
+                "until": ids.first_of(at + timedelta(milliseconds=1)),
+            },
+        )
+        return defaultdict(int, {(kind, funds): int(net) for kind, funds, net in cursor.fetchall()})
 
 
 def _watermark(at: datetime) -> datetime | None:
@@ -215,6 +211,26 @@ def _watermark(at: datetime) -> datetime | None:
     newest = BalanceSnapshot.objects.filter(moment__lte=at).order_by("-moment").first()
     return newest.moment if newest else None
 
+
+_PARTS_AT_SQL = """
+WITH own AS (
+    SELECT id, kind, funds FROM payments_account
+     WHERE shop_id = %(shop)s AND currency = %(currency)s AND kind = ANY(%(kinds)s)
+), entry AS (
+    SELECT debit_id, credit_id, amount FROM payments_ledgerentry
+     WHERE shop_id = %(shop)s AND id >= %(since)s AND id < %(until)s
+), side AS (
+    SELECT credit_id AS account_id, amount FROM entry
+    UNION ALL
+    SELECT debit_id, -amount FROM entry
+    UNION ALL
+    SELECT own.id, kept.credits - kept.debits FROM own CROSS JOIN LATERAL (
+        SELECT debits, credits FROM payments_balancesnapshot
+         WHERE account_id = own.id AND moment <= %(watermark)s::timestamptz ORDER BY moment DESC LIMIT 1
+    ) AS kept
+)
+SELECT own.kind, own.funds, sum(side.amount) FROM own JOIN side ON side.account_id = own.id GROUP BY own.kind, own.funds
+"""
 
 _SNAPSHOT_SQL = """
 WITH entry AS (

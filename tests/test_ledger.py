@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,6 +19,7 @@ from payments.chart import Movement, Place
 from payments.ledger import Balance
 from payments.models import Account, AccountBalance, BalanceSnapshot, LedgerEntry, ProviderAccount
 from tests.cast import Person
+from tests.races.together import together
 from tests.till import direct, platform
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -256,8 +258,26 @@ def test_the_balance_costs_the_same_whatever_it_is_of(
     account: ProviderAccount, mei: Person, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     post(*(movement(mei.shop, 1) for _ in range(100)))
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         assert ledger.balance(shop=mei.shop).pending == 100
+
+
+@pytest.mark.parametrize("at", [None, NOON + timedelta(days=9)])
+def test_money_that_turns_available_while_the_balance_is_read_is_shown_once(
+    real_db: None, mei: Person, at: datetime | None
+) -> None:
+    platform()
+    post(movement(mei.shop, 100))
+    turns = movement(mei.shop, 100, debit=pending(mei.shop), credit=available(mei.shop), kind="due")
+
+    def between_any_two_statements(execute: Callable[..., Any], *asked: Any) -> Any:
+        answer = execute(*asked)
+        together([lambda: post(turns)])
+        return answer
+
+    with connection.execute_wrapper(between_any_two_statements):
+        assert ledger.balance(shop=mei.shop, at=at).total == 100
+    assert numbers(ledger.balance(shop=mei.shop, at=at)) == (100, 0, 100, 0)
 
 
 # --- At a moment -----------------------------------------------------------------------------------------------------
