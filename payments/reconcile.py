@@ -1,8 +1,8 @@
 """The shell round the decision: loads what a batch of events needs, has `meaning` decide, writes it in one transaction.
 
 The only writer of the state of intents, payments and refunds after they were asked for. Rows are locked in one fixed
-order (intents, payments, refunds, notice counters, balances; each by id), so that batches never wait for each other in
-a circle. A batch that fails is halved until the event that breaks it stands alone; that one is parked.
+order (shops, intents, payments, refunds, balances, notice counters; each by id), so that batches never wait for each
+other in a circle. A batch that fails is halved until the event that breaks it stands alone; that one is parked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from payments import chart, facts, inbox, ledger, meaning, providers
 from payments.chart import Subject
 from payments.inbox import Leased
 from payments.known import AccountFacts, Decision, IntentFacts, Known, PaymentFacts, RefundFacts, pending_left
-from payments.models import Discrepancy, Payment, Refund, WebhookEvent
+from payments.models import Discrepancy, Payment, ProviderAccount, Refund, WebhookEvent
 from payments.providers.base import Event, UnableToRead
 
 _log = journal(__name__)
@@ -133,7 +133,9 @@ def _apply_batch(batch: Sequence[Leased], *, now: datetime) -> set[UUID]:
 def _apply_once(batch: Sequence[Leased], now: datetime) -> set[UUID]:
     attempts = {leased.event_id: leased.attempts for leased in batch}
     rows = facts.stored_events(list(attempts))
-    accounts = facts.accounts({row[1] for row in rows})
+    heard = {row[1] for row in rows}
+    _fix_currencies(heard, now)
+    accounts = facts.accounts(heard)
     unread: dict[UUID, str] = {}
     read: list[tuple[UUID, UUID, Sequence[Event]]] = []
     for event_id, account_id, verified in rows:
@@ -165,6 +167,17 @@ def _plan_for_growth() -> None:
     checks of foreign keys keep such a plan for the life of the session: posting then slows with every row."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
+
+
+def _fix_currencies(account_ids: set[UUID], now: datetime) -> None:
+    """Money on a shop's own account needs no intent: from the first word of it on, the shop's currency stays.
+
+    In another one her balance would not show it. Shops are locked before all else, as by everybody who locks them.
+    """
+    own = ProviderAccount.objects.filter(id__in=account_ids, shop__isnull=False).values("shop_id")
+    loose = Shop.objects.select_for_update(no_key=True).filter(id__in=own, currency_locked_at=None).order_by("id")
+    if shops := [shop.id for shop in loose]:
+        Shop.objects.filter(id__in=shops).update(currency_locked_at=now)
 
 
 def _decide(

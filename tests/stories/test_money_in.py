@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from merchants import shops
 from merchants.models import Item, Notice
+from merchants.refusals import Refused
 from payments import ledger
 from payments.models import Discrepancy, Payment, PaymentIntent, QueuedEvent
 from tests.cast import Person
@@ -164,6 +166,17 @@ def test_a_static_wallet_code_pays_the_shop_whose_account_it_is_without_an_inten
     assert ledger.balance(shop=mei.shop).direct == 350
     assert Notice.objects.get().kind == "payment_received"
     assert_books_hold()
+
+
+def test_money_without_an_intent_fixes_the_shops_currency_and_stays_in_her_balance(mei: Person) -> None:
+    paid(account=direct(mei.shop), reference="", amount=350).deliver()
+    drain()
+    with pytest.raises(Refused) as refusal:
+        shops.update(shop=mei.shop, currency="USD", now=timezone.now())
+    assert refusal.value.code == "currency_locked"
+    mei.shop.refresh_from_db()
+    assert mei.shop.currency == "CNY"
+    assert ledger.balance(shop=mei.shop).total == 350
 
 
 def test_an_event_of_one_account_about_anothers_intent_books_nothing_and_stands_aside(
