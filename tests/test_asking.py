@@ -96,7 +96,7 @@ def _copies(intent: PaymentIntent, count: int, **changed: str) -> None:
         "page": "gen_random_uuid()",
         "receipt": "substr(gen_random_uuid()::text, 1, 32)",
     }
-    columns = [field.column for field in PaymentIntent._meta.concrete_fields]
+    columns = [str(field.column) for field in PaymentIntent._meta.concrete_fields]
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO payments_paymentintent ({', '.join(columns)})"
