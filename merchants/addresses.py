@@ -12,6 +12,7 @@ from rest_framework.request import Request
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_WRITTEN_BY_PROXIES = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")
 _IPV6_HOME_BITS = 64  # One customer of one provider: whoever holds one of these addresses holds all of them.
 
 
@@ -44,7 +45,7 @@ def neighbourhood(address: str) -> str:
 def is_loopback_peer(request: HttpRequest) -> bool:
     """Whether the request was made on this very machine and by nobody's order: a proxy's header spoils it."""
     peer = _address(str(request.META.get("REMOTE_ADDR", "")))
-    forwarded = any(name in request.META for name in ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP"))
+    forwarded = any(name.startswith(_WRITTEN_BY_PROXIES) for name in request.META)
     return peer is not None and peer.is_loopback and not forwarded
 
 

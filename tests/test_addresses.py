@@ -50,6 +50,8 @@ def test_an_ipv6_customer_is_one_neighbour_however_many_addresses_she_has() -> N
         ("203.0.113.9", {}, False),
         ("127.0.0.1", {"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),
         ("127.0.0.1", {"HTTP_FORWARDED": "for=127.0.0.1"}, False),
+        ("127.0.0.1", {"HTTP_VIA": "1.1 proxy"}, False),
+        ("127.0.0.1", {"HTTP_X_FORWARDED_PROTO": "https"}, False),
         ("", {}, False),
     ],
 )
