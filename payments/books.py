@@ -64,22 +64,24 @@ LAWS = {
         SELECT entry.id, entry.key FROM payments_ledgerentry entry
          WHERE entry.kind = 'paid' AND NOT EXISTS (SELECT FROM payments_payment WHERE id = entry.payment_id)""",
     "a refund's entries are what its state says": """
-        SELECT refund.id, refund.state, refund.amount, moved.net
+        SELECT refund.id, refund.state, refund.amount, coalesce(moved.net, 0) AS net
           FROM payments_refund refund
-          JOIN LATERAL (
-              SELECT coalesce(sum(CASE WHEN credit.kind IN ('provider_receivable', 'settled_direct') THEN entry.amount
-                                       WHEN debit.kind IN ('provider_receivable', 'settled_direct') THEN -entry.amount
-                                       ELSE 0 END), 0) AS net,
-                     coalesce(sum(CASE WHEN credit.kind = 'refunds_in_flight' THEN entry.amount
-                                       WHEN debit.kind = 'refunds_in_flight' THEN -entry.amount
-                                       ELSE 0 END), 0) AS flying
+          LEFT JOIN (
+              SELECT entry.refund_id,
+                     sum(CASE WHEN credit.kind IN ('provider_receivable', 'settled_direct') THEN entry.amount
+                              WHEN debit.kind IN ('provider_receivable', 'settled_direct') THEN -entry.amount
+                              ELSE 0 END) AS net,
+                     sum(CASE WHEN credit.kind = 'refunds_in_flight' THEN entry.amount
+                              WHEN debit.kind = 'refunds_in_flight' THEN -entry.amount
+                              ELSE 0 END) AS flying
                 FROM payments_ledgerentry entry
                 JOIN payments_account debit ON debit.id = entry.debit_id
                 JOIN payments_account credit ON credit.id = entry.credit_id
-               WHERE entry.refund_id = refund.id) AS moved ON true
-         WHERE (refund.state = 'succeeded' AND (moved.net <> refund.amount OR moved.flying <> 0))
-            OR (refund.state = 'requested' AND (moved.net <> 0 OR moved.flying <> refund.amount))
-            OR (refund.state = 'failed' AND (moved.net <> 0 OR moved.flying <> 0))""",
+               WHERE entry.refund_id IS NOT NULL
+               GROUP BY entry.refund_id) AS moved ON moved.refund_id = refund.id
+         WHERE (coalesce(moved.net, 0), coalesce(moved.flying, 0)) <> (
+                   CASE refund.state WHEN 'succeeded' THEN refund.amount ELSE 0 END,
+                   CASE refund.state WHEN 'requested' THEN refund.amount ELSE 0 END)""",
     "refunds that we asked for never exceed what was received": """
         SELECT payment.id, payment.amount, sum(refund.amount) AS refunded
           FROM payments_payment payment JOIN payments_refund refund ON refund.payment_id = payment.id
