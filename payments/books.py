@@ -44,6 +44,18 @@ LAWS = {
                       GROUP BY account_id) AS sums ON sums.account_id = account.id
          WHERE coalesce(balance.debits, 0) <> coalesce(sums.debits, 0)
             OR coalesce(balance.credits, 0) <> coalesce(sums.credits, 0)""",
+    "a snapshot is the sum of the entries before its moment": """
+        SELECT kept.account_id, kept.moment, kept.debits, kept.credits,
+               coalesce(sum(side.debits), 0) AS entry_debits, coalesce(sum(side.credits), 0) AS entry_credits
+          FROM (SELECT DISTINCT ON (account_id) account_id, moment, debits, credits
+                  FROM payments_balancesnapshot ORDER BY account_id, moment DESC) AS kept
+          LEFT JOIN (SELECT debit_id AS account_id, amount AS debits, 0 AS credits, recorded_at
+                       FROM payments_ledgerentry
+                      UNION ALL
+                     SELECT credit_id, 0, amount, recorded_at FROM payments_ledgerentry) AS side
+                 ON side.account_id = kept.account_id AND side.recorded_at < kept.moment
+         GROUP BY kept.account_id, kept.moment, kept.debits, kept.credits
+        HAVING kept.debits <> coalesce(sum(side.debits), 0) OR kept.credits <> coalesce(sum(side.credits), 0)""",
     "debits equal credits in every currency": """
         SELECT account.currency, sum(balance.debits) AS debits, sum(balance.credits) AS credits
           FROM payments_accountbalance balance JOIN payments_account account ON account.id = balance.account_id

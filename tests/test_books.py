@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from merchants.models import Item
-from payments import books, reconcile, refunds
+from payments import books, ledger, reconcile, refunds
 from payments.models import Payment, Refund
 from tests.cast import Person
 from tests.till import direct, drain, expect, paid, platform, refund_told
@@ -33,6 +33,14 @@ BREAKS: list[tuple[str, str]] = [
     (
         "an account's balance is the sum of its entries",
         f"DELETE FROM payments_accountbalance WHERE account_id = {PENDING}",
+    ),
+    (
+        "a snapshot is the sum of the entries before its moment",
+        "UPDATE payments_ledgerentry SET recorded_at = recorded_at - interval '1 day' WHERE kind = 'refund_asked'",
+    ),
+    (
+        "a snapshot is the sum of the entries before its moment",
+        f"UPDATE payments_balancesnapshot SET credits = credits + 1 WHERE account_id = {PENDING}",
     ),
     (
         "debits equal credits in every currency",
@@ -133,6 +141,7 @@ def trade(mei: Person, apples: Item) -> None:
     paid(expect(code), currency="USD").deliver()
     paid(reference="nobody", amount=77).deliver()
     drain()
+    assert ledger.take_snapshots(moment=Payment.objects.latest("id").recorded_at + timedelta(milliseconds=1)) > 0
     first, second, third = Payment.objects.filter(match="exact").order_by("id").select_related("provider_account")
     refund_told(first, "succeeded", refund=ask(mei, first, 60)).deliver()
     refund_told(first, "failed", refund=ask(mei, first, 30)).deliver()
