@@ -180,5 +180,9 @@ def _ask_provider(intent: PaymentIntent) -> None:
         intent.start_failure = str(failure)[:200]
         PaymentIntent.objects.filter(id=intent.id).update(start_failure=intent.start_failure)
         return
-    intent.redirect_url, intent.start_failure = started.redirect_url, ""
-    PaymentIntent.objects.filter(id=intent.id).update(redirect_url=intent.redirect_url, start_failure="")
+    # One that is being closed by now (its shop was frozen while the provider answered) leads nobody to the wallet.
+    payable = PaymentIntent.objects.filter(id=intent.id, closing="").exclude(state__in=["expired", "canceled"])
+    if payable.update(redirect_url=started.redirect_url, start_failure=""):
+        intent.redirect_url, intent.start_failure = started.redirect_url, ""
+    else:
+        intent.refresh_from_db(fields=["state", "closing", "closed_at"])

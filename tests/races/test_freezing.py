@@ -9,16 +9,19 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
+from django.db import connections
 from django.utils import timezone
 
 from merchants.models import Code, User
-from payments import checkout, freezing
+from payments import asking, checkout, freezing
 from payments.checkout import UnableToStart
 from payments.models import PaymentIntent
 from tests.cast import MEI_PHONE, open_shop
+from tests.http_stand_in import Received, stand_in
 from tests.operators import OPERATOR_PHONE
 from tests.races.together import together, without_row_locks
-from tests.till import platform, shop_code
+from tests.till import drain, platform, shop_code
 
 CUSTOMERS = 20
 
@@ -55,6 +58,34 @@ def test_after_a_freeze_no_intent_is_open_that_is_not_being_closed(code: Code, l
     assert refused >= 1  # … and the last asked after it was over.
     assert _open_and_not_closing() == 0
     assert PaymentIntent.objects.filter(state="open", closing="frozen").count() == started
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_freeze_while_the_wallet_answers_leads_nobody_to_the_wallet(
+    code: Code, settings: LazySettings, closed: bool
+) -> None:
+    """With `closed`, the closing has even overtaken the start, and the wallet knew of no order to close."""
+
+    def answer(request: Received) -> tuple[int, bytes]:
+        if request.target != "/v1/orders":
+            return 404, b'{"error": {"code": "order_unknown", "message": ""}}'
+        try:
+            wei = User.objects.create_user(OPERATOR_PHONE, is_staff=True)
+            freezing.freeze(shop_id=code.shop_id, operator=wei, reason="a stolen phone", now=timezone.now())
+            if closed:
+                assert asking.close_overdue(now=timezone.now()) == 1
+                assert drain() == 1
+        finally:
+            connections.close_all()
+        return 201, b'{"id": "wor_1", "pay_url": "http://127.0.0.1:9/pay/wor_1"}'
+
+    with stand_in(answer) as wallet:
+        settings.SANDBOX_URL = wallet.url
+        intent = checkout.start(code=code, amount=100, quantity=1, page=uuid.uuid4(), payer="payer", now=timezone.now())
+
+    assert (intent.redirect_url, intent.closing) == ("", "frozen")
+    assert intent.state == ("canceled" if closed else "open")
+    assert PaymentIntent.objects.values_list("redirect_url", "state").get() == ("", intent.state)
 
 
 def test_without_the_shops_lock_somebody_slips_past_the_freeze(code: Code, let_in: threading.Event) -> None:
