@@ -124,9 +124,9 @@ def test_every_way_of_not_being_proved_is_a_400_with_its_own_code(wallet: Client
         ("/webhooks/stripe/platform", "unknown_provider"),
         ("/webhooks/sandbox/nobody", "unknown_account"),
         ("/webhooks/sandbox/PLATFORM", "unknown_account"),
-        ("/webhooks/sandbox/plat%00form", "unknown_account"),
+        ("/webhooks/sandbox/plat%00form", "not_found"),
         ("/webhooks/sandbox/%E2%82%AC", "unknown_account"),
-        ("/webhooks/%00/platform", "unknown_provider"),
+        ("/webhooks/%00/platform", "not_found"),
     ],
 )
 def test_an_address_of_nobody_is_a_404(wallet: Client, account: ProviderAccount, address: str, code: str) -> None:
