@@ -40,7 +40,16 @@ def test_no_address_holds_a_nul(client: Client, path: str) -> None:
         assert "Content-Security-Policy" in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/api/schema/?lang=%00", "/s/x?again=a%00b", "/admin/login/?next=%00"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/schema/?lang=%00",
+        "/api/v1/codes?kind=%00",
+        "/api/v1/ledger/balance?at=%00",
+        "/s/x?again=a%00b",
+        "/admin/login/?next=%00",
+    ],
+)
 def test_no_question_holds_a_nul(client: Client, path: str) -> None:
     assert problem(client.get(path)) == (400, "bad_request")
 
