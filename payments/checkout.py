@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from merchants import ids
 from merchants.journal import journal
@@ -74,8 +75,10 @@ def blocked(code: Code, shop: Shop, now: datetime) -> UnableToStart | None:
         return UnableToStart("code_expired", "This code has expired.")
     if code.item is not None and (not code.item.active or code.item.deleted_at is not None):
         return UnableToStart("item_not_sold", "This is not sold at the moment.")
+    # Money that came after its intent was closed paid the code as well: nobody shall pay it twice.
     single = PaymentIntent.objects.filter(code=code, single_use=True)
-    if code.kind == Code.Kind.ONE_TIME and single.filter(state=PaymentIntent.State.PAID).exists():
+    paid = Q(state=PaymentIntent.State.PAID) | Q(payments__placed=True)
+    if code.kind == Code.Kind.ONE_TIME and single.filter(paid).exists():
         return UnableToStart("code_used", "This code was paid already.")
     return None
 

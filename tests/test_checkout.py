@@ -152,6 +152,17 @@ def test_a_one_time_code_that_was_paid_is_used(once: Code) -> None:
     assert refused(once) == "code_used"
 
 
+def test_a_one_time_code_that_was_paid_late_is_used_too(once: Code) -> None:
+    intent = begin(once)
+    closed(intent).deliver()
+    paid(intent).deliver()
+    drain()
+    intent.refresh_from_db()
+    assert (intent.state, intent.payments.get().match) == ("expired", "late")
+    assert refused(once) == "code_used"
+    assert PaymentIntent.objects.count() == 1
+
+
 def test_a_one_time_code_whose_payer_refused_can_be_paid_by_the_next(once: Code) -> None:
     closed(begin(once), refused=True).deliver()
     drain()
