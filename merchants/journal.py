@@ -15,7 +15,7 @@ _PHONE = re.compile(r"\+\d{6,15}")
 def mask(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Secrets by the name of their field, phone numbers by their look: a log is read by more people than a database."""
     for field, value in event.items():
-        if field in _SECRET_FIELDS:
+        if field in _SECRET_FIELDS and not isinstance(value, int):  # An HTTP status is called `code`, too.
             event[field] = "***"
         elif isinstance(value, str):
             event[field] = _PHONE.sub(lambda phone: f"{phone[0][:4]}…{phone[0][-2:]}", value)
