@@ -124,10 +124,9 @@ def _other_start(code: Code, page: UUID, payer: str) -> PaymentIntent:
     same = PaymentIntent.objects.filter(page=page).select_related("provider_account", "shop").first()
     if same is not None:
         return _of_this_payer(same, code, payer)
-    held = PaymentIntent.objects.filter(code=code, single_use=True, state__in=["open", "paid"])
-    if held.exists():
-        raise UnableToStart("code_in_use", "Somebody is paying by this code right now.")
-    raise AssertionError("an intent was refused by the database for a reason that we do not know")
+    # Whoever held it may have let go in this moment; then her next tap succeeds.
+    assert code.kind == Code.Kind.ONE_TIME, "the database refused an intent for a reason that we do not know"
+    raise UnableToStart("code_in_use", "Somebody is paying by this code right now.")
 
 
 def _of_this_payer(intent: PaymentIntent, code: Code, payer: str) -> PaymentIntent:

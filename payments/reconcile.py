@@ -49,11 +49,14 @@ def drain(*, clock: Callable[[], datetime]) -> int:
     """
     taken, stop_at = 0, clock() + settings.DRAIN_FOR
     while clock() < stop_at:
-        batch = inbox.lease(limit=settings.DRAIN_BATCH_MAX, now=clock()) or inbox.lease_suspect(now=clock())
-        if not batch:
-            break
+        batch = inbox.lease(limit=settings.DRAIN_BATCH_MAX, now=clock())
         notify.announce(apply(batch, clock=clock).shops)
-        taken += len(batch)
+        # One suspect a round, when nothing else is in our hands: a full inbox may not starve them, nor they the inbox.
+        suspect = inbox.lease_suspect(now=clock())
+        notify.announce(apply(suspect, clock=clock).shops)
+        if not batch and not suspect:
+            break
+        taken += len(batch) + len(suspect)
     return taken
 
 

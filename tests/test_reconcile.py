@@ -105,3 +105,18 @@ def test_payments_become_available_when_they_are_due_and_not_a_moment_before(db:
     assert reconcile.release_due(now=due_at, limit=10) == 0
     assert (ledger.balance(shop=mei.shop).available, ledger.balance(shop=mei.shop).pending) == (200, 0)
     assert_books_hold()
+
+
+def test_what_a_killed_worker_left_has_its_turn_though_the_inbox_stays_full(
+    paid_at_the_wallet: PaymentIntent, settings: LazySettings
+) -> None:
+    (killed,) = inbox.lease(limit=1, now=timezone.now())
+    QueuedEvent.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    for amount in range(1, 9):
+        paid(expect(paid_at_the_wallet.code, amount)).deliver()
+    settings.DRAIN_BATCH_MAX = 1
+    start = timezone.now()
+    ticks = iter(range(1000))
+    reconcile.drain(clock=lambda: start + settings.DRAIN_FOR / 8 * next(ticks))
+    assert QueuedEvent.objects.count() > 0
+    assert not QueuedEvent.objects.filter(event_id=killed.event_id).exists()
