@@ -195,14 +195,16 @@ SELECT id, 'queued', 0, %(now)s, '', %(now)s FROM kept
 """
 
 # Taking an event makes it `queued` again: one that is `queued` and was tried before never came to its end.
+# The choice is MATERIALIZED, made once: as a subquery a plan may make it again for every row, and pass the limit.
 _LEASE_SQL = """
-UPDATE payments_queuedevent SET state = 'queued', attempts = attempts + 1, due_at = %(until)s
- WHERE event_id IN (
+WITH chosen AS MATERIALIZED (
     SELECT event_id FROM payments_queuedevent
      WHERE state IN ('queued', 'parked') AND due_at <= %(now)s AND <which>
      ORDER BY due_at, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
- )
-RETURNING event_id, attempts
+)
+UPDATE payments_queuedevent AS queued SET state = 'queued', attempts = attempts + 1, due_at = %(until)s
+  FROM chosen WHERE queued.event_id = chosen.event_id
+RETURNING queued.event_id, queued.attempts
 """
 _LEASE_BATCH_SQL = _LEASE_SQL.replace("<which>", "(attempts = 0 OR state = 'parked')")
 _LEASE_SUSPECT_SQL = _LEASE_SQL.replace("<which>", "attempts > 0 AND state = 'queued'")

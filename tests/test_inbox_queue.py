@@ -345,3 +345,16 @@ def test_what_became_of_events_is_counted(intent: PaymentIntent, now: datetime) 
     drain_at(now)
     after = {outcome: counted("events", outcome=outcome) for outcome in ("applied", "parked")}
     assert {name: after[name] - before[name] for name in after} == {"applied": 1, "parked": 1}
+
+
+def test_a_lease_keeps_to_its_limit_under_whatever_plan(
+    account: ProviderAccount, mei: Person, apples: Item, now: datetime
+) -> None:
+    """As a subquery the choice was made again for each row of a nested loop: every due event was taken at once."""
+    for _ in range(6):
+        paid(expect(apples.codes.get())).deliver(now)
+    with connection.cursor() as cursor:
+        for switch in ("enable_hashjoin", "enable_mergejoin", "enable_hashagg", "enable_sort", "enable_material"):
+            cursor.execute(f"SET LOCAL {switch} = off")
+    assert len(inbox.lease(limit=2, now=now)) == 2
+    assert QueuedEvent.objects.filter(attempts=1).count() == 2
