@@ -261,6 +261,19 @@ START_BUDGET_ADDRESS = env("START_BUDGET_ADDRESS", "600/minute")
 # The pretend wallet is a provider only where its address is set.
 SANDBOX_URL = env("SANDBOX_URL", "").rstrip("/")
 SANDBOX_CONTROL_KEY = env("SANDBOX_CONTROL_KEY", "")
+# The networks' own addresses, unless another (a test gateway) is set; an empty one switches a provider off. An account
+# with its credentials decides which of them a shop really takes.
+ALIPAY_URL = env("ALIPAY_URL", "https://openapi.alipay.com").rstrip("/")
+WECHATPAY_URL = env("WECHATPAY_URL", "https://api.mch.weixin.qq.com").rstrip("/")
+WECHATPAY_IDENTIFY_URL = env("WECHATPAY_IDENTIFY_URL", "https://open.weixin.qq.com").rstrip("/")
+WECHATPAY_GRANT_URL = env("WECHATPAY_GRANT_URL", "https://api.weixin.qq.com").rstrip("/")
+STRIPE_URL = env("STRIPE_URL", "https://api.stripe.com").rstrip("/")
+RAZORPAY_URL = env("RAZORPAY_URL", "https://api.razorpay.com").rstrip("/")
+MERCADOPAGO_URL = env("MERCADOPAGO_URL", "https://api.mercadopago.com").rstrip("/")
+# Every bank has a Pix address of its own: an account may only name one of these, or we would call whatever it says.
+PIX_URL = [address.rstrip("/") for address in env_list("PIX_URL")]
+# The header in which a trusted proxy passes on a peer's certificate (PEM, URL-encoded) after it has verified it.
+CLIENT_CERTIFICATE_HEADER = env("CLIENT_CERTIFICATE_HEADER", "X-Client-Certificate").lower()
 QUANTITY_MAX = 99
 PAGE_LIFE = timedelta(minutes=30)  # How long a pay page may lie open before it must be loaded again.
 INTENT_LIFE = timedelta(minutes=15)
@@ -272,6 +285,16 @@ QUERY_AFTER = [timedelta(seconds=s) for s in (10, 30, 120, 600, 3600, 21_600, 86
 # An event that cannot be applied is tried again this long after each failure; after the last it is dead.
 RETRY_AFTER = [timedelta(seconds=s) for s in (5, 30, 300, 3600, 21_600, 86_400)]
 OUTWARD_TIMEOUT_S = (3.05, 10)  # Connect, read: every call to a provider ends.
+OUTWARD_AGAIN_S = (0.2, 0.8)  # Pauses before a safe call is made again in the same breath; a customer waits for it.
+OUTWARD_BYTES_MAX = 4_194_304  # Of one answer.
+STATEMENT_BYTES_MAX = 536_870_912  # A million rows of the widest settlement file we know.
+# A provider that fails this often in a row is left alone for a while, each time twice as long: nobody waits in vain.
+CIRCUIT_FAILURES_MAX = 5
+CIRCUIT_OPEN_S = (15, 30, 60, 120, 300)
+# Questions to one provider: a storm of them would get our account blocked, and its answers for payers with it.
+QUERY_BUDGET = env("QUERY_BUDGET", "300/minute")
+# Notifications that nobody signed, for one account: each costs a row and a question.
+HINT_BUDGET = env("HINT_BUDGET", "300/minute")
 OUTWARD_FOR = timedelta(seconds=15)  # One round of calls ends, so that other errands have their turn.
 
 DRAIN_BATCH_MAX = 1000

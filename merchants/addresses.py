@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from functools import cache
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -32,6 +33,17 @@ def client_address(request: HttpRequest | Request) -> str:
             break
         client = before
     return str(client) if client is not None else ""
+
+
+def passed_certificate(request: HttpRequest) -> str:
+    """The peer's certificate (PEM) that our own proxy has verified and passes on; "" from anybody else.
+
+    The proxy must take the header settings.CLIENT_CERTIFICATE_HEADER out of what it receives before it writes it.
+    """
+    peer = _address(str(request.META.get("REMOTE_ADDR", "")))
+    if peer is None or not _is_in(peer, _networks(tuple(settings.TRUSTED_PROXIES))):
+        return ""
+    return unquote(request.headers.get(settings.CLIENT_CERTIFICATE_HEADER, ""))
 
 
 def neighbourhood(address: str) -> str:

@@ -62,18 +62,40 @@ def spend_on_start(payer: str, address: str) -> None:
 
     With the store down everybody may pay: a start costs us a call, a refused customer costs the vendor her sale.
     """
+    _spend_or_let(
+        [
+            Budget("start-payer", settings.START_BUDGET_PAYER, payer),
+            Budget("start-address", settings.START_BUDGET_ADDRESS, neighbourhood(address)),
+        ],
+        code="too_many_starts",
+    )
+
+
+def spend_on_hint(account: str) -> None:
+    """Pays for one notification to this account that nobody signed. Raises Refused: 429 `too_many_hints`.
+
+    With the store down it is kept: whatever real one is among them must not be lost.
+    """
+    _spend_or_let([Budget("hint-account", settings.HINT_BUDGET, account)], code="too_many_hints")
+
+
+def may_question(provider: str) -> bool:
+    """Pays for one question to this provider; False when it has had enough of them for now."""
     try:
-        _spend(
-            [
-                Budget("start-payer", settings.START_BUDGET_PAYER, payer),
-                Budget("start-address", settings.START_BUDGET_ADDRESS, neighbourhood(address)),
-            ],
-            code="too_many_starts",
-        )
+        _spend_or_let([Budget("question-provider", settings.QUERY_BUDGET, provider)], code="too_many_questions")
+    except Refused:
+        return False
+    return True
+
+
+def _spend_or_let(budgets: Sequence[Budget], *, code: str) -> None:
+    """Spends, where a budget that cannot be read must not stop anything."""
+    try:
+        _spend(budgets, code=code)
     except Refused as refusal:
         if refusal.status_code != 503:
             raise
-        _log.warning("start_budget_unknown")
+        _log.warning("budget_unknown", budget=budgets[0].name)
 
 
 def _spend(budgets: Sequence[Budget], *, code: str) -> None:

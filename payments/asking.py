@@ -1,70 +1,129 @@
-"""What we ask providers of our own accord: how silent intents stand, and to close those that nobody will pay.
+"""What we ask providers of our own accord: how silent intents stand, what was hinted at, and to close what is over.
 
 Their answers enter the inbox like notifications do, and only `reconcile` draws conclusions. A row is moved ahead to its
-next turn and committed before the call, so a killed worker or a slow provider delays it and never loses it.
+next turn and committed before the call, so a killed worker or a slow provider delays it and never loses it. A provider
+is asked no more than settings.QUERY_BUDGET allows; one whose circuit is open is left alone, and its rows keep their
+turns.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TypeVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 
+from merchants import limits
 from merchants.journal import journal
-from payments import inbox, providers
-from payments.models import PaymentIntent
-from payments.providers.base import ProviderError
+from payments import circuit, inbox, inquiries, providers
+from payments.models import Inquiry, PaymentIntent, ProviderAccount
+from payments.providers.base import ProviderError, Ref, Verified
 
-ASK = "payments.ask_providers"
+ASK = inquiries.ASK
 
 _log = journal(__name__)
 
 # Closing is tried again this long after a failure: the intent cannot end before its provider has closed it.
 _CLOSE_AGAIN = timedelta(seconds=30)
+# A question for which the provider's budget had nothing left waits this long, and loses no turn.
+_ASK_AGAIN = timedelta(seconds=10)
+
+Row = TypeVar("Row", PaymentIntent, Inquiry)
 
 
 def has_due(*, now: datetime) -> bool:
-    """Whether any intent waits to be asked about or to be closed."""
+    """Whether any intent waits to be asked about or to be closed, or an inquiry to be made."""
+    resting = circuit.resting()
     # Not `exists`, which would forget the order and with it the index.
-    return any(due.values("id").first() for due in (_silent(now), _overdue(now)))
+    if any(due.values("id").first() for due in (_silent(now, resting), _overdue(now, resting))):
+        return True
+    return _hinted(now, resting).values("id").first() is not None
 
 
-def query_silent(*, now: datetime, limit: int = 100) -> int:
+def query_silent(*, now: datetime, limit: int = 100, in_time: Callable[[], bool] = lambda: True) -> int:
     """Asks about intents from which nothing was heard, on the schedule of settings.QUERY_AFTER; answers how many."""
-    asked = 0
-    while asked < limit and (intent := _take_silent(now)):
-        _keep_answer(intent, "query", now)
+    return _in_turn(limit, in_time, lambda resting: _take_silent(now, resting), lambda intent: _query(intent, now))
+
+
+def close_overdue(*, now: datetime, limit: int = 100, in_time: Callable[[], bool] = lambda: True) -> int:
+    """Closes, at the provider first, the intents whose time is over or whose shop was frozen; answers how many."""
+    return _in_turn(limit, in_time, lambda resting: _take_overdue(now, resting), lambda intent: _close(intent, now))
+
+
+def inquire(*, now: datetime, limit: int = 100, in_time: Callable[[], bool] = lambda: True) -> int:
+    """Asks about what was only hinted at, and for keys that are missing; answers how many."""
+    return _in_turn(limit, in_time, lambda resting: _take_hinted(now, resting), lambda inquiry: _inquire(inquiry, now))
+
+
+def _in_turn(
+    limit: int, in_time: Callable[[], bool], take: Callable[[Sequence[UUID]], Row | None], ask: Callable[[Row], bool]
+) -> int:
+    """Takes rows one by one and asks; an account that fails once is left alone for the rest of this round."""
+    asked, resting = 0, circuit.resting()
+    while asked < limit and in_time() and (row := take(resting)) is not None:
+        if not ask(row):
+            resting.append(row.provider_account_id)
         asked += 1
     return asked
 
 
-def close_overdue(*, now: datetime, limit: int = 100) -> int:
-    """Closes, at the provider first, the intents whose time is over or whose shop was frozen; answers how many."""
-    closed = 0
-    while closed < limit and (intent := _take_overdue(now)):
-        _keep_answer(intent, "close", now)
-        closed += 1
-    return closed
+# --- Asking: True when the provider answered -------------------------------------------------------------------------
 
 
-def _keep_answer(intent: PaymentIntent, question: Literal["query", "close"], now: datetime) -> None:
+def _query(intent: PaymentIntent, now: datetime) -> bool:
     account = intent.provider_account
-    provider = providers.named(account.provider)
+    if not limits.may_question(account.provider):
+        waiting = PaymentIntent.objects.filter(id=intent.id, state=intent.state)
+        waiting.update(queries=F("queries") - 1, next_query_at=now + _ASK_AGAIN)
+        return False
+    ref = Ref(intent.reference, intent.provider_object_id, intent.created_at)
+    return _keep_answer(account, lambda: providers.named(account.provider).query(account, ref), intent.reference, now)
+
+
+def _close(intent: PaymentIntent, now: datetime) -> bool:
+    account = intent.provider_account
+    return _keep_answer(
+        account, lambda: providers.named(account.provider).close(account, intent), intent.reference, now
+    )
+
+
+def _inquire(inquiry: Inquiry, now: datetime) -> bool:
+    account = inquiry.provider_account
+    if not limits.may_question(account.provider):
+        Inquiry.objects.filter(id=inquiry.id).update(attempts=F("attempts") - 1, due_at=now + _ASK_AGAIN)
+        return False
     try:
-        closing = question == "close"
-        verified = provider.close(account, intent) if closing else provider.query(account, intent.reference)
+        verified = providers.named(account.provider).query(account, Ref(object_id=inquiry.object_id))
     except ProviderError as failure:
-        _log.warning(f"{question}_failed", intent=intent.reference, failure=str(failure))
-        return
-    inbox.keep(account=account, verified=verified, now=now)
-
-
-def _take_silent(now: datetime) -> PaymentIntent | None:
+        _log.warning("inquiry_failed", inquiry=inquiry.id, failure=str(failure))
+        inquiries.note_failure(inquiry, str(failure))
+        return False
     with transaction.atomic():
-        intent = _first(_silent(now))
+        inbox.keep(account=account, verified=verified, now=now)
+        inquiries.close(inquiry)
+    return True
+
+
+def _keep_answer(account: ProviderAccount, question: Callable[[], Verified], about: str, now: datetime) -> bool:
+    try:
+        verified = question()
+    except ProviderError as failure:
+        _log.warning("question_failed", provider=account.provider, about=about, failure=str(failure))
+        return False
+    inbox.keep(account=account, verified=verified, now=now)
+    return True
+
+
+# --- Taking: the row is moved ahead, committed, and only then asked about --------------------------------------------
+
+
+def _take_silent(now: datetime, resting: Sequence[UUID]) -> PaymentIntent | None:
+    with transaction.atomic():
+        intent = _first(_silent(now, resting))
         if intent is not None:
             later = [intent.created_at + after for after in settings.QUERY_AFTER if intent.created_at + after > now]
             PaymentIntent.objects.filter(id=intent.id).update(
@@ -73,27 +132,40 @@ def _take_silent(now: datetime) -> PaymentIntent | None:
     return intent
 
 
-def _take_overdue(now: datetime) -> PaymentIntent | None:
+def _take_overdue(now: datetime, resting: Sequence[UUID]) -> PaymentIntent | None:
     with transaction.atomic():
-        intent = _first(_overdue(now))
+        intent = _first(_overdue(now, resting))
         if intent is not None:
             closing = intent.closing or PaymentIntent.Closing.EXPIRED
             PaymentIntent.objects.filter(id=intent.id).update(closing=closing, next_close_at=now + _CLOSE_AGAIN)
     return intent
 
 
+def _take_hinted(now: datetime, resting: Sequence[UUID]) -> Inquiry | None:
+    with transaction.atomic():
+        inquiry = _first(_hinted(now, resting))
+        if inquiry is not None:
+            inquiries.postpone(inquiry, now=now)
+    return inquiry
+
+
 # Ordered as their partial indexes are: whoever waits longest is next, and finished intents are never walked through.
 
 
-def _silent(now: datetime) -> QuerySet[PaymentIntent]:
-    return PaymentIntent.objects.filter(next_query_at__lte=now).order_by("next_query_at")
+def _silent(now: datetime, resting: Sequence[UUID]) -> QuerySet[PaymentIntent]:
+    due = PaymentIntent.objects.filter(next_query_at__lte=now).exclude(provider_account__in=resting)
+    return due.order_by("next_query_at")
 
 
-def _overdue(now: datetime) -> QuerySet[PaymentIntent]:
-    still_open = PaymentIntent.objects.filter(state=PaymentIntent.State.OPEN)
-    return still_open.filter(next_close_at__lte=now).order_by("next_close_at")
+def _overdue(now: datetime, resting: Sequence[UUID]) -> QuerySet[PaymentIntent]:
+    still_open = PaymentIntent.objects.filter(state=PaymentIntent.State.OPEN, next_close_at__lte=now)
+    return still_open.exclude(provider_account__in=resting).order_by("next_close_at")
 
 
-def _first(due: QuerySet[PaymentIntent]) -> PaymentIntent | None:
+def _hinted(now: datetime, resting: Sequence[UUID]) -> QuerySet[Inquiry]:
+    return inquiries.due(now=now).exclude(provider_account__in=resting)
+
+
+def _first(due: QuerySet[Row]) -> Row | None:
     free = due.select_for_update(of=("self",), skip_locked=True, no_key=True)
     return free.select_related("provider_account").first()

@@ -6,7 +6,11 @@ the inbox; this module never decides that something is paid.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -19,9 +23,12 @@ from merchants.journal import journal
 from merchants.models import Code, Shop
 from payments import providers
 from payments.models import PaymentIntent, ProviderAccount
-from payments.providers.base import ProviderError
+from payments.providers.base import ProviderError, Started, Visit
 
 _log = journal(__name__)
+
+# Whoever holds a phone is handed over to an app on it; whoever sits at a computer scans. A hint for the layout.
+_PHONES = re.compile(r"Android|iPhone|iPod|Mobile|HarmonyOS", re.IGNORECASE)
 
 
 class UnableToStart(Exception):
@@ -32,20 +39,51 @@ class UnableToStart(Exception):
         self.code, self.detail = code, detail
 
 
-def start(*, code: Code, amount: int | None, quantity: int, page: UUID, payer: str, now: datetime) -> PaymentIntent:
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What we know of the payer's browser. Its own words (`user_agent`) decide the layout and nothing else."""
+
+    user_agent: str = ""
+    address: str = ""
+
+
+def start(
+    *,
+    code: Code,
+    amount: int | None,
+    quantity: int,
+    page: UUID,
+    payer: str,
+    now: datetime,
+    wallet: str = "",
+    browser: Browser | None = None,
+) -> PaymentIntent:
     """The intent of this page, at its provider; asked again with the same page, the same intent.
 
-    `amount` (minor units of the shop's currency) is what the payer typed, or the total that she was shown. The intent's
-    `redirect_url` is where the payer goes; empty when the provider could not be reached: `start_failure` says why.
+    `amount` (minor units of the shop's currency) is what the payer typed, or the total that she was shown; `wallet` the
+    provider she chose among `accepted` ("": the first). The intent's `redirect_url` and `handover` say how she gets
+    to her wallet; both are empty when the provider could not be reached: `start_failure` says why.
     """
     intent = PaymentIntent.objects.filter(page=page).select_related("provider_account", "shop").first()
     if intent is None:
-        intent = _commit(code, amount, quantity, page, payer, now)
+        intent = _commit(code, amount, quantity, page, payer, wallet, now)
     else:
         _of_this_payer(intent, code, payer)
-    startable = intent.state == PaymentIntent.State.OPEN and not intent.closing and now < intent.expires_at
-    if startable and not intent.redirect_url:
-        _ask_provider(intent)
+    if _is_payable(intent, now) and not intent.startable:
+        _ask_provider(intent, browser or Browser())
+    return intent
+
+
+def identified(*, receipt: str, payer: str, grant: str, browser: Browser, now: datetime) -> PaymentIntent | None:
+    """The payer comes back from her wallet with a `grant` that says who she is there: the start goes on with it.
+
+    None when no such intent belongs to this payer. A grant that comes twice, or too late, changes nothing.
+    """
+    intent = (
+        PaymentIntent.objects.filter(receipt=receipt, payer=payer).select_related("provider_account", "shop").first()
+    )
+    if intent is not None and _is_payable(intent, now) and not intent.handover:
+        _ask_provider(intent, browser, grant)
     return intent
 
 
@@ -59,10 +97,33 @@ def receipt(secret: str) -> PaymentIntent | None:
     )
 
 
-def origins() -> list[str]:
-    """Where a payer's browser may be sent: the origins of the enabled providers, for the page's form-action."""
-    urls = [getattr(settings, f"{name.upper()}_URL") for name in providers.MODULES if providers.enabled(name)]
-    return [f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, urls)]
+def accepted(shop: Shop, user_agent: str = "") -> list[ProviderAccount]:
+    """The accounts by which this shop can be paid now, one per provider: its own where it has one, else the platform's.
+
+    The scanning app's own wallet comes first.
+    """
+    fit = [
+        name
+        for name in providers.all_enabled()
+        if (currencies := providers.named(name).CURRENCIES) is None or shop.currency in currencies
+    ]
+    rows = ProviderAccount.objects.filter(Q(shop=shop) | Q(shop=None), active=True, provider__in=fit).order_by("id")
+    chosen: dict[str, ProviderAccount] = {}
+    for row in sorted(rows, key=lambda row: (row.shop_id is not None, row.id)):
+        chosen[row.provider] = row  # Of several the shop's own wins, and of those the newest.
+    own_app = providers.opened_in(user_agent)
+    return sorted(chosen.values(), key=lambda row: (row.provider != own_app, fit.index(row.provider)))
+
+
+def origins(accounts: Iterable[ProviderAccount]) -> list[str]:
+    """Where a payer's browser may be sent by these accounts, for the page's form-action."""
+    found: dict[str, None] = {}
+    for name in dict.fromkeys(account.provider for account in accounts):
+        address = getattr(settings, f"{name.upper()}_URL")
+        for url in [*([address] if isinstance(address, str) else address), *providers.named(name).DESTINATIONS]:
+            parts = urlsplit(url)
+            found[f"{parts.scheme}://{parts.netloc}"] = None
+    return list(found)
 
 
 def blocked(code: Code, shop: Shop, now: datetime) -> UnableToStart | None:
@@ -83,7 +144,13 @@ def blocked(code: Code, shop: Shop, now: datetime) -> UnableToStart | None:
     return None
 
 
-def _commit(code: Code, amount: int | None, quantity: int, page: UUID, payer: str, now: datetime) -> PaymentIntent:
+def _is_payable(intent: PaymentIntent, now: datetime) -> bool:
+    return intent.state == PaymentIntent.State.OPEN and not intent.closing and now < intent.expires_at
+
+
+def _commit(
+    code: Code, amount: int | None, quantity: int, page: UUID, payer: str, wallet: str, now: datetime
+) -> PaymentIntent:
     """Writes the intent under its shop's lock, so that a shop that is frozen at this moment starts nothing more."""
     try:
         with transaction.atomic():
@@ -101,7 +168,7 @@ def _commit(code: Code, amount: int | None, quantity: int, page: UUID, payer: st
                 code=fresh,
                 item=fresh.item,
                 staff_id=fresh.staff_id,
-                provider_account=_provider_account(shop),
+                provider_account=_provider_account(shop, wallet),
                 amount=total,
                 currency=currency,
                 quantity=quantity,
@@ -162,21 +229,36 @@ def _check_shown(shown: int | None, total: int) -> None:
         raise UnableToStart("price_changed", "The price has changed; please look again.")
 
 
-def _provider_account(shop: Shop) -> ProviderAccount:
-    """The shop's own account where it has one, else the platform's."""
-    accounts = ProviderAccount.objects.filter(active=True, provider__in=filter(providers.enabled, providers.MODULES))
-    own = accounts.filter(shop=shop).order_by("-id").first()
-    account = own or accounts.filter(shop=None).order_by("-id").first()
-    if account is None:
+def _provider_account(shop: Shop, wallet: str) -> ProviderAccount:
+    """The account of the wallet that the payer chose, or of the first that the shop takes."""
+    offered = accepted(shop)
+    if not offered:
         raise UnableToStart("no_provider", "This shop cannot take payments yet.")
-    return account
+    if not wallet:
+        return offered[0]
+    chosen = next((account for account in offered if account.provider == wallet), None)
+    if chosen is None:
+        raise UnableToStart("wallet_not_taken", "This shop does not take that wallet.")
+    return chosen
 
 
-def _ask_provider(intent: PaymentIntent) -> None:
-    """Starts the intent at the provider and records where the payer goes, or why it failed (it can be tried again)."""
-    return_url = f"{settings.PUBLIC_URL}/r/{intent.receipt}"
+def _visit(intent: PaymentIntent, browser: Browser, grant: str) -> Visit:
+    own = providers.opened_in(browser.user_agent) == intent.provider_account.provider
+    phone = _PHONES.search(browser.user_agent) is not None
+    return Visit(
+        return_url=f"{settings.PUBLIC_URL}/r/{intent.receipt}",
+        place="own_app" if own else "phone" if phone else "computer",
+        address=browser.address,
+        identify_url=f"{settings.PUBLIC_URL}/r/{intent.receipt}/payer",
+        grant=grant,
+    )
+
+
+def _ask_provider(intent: PaymentIntent, browser: Browser, grant: str = "") -> None:
+    """Starts the intent at the provider and records how the payer goes on, or why it failed (it can be tried again)."""
+    account = intent.provider_account
     try:
-        started = providers.named(intent.provider_account.provider).start(intent.provider_account, intent, return_url)
+        started = providers.named(account.provider).start(account, intent, _visit(intent, browser, grant))
     except ProviderError as failure:
         _log.warning("start_failed", intent=intent.reference, failure=str(failure), permanent=failure.permanent)
         intent.start_failure = str(failure)[:200]
@@ -184,7 +266,26 @@ def _ask_provider(intent: PaymentIntent) -> None:
         return
     # One that is being closed by now (its shop was frozen while the provider answered) leads nobody to the wallet.
     payable = PaymentIntent.objects.filter(id=intent.id, closing="").exclude(state__in=["expired", "canceled"])
-    if payable.update(redirect_url=started.redirect_url, start_failure=""):
-        intent.redirect_url, intent.start_failure = started.redirect_url, ""
+    fields = {
+        "redirect_url": started.redirect_url,
+        "handover": _handover(started),
+        "provider_object_id": started.object_id,
+        "start_failure": "",
+    }
+    if payable.update(**fields):
+        for name, value in fields.items():
+            setattr(intent, name, value)
     else:
         intent.refresh_from_db(fields=["state", "closing", "closed_at"])
+
+
+def _handover(started: Started) -> dict[str, Any]:
+    """What of a start the receipt page needs beside the redirect; what is empty is left out."""
+    parts = {
+        "form": dict(started.form),
+        "qr": started.qr,
+        "copy": started.copy,
+        "app_url": started.app_url,
+        "bridge": dict(started.bridge),
+    }
+    return {name: value for name, value in parts.items() if value}

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
+from payments import providers
 from payments.known import AccountFacts, IntentFacts, Known, PaymentFacts, RefundFacts, intent_id, refund_id
 from payments.models import Payment, PaymentIntent, ProviderAccount, Refund, WebhookEvent
-from payments.providers.base import Event, Verified
+from payments.providers.base import Authority, Event, Verified
 
 
 def stored_events(event_ids: list[UUID]) -> list[tuple[UUID, UUID, Verified]]:
@@ -30,7 +32,7 @@ def stored_events(event_ids: list[UUID]) -> list[tuple[UUID, UUID, Verified]]:
             Verified(
                 delivery_id=row.delivery_id,
                 raw=bytes(row.raw),
-                authority="signed" if row.authority == "signed" else "queried",
+                authority=cast(Authority, row.authority),
                 headers=row.headers,
                 key_id=row.key_id,
             ),
@@ -39,15 +41,15 @@ def stored_events(event_ids: list[UUID]) -> list[tuple[UUID, UUID, Verified]]:
     ]
 
 
-def accounts(account_ids: Iterable[UUID]) -> dict[UUID, tuple[str, AccountFacts]]:
-    rows = ProviderAccount.objects.filter(id__in=list(account_ids)).select_related("shop")
-    return {
-        row.id: (
-            row.provider,
-            AccountFacts(row.id, row.funds, row.shop_id, row.shop.currency if row.shop else ""),
-        )
-        for row in rows
-    }
+def accounts(account_ids: Iterable[UUID]) -> dict[UUID, ProviderAccount]:
+    return {row.id: row for row in ProviderAccount.objects.filter(id__in=list(account_ids)).select_related("shop")}
+
+
+def of_account(row: ProviderAccount) -> AccountFacts:
+    """What decisions know of an account; of its identity, what its provider's messages can be compared with."""
+    names = {field.name for field in providers.named(row.provider).FIELDS if field.names_us}
+    identity = {name: value for name, value in row.identity.items() if name in names and value}
+    return AccountFacts(row.id, row.funds, row.shop_id, row.shop.currency if row.shop else "", identity)
 
 
 def lock_and_load(read: Sequence[tuple[UUID, UUID, Sequence[Event]]], new_id: Callable[[], UUID]) -> Known:

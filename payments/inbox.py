@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,11 +17,12 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from prometheus_client import Counter
 
-from merchants import bell, ids
+from merchants import bell, ids, limits
 from merchants.journal import journal
-from payments import providers
+from merchants.refusals import Refused
+from payments import inquiries, providers
 from payments.models import ProviderAccount, QueuedEvent
-from payments.providers.base import UnableToVerify, Verified
+from payments.providers.base import Delivery, UnableToVerify, Verified
 
 _log = journal(__name__)
 
@@ -47,19 +48,26 @@ def too_large() -> UnableToReceive:
     return UnableToReceive("body_too_large", 413)
 
 
-def receive(*, provider: str, account: str, raw: bytes, headers: Mapping[str, str], now: datetime) -> bool:
-    """Keeps one delivery; True when it was new. `headers` have lower-case names. When this returns, it is committed.
+def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -> bool:
+    """Keeps one delivery; True when it was new. When this returns, it is committed.
 
-    Raises UnableToReceive, with nothing stored: 413 body too large, 404 unknown account, 400 not proved.
+    Raises UnableToReceive, with nothing stored: 413 body too large, 404 unknown account, 400 not proved, 429 too many
+    that nobody signed, 503 not provable before the provider has been asked for its key (it is being asked).
     """
     try:
-        if len(raw) > settings.WEBHOOK_BYTES_MAX:
+        if len(delivery.raw) > settings.WEBHOOK_BYTES_MAX:
             raise UnableToReceive("body_too_large", 413)
         found = _account(provider, account)
         try:
-            verified = providers.named(provider).verify(found, raw, headers)
+            verified = providers.named(provider).verify(found, delivery, now=now)
         except UnableToVerify as refusal:
+            if refusal.ask:
+                _limit_unproved(found)
+                inquiries.open_all([(found.id, refusal.ask)], now=now)
+                raise UnableToReceive(refusal.code, 503)
             raise UnableToReceive(refusal.code, 400)
+        if verified.authority == "unsigned_hint":
+            _limit_unproved(found)
         if len(verified.delivery_id) > DELIVERY_ID_MAX:
             raise UnableToReceive("delivery_id_too_long", 400)
     except UnableToReceive as refusal:
@@ -68,6 +76,14 @@ def receive(*, provider: str, account: str, raw: bytes, headers: Mapping[str, st
     new = keep(account=found, verified=verified, now=now)
     (_received if new else _repeated).labels(provider).inc()
     return new
+
+
+def _limit_unproved(account: ProviderAccount) -> None:
+    """Anybody can send what nobody signed: each costs a row and a question, so there are only so many in a time."""
+    try:
+        limits.spend_on_hint(account.id.hex)
+    except Refused as refusal:
+        raise UnableToReceive(refusal.code, 429)
 
 
 def keep(*, account: ProviderAccount, verified: Verified, now: datetime) -> bool:

@@ -6,7 +6,7 @@ each had been alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -26,6 +26,7 @@ class AccountFacts:
     funds: str
     shop_id: UUID | None
     shop_currency: str  # Empty for an account of the platform.
+    identity: Mapping[str, str] = field(default_factory=dict)  # How the provider names this account.
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Decision:
     movements: tuple[Movement, ...] = ()
     questions: tuple[Question, ...] = ()
     tellings: tuple[Telling, ...] = ()
+    inquiries: tuple[str, ...] = ()  # What the provider has to be asked about before anything is believed.
 
 
 @dataclass(slots=True)

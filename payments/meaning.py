@@ -26,6 +26,12 @@ Match = Payment.Match
 
 def decide(event: Event, account: AccountFacts, known: Known, *, event_id: UUID | None, now: datetime) -> Decision:
     """The one place where an event becomes money, a question, or nothing. Pure; every path has a name."""
+    if event.decision == "ignore":
+        return Decision("ignored", event.reason)
+    if event.decision == "query":
+        return Decision("applied", "the provider is asked", inquiries=(event.object_id,))
+    if strange := _strange(event, account):
+        return strange
     match event.kind:
         case "payment.succeeded":
             return _received(event, account, known, event_id, now)
@@ -37,6 +43,24 @@ def decide(event: Event, account: AccountFacts, known: Known, *, event_id: UUID 
             return Decision("ignored", "tells of no money")
         case _:
             return Decision("parked", "an event of a kind that we do not know")
+
+
+def _strange(event: Event, account: AccountFacts) -> Decision | None:
+    """A proved event that is about another account of the provider's, or that contradicts itself: a person must look."""
+    differing = {name: value for name, value in event.account.items() if account.identity.get(name, value) != value}
+    if not differing and event.decision != "quarantine":
+        return None
+    reason = Reason.WRONG_ACCOUNT if differing else Reason.SUSPECT
+    question = Question(
+        key=f"{reason}|{account.id.hex}|{event.kind}|{event.object_id}"[:200],
+        reason=reason,
+        amount=event.amount,
+        currency=event.currency,
+        shop_id=account.shop_id,
+        details={"object": event.object_id, "reference": event.reference, "told": differing or event.reason},
+    )
+    why = "about another account" if differing else event.reason
+    return Decision("quarantined", why, questions=(question,))
 
 
 # --- Money in --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ other in a circle. A batch that fails is halved until the event that breaks it s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -21,12 +21,12 @@ from prometheus_client import Counter
 from merchants import ids, notify
 from merchants.journal import journal
 from merchants.models import Shop
-from payments import chart, facts, inbox, ledger, meaning, providers
+from payments import chart, facts, inbox, inquiries, ledger, meaning, providers
 from payments.chart import Subject
 from payments.inbox import Leased
 from payments.known import AccountFacts, Decision, IntentFacts, Known, PaymentFacts, RefundFacts, pending_left
 from payments.models import Discrepancy, Payment, ProviderAccount, Refund, WebhookEvent
-from payments.providers.base import Event, UnableToRead
+from payments.providers.base import Event, UnableToRead, Verified
 
 _log = journal(__name__)
 _outcomes = Counter("pushcart_events", "Events by what became of them", ["outcome"])
@@ -143,12 +143,13 @@ def _apply_once(batch: Sequence[Leased], now: datetime) -> set[UUID]:
     read: list[tuple[UUID, UUID, Sequence[Event]]] = []
     for event_id, account_id, verified in rows:
         try:
-            read.append((event_id, account_id, providers.named(accounts[account_id][0]).normalise(verified)))
+            read.append((event_id, account_id, _read(accounts[account_id], verified)))
         except UnableToRead as failure:
             unread[event_id] = str(failure)
     known = facts.lock_and_load(read, partial(ids.new, now))
-    decisions = _decide(read, {key: value[1] for key, value in accounts.items()}, known, now)
+    decisions = _decide(read, {row.id: facts.of_account(row) for row in accounts.values()}, known, now)
     _write(decisions, known, now)
+    _inquire(decisions, {event_id: account_id for event_id, account_id, _ in read}, now)
     shops = _tell(decisions, now)
     fates = _fates(decisions, unread)
     finished = []
@@ -163,6 +164,24 @@ def _apply_once(batch: Sequence[Leased], now: datetime) -> set[UUID]:
             finished.append(event_id)
     inbox.settle(finished)
     return shops
+
+
+def _read(account: ProviderAccount, verified: Verified) -> Sequence[Event]:
+    """What the account's provider says in it. What nobody has proved may lead to questions and to nothing else."""
+    events = providers.named(account.provider).normalise(account, verified)
+    if verified.authority != "unsigned_hint":
+        return events
+    return [
+        event
+        if event.decision in ("query", "ignore")
+        else replace(event, decision="quarantine", reason="nobody has signed it")
+        for event in events
+    ]
+
+
+def _inquire(decisions: list[tuple[UUID, Decision]], account_of: dict[UUID, UUID], now: datetime) -> None:
+    wanted = [(account_of[event_id], about) for event_id, made in decisions for about in made.inquiries]
+    inquiries.open_all(wanted, now=now)
 
 
 def _plan_for_growth() -> None:

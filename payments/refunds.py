@@ -6,7 +6,9 @@ reference, as often as it takes, and the answer comes in by the inbox like every
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -15,10 +17,10 @@ from django.db.models import F
 from merchants import bell, ids
 from merchants.journal import journal
 from merchants.models import Shop, Staff
-from payments import chart, facts, inbox, ledger, providers
+from payments import chart, circuit, facts, inbox, ledger, providers
 from payments.chart import Subject
 from payments.known import pending_left, refunded
-from payments.models import Payment, ProviderAccount, Refund
+from payments.models import Discrepancy, Payment, ProviderAccount, Refund
 from payments.providers.base import ProviderError
 
 SEND = "payments.send_refunds"
@@ -75,11 +77,15 @@ def has_due(*, now: datetime) -> bool:
     return Refund.objects.filter(next_call_at__lte=now, state=Refund.State.REQUESTED).exists()
 
 
-def send_due(*, now: datetime, limit: int = 50) -> int:
-    """Asks the provider for refunds that are due to be asked for; each is taken, committed, and only then sent."""
-    sent = 0
-    while sent < limit and (refund := _take(now)):
-        _send(refund, now)
+def send_due(*, now: datetime, limit: int = 50, in_time: Callable[[], bool] = lambda: True) -> int:
+    """Asks the provider for refunds that are due to be asked for; each is taken, committed, and only then sent.
+
+    An account that fails once is left alone for the rest of the round.
+    """
+    sent, resting = 0, circuit.resting()
+    while sent < limit and in_time() and (refund := _take(now, resting)):
+        if not _send(refund, now):
+            resting.append(refund.payment.provider_account_id)
         sent += 1
     return sent
 
@@ -93,12 +99,13 @@ def _check(payment: Payment, amount: int, returned: int) -> None:
         raise UnableToRefund("refund_too_large", "More than is left of this payment cannot be refunded.")
 
 
-def _take(now: datetime) -> Refund | None:
+def _take(now: datetime, resting: Sequence[UUID]) -> Refund | None:
     """One refund to ask for; moved ahead to its next try first, so that a killed worker only delays it."""
     with transaction.atomic():
         refund = (
             Refund.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
             .filter(next_call_at__lte=now, state=Refund.State.REQUESTED)
+            .exclude(payment__provider_account__in=resting)
             .select_related("payment__provider_account")
             .order_by("next_call_at")
             .first()
@@ -114,12 +121,37 @@ def _next_try(attempts: int) -> timedelta:
     return settings.RETRY_AFTER[min(attempts, len(settings.RETRY_AFTER) - 1)]
 
 
-def _send(refund: Refund, now: datetime) -> None:
+def _send(refund: Refund, now: datetime) -> bool:
     account: ProviderAccount = refund.payment.provider_account
     try:
         verified = providers.named(account.provider).refund(account, refund, refund.payment.object_id)
     except ProviderError as failure:
         _log.warning("refund_not_sent", refund=refund.reference, failure=str(failure), permanent=failure.permanent)
         Refund.objects.filter(id=refund.id).update(failure=str(failure)[:200])
-        return
+        if failure.permanent:
+            _ask_a_person(refund, str(failure), now)
+        return False
     inbox.keep(account=account, verified=verified, now=now)
+    return True
+
+
+def _ask_a_person(refund: Refund, failure: str, now: datetime) -> None:
+    """The provider will not take it as it is asked: it goes on being asked, and somebody has to look, once."""
+    Discrepancy.objects.bulk_create(
+        [
+            Discrepancy(
+                id=ids.new(now),
+                key=f"refund_refused|{refund.id.hex}",
+                reason=Discrepancy.Reason.REFUND_REFUSED,
+                provider_account=refund.payment.provider_account,
+                shop_id=refund.shop_id,
+                payment_id=refund.payment_id,
+                intent_id=refund.payment.intent_id,
+                amount=refund.amount,
+                currency=refund.currency,
+                details={"refund": refund.reference, "failure": failure[:200]},
+                opened_at=now,
+            )
+        ],
+        ignore_conflicts=True,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from django.utils import timezone
 
 from merchants import bell, texts
 from payments import asking, inbox, ledger, reconcile, refunds
+
+_AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
 
 @shared_task(name=inbox.DRAIN)
@@ -30,7 +33,7 @@ def send_refunds() -> None:
 @shared_task(name=asking.ASK)
 def ask_providers() -> None:
     bell.answered(asking.ASK)
-    _in_rounds(asking.close_overdue, asking.query_silent)
+    _in_rounds(asking.close_overdue, asking.query_silent, asking.inquire)
 
 
 @shared_task(name="payments.sweep")
@@ -63,12 +66,12 @@ def snapshot_balances() -> None:
 
 
 class _Step(Protocol):
-    def __call__(self, *, now: datetime, limit: int) -> int: ...
+    def __call__(self, *, now: datetime, limit: int, in_time: Callable[[], bool]) -> int: ...
 
 
 def _in_rounds(*steps: _Step) -> None:
     """Calls outward one by one, and ends in time for other errands; what is left has its turn with the next sweep."""
     stop_at = timezone.now() + settings.OUTWARD_FOR
     for step in steps:
-        while timezone.now() < stop_at and step(now=timezone.now(), limit=1):
+        while step(now=timezone.now(), limit=_AT_ONCE, in_time=lambda: timezone.now() < stop_at) == _AT_ONCE:
             continue

@@ -14,7 +14,10 @@ urlpatterns: list[URLPattern] = [
     path("ledger/entries", views.EntriesView.as_view(), name="ledger-entries"),
 ]
 
-webhooks: list[URLPattern] = [path("webhooks/<str:provider>/<str:account>", views.webhook, name="webhook")]
+webhooks: list[URLPattern] = [
+    path("webhooks/<str:provider>/<str:account>", views.webhook, name="webhook"),
+    path("webhooks/<str:provider>/<str:account>/<slug:ending>", views.webhook),
+]
 
 watching: list[URLPattern] = [
     path("healthz/live", health.live, name="live"),

@@ -22,12 +22,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from merchants import ids
+from merchants.addresses import passed_certificate
 from merchants.idempotency import header, once
 from merchants.models import Staff
 from merchants.refusals import Refused
 from merchants.tokens import require, shop_of, staff_of
 from payments import inbox, ledger, providers, refunds
 from payments.models import LedgerEntry, Payment
+from payments.providers.base import Delivery, Reply
 from payments.shapes import BalanceShape, EntryShape, PaymentShape, RefundRequest, RefundShape
 
 _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
@@ -35,24 +37,41 @@ _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
 
 @csrf_exempt  # A provider has no cookie of ours; its signature over the raw bytes is the proof.
 @require_POST
-def webhook(request: HttpRequest, provider: str, account: str) -> HttpResponse:
-    """POST /webhooks/{provider}/{account}: the provider's own "kept" after commit, or a problem and nothing stored."""
+def webhook(request: HttpRequest, provider: str, account: str, ending: str = "") -> HttpResponse:
+    """POST /webhooks/{provider}/{account}: the provider's own "kept" after commit, or its "no" and nothing stored.
+
+    `ending` is what some providers add to the address that we give them.
+    """
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
         if int(headers.get("content-length") or 0) > settings.WEBHOOK_BYTES_MAX:
             raise inbox.too_large()
-        inbox.receive(provider=provider, account=account, raw=request.body, headers=headers, now=timezone.now())
+        delivery = Delivery(
+            raw=request.body,
+            headers=headers,
+            query=request.GET.dict(),
+            client_certificate=passed_certificate(request),
+        )
+        inbox.receive(provider=provider, account=account, delivery=delivery, now=timezone.now())
     except inbox.UnableToReceive as refusal:
-        body = {
-            "type": f"urn:pushcart:problem:{refusal.code}",
-            "title": "The notification was not accepted.",
-            "status": refusal.status,
-            "detail": "Nothing was stored.",
-            "code": refusal.code,
-        }
-        return JsonResponse(body, status=refusal.status, content_type="application/problem+json")
-    reply = providers.named(provider).acknowledge(accepted=True)
+        return _not_kept(provider, refusal)
+    reply = providers.named(provider).acknowledge()
     return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type)
+
+
+def _not_kept(provider: str, refusal: inbox.UnableToReceive) -> HttpResponse:
+    """The refusal in the provider's own form where it has one, else as a problem document."""
+    reply = providers.named(provider).acknowledge(refusal.code) if providers.enabled(provider) else Reply(400)
+    if reply.body:
+        return HttpResponse(reply.body, status=refusal.status, content_type=reply.content_type)
+    body = {
+        "type": f"urn:pushcart:problem:{refusal.code}",
+        "title": "The notification was not accepted.",
+        "status": refusal.status,
+        "detail": "Nothing was stored.",
+        "code": refusal.code,
+    }
+    return JsonResponse(body, status=refusal.status, content_type="application/problem+json")
 
 
 class PaymentFilter(django_filters.FilterSet):  # type: ignore[misc]  # The library has no types.

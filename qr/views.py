@@ -159,7 +159,9 @@ def _pay_page(
         "page": page_ids.make(code=code, payer=payer, amount=price, currency=currency, now=now),
         "pretend": bool(settings.SANDBOX_URL),
     }
-    response = respond(request, "qr/scan.html", context, status=status, form_origins=checkout.origins())
+    response = respond(
+        request, "qr/scan.html", context, status=status, form_origins=checkout.origins(checkout.accepted(code.shop))
+    )
     if cookie:
         page_ids.set_payer(response, cookie)
     return response

@@ -122,6 +122,8 @@ class OneTimeCode(models.Model):
 
     class Purpose(models.TextChoices):
         SIGN_IN = "sign_in"
+        REFUND = "refund"
+        ACCOUNT = "account"
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     phone = models.CharField(max_length=16)

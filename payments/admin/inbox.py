@@ -193,6 +193,8 @@ def _about(event: WebhookEvent) -> dict[str, Any]:
 
 _VERDICTS = {
     "signed": "the signature was right when it came in",
+    "mtls": "our proxy had seen the provider's certificate when it came in",
+    "unsigned_hint": "nobody signed it: it only made us ask",
     "queried": "an answer to our own question, over TLS",
 }
 
@@ -204,7 +206,7 @@ def _means_now(event: WebhookEvent) -> tuple[list[dict[str, Any]], str]:
         return [], f"There is no adapter for “{account.provider}”."
     (_id, _account, verified) = facts.stored_events([event.id])[0]
     try:
-        events = providers.named(account.provider).normalise(verified)
+        events = providers.named(account.provider).normalise(account, verified)
     except UnableToRead as refusal:
         return [], visible(str(refusal))
     except Exception as failure:  # noqa: BLE001  # An adapter that falls over this event is why somebody is looking.
@@ -229,6 +231,8 @@ def _meaning(one: Event, event: WebhookEvent) -> dict[str, Any]:
         "intent": intent and address(intent),
         "occurred_at": one.occurred_at,
         "final": one.final,
+        "decision": one.decision,
+        "why": visible(one.reason),
         "payment": payment,
         "payment_address": payment and address(payment),
         "booked_by_this": bool(booked and booked.event_id == event.id),

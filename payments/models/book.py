@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from merchants import ids
 from merchants.models import Shop
-from payments.models.paying import ProviderAccount
+from payments.models.accounts import ProviderAccount
 
 
 class Account(models.Model):
@@ -90,6 +90,9 @@ class LedgerEntry(models.Model):
         REFUND_CONFIRMED = "refund_confirmed"
         REFUND_FAILED = "refund_failed"
         REFUND_REPORTED = "refund_reported"
+        DISPUTE_HELD = "dispute_held"
+        DISPUTE_RELEASED = "dispute_released"
+        DISPUTE_LOST = "dispute_lost"
         ADJUSTED = "adjusted"
 
     prefix = "ent"
@@ -105,6 +108,7 @@ class LedgerEntry(models.Model):
     )
     payment_id = models.UUIDField(null=True)
     refund_id = models.UUIDField(null=True)
+    dispute_id = models.UUIDField(null=True)
     event_id = models.UUIDField(null=True)
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()

@@ -7,7 +7,8 @@ from django.db.models import Q
 
 from merchants import ids
 from merchants.models import Shop, User
-from payments.models.paying import Payment, PaymentIntent, ProviderAccount
+from payments.models.accounts import ProviderAccount
+from payments.models.paying import Payment, PaymentIntent
 
 
 class Discrepancy(models.Model):
@@ -25,6 +26,10 @@ class Discrepancy(models.Model):
         CONTRADICTION = "contradiction", "the provider tells two different stories of one payment"
         REFUND_EXCESS = "refund_excess", "refunded more than was received"
         REFUND_DIFFERS = "refund_differs", "refunded another amount than asked"
+        REFUND_REFUSED = "refund_refused", "the provider will not carry out a refund that was asked for"
+        DISPUTE_EXCESS = "dispute_excess", "contested and refunded more than was received"
+        WRONG_ACCOUNT = "wrong_account", "a proved event about another account at the provider"
+        SUSPECT = "suspect", "a proved event that contradicts itself"
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -42,6 +47,10 @@ class Discrepancy(models.Model):
         Reason.CONTRADICTION: "Query the provider and compare with its statement.",
         Reason.REFUND_EXCESS: "Claim the excess back from the provider or the payer.",
         Reason.REFUND_DIFFERS: "Compare with the provider's statement; adjust what is left.",
+        Reason.REFUND_REFUSED: "See why the provider refuses; refund at its own desk, or tell the shop.",
+        Reason.DISPUTE_EXCESS: "Tell the provider that the payment was refunded already.",
+        Reason.WRONG_ACCOUNT: "Check the account's ids; somebody may send us another account's notifications.",
+        Reason.SUSPECT: "Look at the raw event; query the provider and compare.",
     }
 
     prefix = "dis"

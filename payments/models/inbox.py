@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from merchants import ids
-from payments.models.paying import ProviderAccount
+from payments.models.accounts import ProviderAccount
 
 
 class WebhookEvent(models.Model):
@@ -17,6 +17,8 @@ class WebhookEvent(models.Model):
 
     class Authority(models.TextChoices):
         SIGNED = "signed"
+        MTLS = "mtls"
+        UNSIGNED_HINT = "unsigned_hint"
         QUERIED = "queried"
 
     prefix = "evt"
@@ -28,7 +30,7 @@ class WebhookEvent(models.Model):
     raw = models.BinaryField()
     headers = models.JSONField(default=dict)
     key_id = models.CharField(max_length=80, blank=True)
-    authority = models.CharField(max_length=8, choices=Authority.choices)
+    authority = models.CharField(max_length=13, choices=Authority.choices)
     received_at = models.DateTimeField()
 
     class Meta:

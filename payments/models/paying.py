@@ -1,4 +1,4 @@
-"""What we expect and what happened: provider accounts, intents, payments and refunds."""
+"""What we expect and what happened: intents, payments, refunds and disputes."""
 
 from __future__ import annotations
 
@@ -7,40 +7,7 @@ from django.db.models import Q
 
 from merchants import ids
 from merchants.models import Code, Item, Shop, Staff
-
-
-class ProviderAccount(models.Model):
-    """Our account at a provider: of the platform (`shop` empty) or of one shop.
-
-    `held`: the money reaches us and we owe it to the shop. `direct`: the network pays the shop itself and we only keep
-    the book; such money is never paid out by us.
-    """
-
-    class Funds(models.TextChoices):
-        HELD = "held"
-        DIRECT = "direct"
-
-    prefix = "pac"
-    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
-    provider = models.CharField(max_length=20)
-    name = models.SlugField(max_length=40, help_text="the last part of the webhook address")
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, blank=True, related_name="provider_accounts")
-    funds = models.CharField(max_length=6, choices=Funds.choices)
-    sealed_credentials = models.BinaryField(editable=False)
-    active = models.BooleanField(default=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["provider", "name"], name="provider_account_named_once"),
-            models.CheckConstraint(
-                name="provider_account_direct_has_shop",
-                condition=Q(funds="held") | Q(funds="direct", shop__isnull=False),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.provider}/{self.name}"
+from payments.models.accounts import ProviderAccount
 
 
 class PaymentIntent(models.Model):
@@ -80,7 +47,9 @@ class PaymentIntent(models.Model):
     page = models.UUIDField(unique=True, help_text="the id of the pay page it was started from")
     payer = models.CharField(max_length=64, help_text="a hash of the payer's cookie")
     receipt = models.CharField(max_length=32, unique=True)
-    redirect_url = models.URLField(max_length=500, blank=True)
+    provider_object_id = models.CharField(max_length=120, blank=True, help_text="what it was started as, there")
+    redirect_url = models.TextField(blank=True)
+    handover = models.JSONField(default=dict, help_text="how the payer gets to her wallet, beside the redirect")
     start_failure = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -106,6 +75,11 @@ class PaymentIntent(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+    @property
+    def startable(self) -> bool:
+        """Whether the payer can be handed over to her wallet."""
+        return bool(self.redirect_url or self.handover)
 
     @property
     def reference(self) -> str:
@@ -203,4 +177,46 @@ class Refund(models.Model):
     @property
     def reference(self) -> str:
         """The name of this refund at the provider, and the idempotency key of asking for it."""
+        return ids.public(self.prefix, self.id)
+
+
+class Dispute(models.Model):
+    """Money contested by its payer at her bank or wallet. While it is open it is held; the provider's word ends it."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        WON = "won"
+        LOST = "lost"
+        CLOSED = "closed"
+
+    prefix = "dsp"
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="disputes")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="disputes")
+    object_id = models.CharField(max_length=80, help_text="its id at the provider")
+    amount = models.BigIntegerField(help_text="held while it is open; lost when it is lost")
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=6, choices=State.choices, default=State.OPEN)
+    pending_amount = models.BigIntegerField(default=0, help_text="how much of it was drawn from the pending money")
+    evidence_due_at = models.DateTimeField(null=True, help_text="until when the shop may answer it")
+    reminded_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(help_text="of the provider's latest word, by its own time")
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="dispute_amount_positive", condition=Q(amount__gt=0)),
+            models.UniqueConstraint(fields=["payment", "object_id"], name="dispute_object_once"),
+        ]
+        indexes = [
+            models.Index(fields=["shop", "-id"], name="dispute_of_shop"),
+            models.Index(
+                fields=["evidence_due_at"],
+                name="dispute_to_remind",
+                condition=Q(state="open", reminded_at__isnull=True, evidence_due_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
         return ids.public(self.prefix, self.id)

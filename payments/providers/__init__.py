@@ -9,8 +9,16 @@ from django.conf import settings
 
 from payments.providers.base import Provider
 
-# What a customer's browser may be sent to, and the module that knows the way. A provider is on when its address is set.
-MODULES = {"sandbox": "payments.providers.sandbox"}
+# A provider is on when its address is set (`<NAME>_URL`). In the order in which a page offers them.
+MODULES = {
+    "alipay": "payments.providers.alipay",
+    "wechatpay": "payments.providers.wechatpay",
+    "razorpay": "payments.providers.razorpay",
+    "pix": "payments.providers.pix",
+    "mercadopago": "payments.providers.mercadopago",
+    "stripe": "payments.providers.stripe",
+    "sandbox": "payments.providers.sandbox",
+}
 
 
 def named(provider: str) -> Provider:
@@ -20,3 +28,16 @@ def named(provider: str) -> Provider:
 
 def enabled(provider: str) -> bool:
     return provider in MODULES and bool(getattr(settings, f"{provider.upper()}_URL"))
+
+
+def all_enabled() -> list[str]:
+    return [name for name in MODULES if enabled(name)]
+
+
+def opened_in(user_agent: str) -> str:
+    """The provider whose own app this browser belongs to, or "". A hint for the layout, never for trust."""
+    for name in all_enabled():
+        app = named(name).APP
+        if app is not None and app.search(user_agent):
+            return name
+    return ""

@@ -1,15 +1,19 @@
 """What every provider module offers, and the words in which it speaks to the rest of the product.
 
-A provider is a module of eight functions (see `Provider`). It translates once, at the edge: outside words come in as
-raw bytes, are verified, and leave as `Event`s in our words. Nothing specific to a provider stands anywhere else.
+A provider is a module of eight functions and a few facts about itself (see `Provider`). It translates once, at the
+edge: outside words come in as raw bytes, are verified, and leave as `Event`s in our words. Nothing specific to a
+provider stands anywhere else.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from payments.models import PaymentIntent, ProviderAccount, Refund
 
@@ -21,10 +25,18 @@ Kind = Literal[
     "refund.pending",
     "refund.succeeded",
     "refund.failed",
+    "refund.total",
+    "dispute.opened",
+    "dispute.won",
+    "dispute.lost",
+    "dispute.closed",
+    "payout.paid",
+    "payout.failed",
     "info",
     "unknown",
 ]
-Authority = Literal["signed", "queried"]
+Authority = Literal["signed", "mtls", "unsigned_hint", "queried"]
+AMOUNT_MAX = 10**15  # Minor units. No payment is larger; a sum of thousands still fits the book's columns.
 
 
 class ProviderError(Exception):
@@ -35,12 +47,23 @@ class ProviderError(Exception):
         self.permanent = permanent
 
 
-class UnableToVerify(Exception):
-    """A notification that is not proved to come from the provider; `code` says why, for the answer and the counter."""
+class Unauthorised(ProviderError):
+    """The other side does not take our credentials."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
+
+
+class UnableToVerify(Exception):
+    """A notification that is not proved to come from the provider; `code` says why, for the answer and the counter.
+
+    `ask` names what has to be asked of the provider (by `query`) before it can be proved, such as a new key: the
+    provider is then told to come again (503) instead of being refused.
+    """
+
+    def __init__(self, code: str, *, ask: str = "") -> None:
         super().__init__(code)
-        self.code = code
+        self.code, self.ask = code, ask
 
 
 class UnableToRead(Exception):
@@ -48,11 +71,42 @@ class UnableToRead(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """One value of an account's credentials. `secret`: sealed and never shown again.
+
+    `form` says what is checked when it is entered: a `private_key`, `public_key` or `certificate` in PEM, several
+    `secrets` by spaces (the newest first), an `address` among those that the settings allow, or any `text`.
+    `names_us`: by this value the provider's messages name our account, under this field's name (`Event.account`).
+    """
+
+    name: str
+    label: str
+    secret: bool = True
+    required: bool = True
+    form: Literal["text", "secrets", "private_key", "public_key", "certificate", "address"] = "text"
+    names_us: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notification as it came: header names in lower case, the address's query, and the peer's certificate.
+
+    `client_certificate` (PEM) is what our own proxy says it has verified; empty unless the proxy is a trusted one.
+    """
+
+    raw: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    client_certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """A notification or an answer that is proved to come from the provider, not yet understood.
 
     `delivery_id` is the provider's own name for this delivery (the same over its retries); `headers` are those that the
-    signature covers; `key_id` says which key proved it.
+    signature covers; `key_id` says which key proved it. An `unsigned_hint` is proved by nothing: it may only lead to a
+    question.
     """
 
     delivery_id: str
@@ -66,9 +120,17 @@ class Verified:
 class Event:
     """One thing that happened at the provider, in our words.
 
-    `object_id`: the provider's id of the payment or refund. `parent_object_id`: for a refund, the payment's.
-    `reference`: our own reference of the intent (or the refund), as the provider repeats it; empty when there is none.
-    `amount`: minor units of `currency`, always positive. `final`: it will not be overtaken by another event.
+    `object_id`: the provider's id of the payment, refund or dispute; with the account it is the economic key, under
+    which a thing is booked once however many events tell of it. `parent_object_id`: for a refund or dispute, the
+    payment's. `reference`: our own reference of the intent (or the refund), as the provider repeats it; empty when
+    there is none. `amount`: minor units of `currency`, always positive where money is told of. `final`: it will not be
+    overtaken by another event.
+
+    `decision`: `apply`; `ignore` (nothing of ours); `quarantine` (proved, but contradicts itself or us: a person must
+    look); `query` (not proved: the provider is asked about `object_id`, or about the intent of `reference`). `reason`
+    says why it is not `apply`.
+    `refunded_total` (refund.total): all that was ever refunded of the payment; the difference is booked.
+    `fee`: what the provider keeps, when it says so. `account`: how the provider names our account, by `Field.name`.
     """
 
     kind: Kind
@@ -79,19 +141,70 @@ class Event:
     reference: str = ""
     parent_object_id: str = ""
     final: bool = True
+    decision: Literal["apply", "ignore", "quarantine", "query"] = "apply"
+    reason: str = ""
+    refunded_total: int | None = None
+    fee: int | None = None
+    evidence_due_at: datetime | None = None
+    account: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def economic_key(self) -> str:
+        """What this event is about, within its account: `payment|<object>`, `refund|<object>`, `dispute|<object>`."""
+        return f"{self.kind.split('.')[0]}|{self.object_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """How the payer comes to us. The browser's own words decide the layout and nothing else.
+
+    `place`: in this provider's `own_app`, on a `phone`, or at a `computer`. `return_url`: where the payer comes back to.
+    `address`: her IP address, for providers that want it. `identify_url`: where the provider may send her back with a
+    `grant` that says who she is there (OAuth); with that grant the start is asked again.
+    """
+
+    return_url: str
+    place: Literal["own_app", "phone", "computer"] = "computer"
+    address: str = ""
+    identify_url: str = ""
+    grant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The provider knows of our intent; the payer goes to `redirect_url`."""
+    """The provider knows of our intent, by `object_id`; and how the payer is handed over to her wallet.
+
+    One or more of: `redirect_url` (the browser goes there, or posts `form` there), `qr` (content of a code that the
+    wallet scans), `copy` (the same as text that is pasted into the wallet), `app_url` (opens the wallet on the phone),
+    `bridge` (the call that the wallet's own browser takes: its name in `bridge["call"]`, its arguments in
+    `bridge["arguments"]`). Where the payer must first say who she is, `redirect_url` leads there; nothing is started.
+    """
 
     object_id: str
-    redirect_url: str
+    redirect_url: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
+    qr: str = ""
+    copy: str = ""
+    app_url: str = ""
+    bridge: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """What a provider is asked about: our intent, or only an `object_id` (from a hint, or `UnableToVerify.ask`).
+
+    For an intent: its `reference`, the `object_id` it got at the start (empty when that answer was lost), and when it
+    was made.
+    """
+
+    reference: str = ""
+    object_id: str = ""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a provider wants to read as an acknowledgement."""
+    """What a provider wants to read as an answer. An empty body of a refusal is filled with our problem document."""
 
     status: int
     body: bytes = b""
@@ -100,40 +213,68 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class StatementRow:
-    """A row of the provider's own settlement file. Amounts in minor units; refunds are negative."""
+    """A row of the provider's own settlement file. Amounts in minor units, signed as the account sees them: a payment
+    is positive, a refund negative. `fee` is what was kept of it (positive); `reference` is ours, of intent or refund.
+    """
 
-    kind: Literal["payment", "refund"]
+    kind: Literal["payment", "refund", "fee", "chargeback", "payout", "adjustment"]
     object_id: str
     reference: str
     amount: int
     fee: int
     currency: str
     occurred_at: datetime
+    parent_object_id: str = ""
+    settlement_id: str = ""
 
 
 class Provider(Protocol):
-    """The eight functions of a provider module. All calls outward have timeouts and raise ProviderError."""
+    """A provider module: facts about itself, and eight functions. Calls outward have timeouts, raise ProviderError."""
 
-    def start(self, account: ProviderAccount, intent: PaymentIntent, return_url: str) -> Started:
+    TITLE: str  # As people call it.
+    CURRENCIES: frozenset[str] | None  # None: any.
+    FIELDS: Sequence[Field]  # Its credentials.
+    APP: re.Pattern[str] | None  # Known in the User-Agent of its own app's browser.
+    DESTINATIONS: Sequence[str]  # Origins to which a payer's browser may be sent.
+
+    def start(self, account: ProviderAccount, intent: PaymentIntent, visit: Visit) -> Started:
         """Announces the intent under its reference; asked again with the same reference, answers the same."""
 
     def close(self, account: ProviderAccount, intent: PaymentIntent) -> Verified:
         """Closes the intent at the provider; the answer says whether it is closed or was paid before."""
 
     def refund(self, account: ProviderAccount, refund: Refund, payment_object_id: str) -> Verified:
-        """Asks for a refund under its reference; asked again with the same reference, answers the same."""
+        """Asks for a refund under its reference; asked again with the same reference, answers how it stands now.
 
-    def verify(self, account: ProviderAccount, raw: bytes, headers: Mapping[str, str]) -> Verified:
-        """Proves a notification from its raw bytes. Raises UnableToVerify."""
+        The provider's final "no" is an answer too (`refund.failed`), not an error.
+        """
 
-    def normalise(self, verified: Verified) -> Sequence[Event]:
-        """What a proved notification or answer says, in our words. Pure. Raises UnableToRead."""
+    def verify(self, account: ProviderAccount, delivery: Delivery, *, now: datetime) -> Verified:
+        """Proves a notification from its raw bytes. Raises UnableToVerify, and nothing else, whatever comes."""
 
-    def query(self, account: ProviderAccount, reference: str) -> Verified:
-        """Asks for everything the provider knows of the intent with our reference, its refunds included."""
+    def normalise(self, account: ProviderAccount, verified: Verified) -> Sequence[Event]:
+        """What a proved notification or answer says, in our words. No clock, no network. Raises UnableToRead only.
+
+        The account is given for the keys that open what is encrypted (`credentials.every_of`), and for nothing else.
+        """
+
+    def query(self, account: ProviderAccount, ref: Ref) -> Verified:
+        """Asks for everything the provider knows of the intent (or object), its refunds included.
+
+        That the provider knows nothing of it is an answer, not an error. Raises Unauthorised for refused credentials.
+        """
 
     def statement(self, account: ProviderAccount, day: date) -> Iterator[StatementRow]:
-        """The provider's settlement rows of one day."""
+        """The provider's settlement rows of one day, given only when they add up to the file's own totals."""
 
-    def acknowledge(self, accepted: bool) -> Reply:
-        """The reply that this provider takes for "kept" (or for "not accepted")."""
+    def acknowledge(self, refusal: str = "") -> Reply:
+        """The reply that this provider takes for "kept", or, with the code of a refusal, for "not accepted"."""
+
+
+def answered(message: Mapping[str, Any]) -> Verified:
+    """An answer to a call of ours, as it enters the inbox: by its content, so that the same answer twice is one event.
+
+    `message` holds what the provider said, unchanged, under names that `normalise` knows it by again.
+    """
+    raw = json.dumps(message, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return Verified(delivery_id=f"queried:{hashlib.sha256(raw).hexdigest()}", raw=raw, authority="queried")

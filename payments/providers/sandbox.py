@@ -9,40 +9,52 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-import requests
 from django.conf import settings
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
+from payments.providers import client
 from payments.providers.base import (
+    AMOUNT_MAX,
+    Delivery,
     Event,
+    Field,
     Kind,
     ProviderError,
+    Ref,
     Reply,
     Started,
     StatementRow,
     UnableToRead,
     UnableToVerify,
     Verified,
+    Visit,
+    answered,
 )
+
+TITLE = "Pretend wallet"
+CURRENCIES = None
+FIELDS = (Field("api_key", "API key"), Field("webhook_secrets", "Webhook secrets (whsec_…)", form="secrets"))
+APP = None
+DESTINATIONS: tuple[str, ...] = ()
 
 _SIGNED_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
-def start(account: ProviderAccount, intent: PaymentIntent, return_url: str) -> Started:
+def start(account: ProviderAccount, intent: PaymentIntent, visit: Visit) -> Started:
     body = {
         "reference": intent.reference,
         "amount": intent.amount,
         "currency": intent.currency,
         "description": intent.description,
-        "return_url": return_url,
+        "return_url": visit.return_url,
         "expires_at": intent.expires_at.isoformat(),
     }
     order = _call(account, "POST", "/v1/orders", key=intent.reference, body=body)
@@ -55,11 +67,11 @@ def start(account: ProviderAccount, intent: PaymentIntent, return_url: str) -> S
 def close(account: ProviderAccount, intent: PaymentIntent) -> Verified:
     path = f"/v1/orders/{intent.reference}/close"
     try:
-        return _answer(_call(account, "POST", path, key=f"close-{intent.reference}", body={}))
+        return answered(_call(account, "POST", path, key=f"close-{intent.reference}", body={}))
     except Unknown:
         # It was never started there (the wallet was down then), so nobody can pay it: that is closed, too.
         terms = {"reference": intent.reference, "amount": intent.amount, "currency": intent.currency}
-        return _answer({"unknown": terms, "at": timezone.now().isoformat()})
+        return answered({"unknown": terms, "at": timezone.now().isoformat()})
 
 
 def refund(account: ProviderAccount, refund: Refund, payment_object_id: str) -> Verified:
@@ -68,39 +80,42 @@ def refund(account: ProviderAccount, refund: Refund, payment_object_id: str) -> 
     try:
         _call(account, "POST", path, key=refund.reference, body=body)
         # The answer to the first asking is repeated for ever; how the refund stands now, only this tells.
-        return _answer({"refund": _call(account, "GET", f"/v1/refunds/{refund.reference}")})
+        return answered({"refund": _call(account, "GET", f"/v1/refunds/{refund.reference}")})
     except Refused as refusal:
         # The wallet's "no" is its word on this refund, and enters the inbox as such.
         told = {"refused": refusal.answer, "payment": payment_object_id, "currency": refund.currency, **body}
-        return _answer({**told, "at": timezone.now().isoformat()})
+        return answered({**told, "at": timezone.now().isoformat()})
 
 
-def verify(account: ProviderAccount, raw: bytes, headers: Mapping[str, str]) -> Verified:
+def verify(account: ProviderAccount, delivery: Delivery, *, now: datetime) -> Verified:
     """Standard Webhooks over the raw bytes, five minutes either way, any of the account's secrets (rotation)."""
-    signed = {name: headers.get(name, "") for name in _SIGNED_HEADERS}
+    signed = {name: delivery.headers.get(name, "") for name in _SIGNED_HEADERS}
     if not all(signed.values()):
         raise UnableToVerify("signature_missing")
     stale = False
-    for key_id, checker in _checkers(credentials.of(account)["webhook_secrets"]):
+    for secret in credentials.secrets(account, "webhook_secrets", now=now):
+        key_id, checker = _checker(secret)
         try:
-            checker.verify(raw, signed, json_parse=False)
+            checker.verify(delivery.raw, signed, json_parse=False)
         except WebhookVerificationError as failure:
             stale = stale or "timestamp" in str(failure).lower()
         except ValueError:  # What is not even of the scheme's form (base 64, UTF-8, "v1,…") is no signature.
             continue
         else:
             return Verified(
-                delivery_id=signed["webhook-id"], raw=raw, authority="signed", headers=signed, key_id=key_id
+                delivery_id=signed["webhook-id"], raw=delivery.raw, authority="signed", headers=signed, key_id=key_id
             )
     raise UnableToVerify("timestamp_stale" if stale else "signature_wrong")
 
 
-def normalise(verified: Verified) -> Sequence[Event]:
+def normalise(account: ProviderAccount, verified: Verified) -> Sequence[Event]:
     """A notification tells of one payment or refund; an answer shows a whole order, or one refund."""
     try:
         message = json.loads(verified.raw)
         if verified.authority == "signed":
             return _read_notification(message)
+        if "never_heard_of" in message:
+            return []
         if "unknown" in message:
             return [_read_unknown(message)]
         if "refused" in message:
@@ -112,13 +127,16 @@ def normalise(verified: Verified) -> Sequence[Event]:
         raise UnableToRead(f"the wallet's message has not the form we know: {failure!r}") from failure
 
 
-def query(account: ProviderAccount, reference: str) -> Verified:
-    return _answer(_call(account, "GET", f"/v1/orders/{reference}"))
+def query(account: ProviderAccount, ref: Ref) -> Verified:
+    try:
+        return answered(_call(account, "GET", f"/v1/orders/{ref.reference}"))
+    except Unknown:
+        return answered({"never_heard_of": ref.reference})
 
 
 def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
     """Rows of the wallet's file, given only once its footer (count and sum per currency) has been seen to add up."""
-    lines = _send(account, "GET", f"/v1/settlements/{day.isoformat()}.csv").text.splitlines()
+    lines = _send(account, "GET", f"/v1/settlements/{day.isoformat()}.csv").body.decode().splitlines()
     rows = list(csv.DictReader(lines))
     try:
         body = [row for row in rows if row["kind"] in {"payment", "refund"}]
@@ -129,25 +147,23 @@ def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
     yield from read
 
 
-def acknowledge(accepted: bool) -> Reply:
-    return Reply(status=204) if accepted else Reply(status=400)
+def acknowledge(refusal: str = "") -> Reply:
+    return Reply(status=400) if refusal else Reply(status=204)
 
 
 def register(account: ProviderAccount) -> None:
     """Tells the pretend wallet of our account: its key, its secret, and where notifications go (its control API)."""
     secrets = credentials.of(account)
-    response = _session().put(
-        f"{settings.SANDBOX_URL}/control/accounts/{account.name}",
-        json={
-            "api_key": secrets["api_key"],
-            "webhook_secret": secrets["webhook_secrets"].split()[0],
-            "notify_url": f"{settings.PUBLIC_URL}/webhooks/{account.provider}/{account.name}",
-        },
-        headers={"Authorization": f"Bearer {settings.SANDBOX_CONTROL_KEY}"},
-        timeout=settings.OUTWARD_TIMEOUT_S,
-    )
-    if response.status_code != 200:
-        raise ProviderError(f"the wallet did not take the account: {response.text[:200]}", permanent=True)
+    body = {
+        "api_key": secrets["api_key"],
+        "webhook_secret": secrets["webhook_secrets"].split()[0],
+        "notify_url": f"{settings.PUBLIC_URL}/webhooks/{account.provider}/{account.name}",
+    }
+    headers = {"Authorization": f"Bearer {settings.SANDBOX_CONTROL_KEY}", "Content-Type": "application/json"}
+    url = f"{settings.SANDBOX_URL}/control/accounts/{account.name}"
+    answer = client.send(account, "PUT", url, body=json.dumps(body).encode(), headers=headers, safe=True)
+    if not answer.ok:
+        raise answer.refusal()
 
 
 # --- What its messages mean ------------------------------------------------------------------------------------------
@@ -280,7 +296,7 @@ def _check_footer(body: list[dict[str, str]], footer: list[dict[str, str]]) -> N
 
 
 def _positive(amount: Any) -> int:
-    if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount < 2**62:
+    if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount <= AMOUNT_MAX:
         raise ValueError(f"not an amount: {amount!r}")
     return amount
 
@@ -307,57 +323,31 @@ class Refused(ProviderError):
 # --- Calling it ------------------------------------------------------------------------------------------------------
 
 
-def _answer(body: dict[str, Any]) -> Verified:
-    """An answer enters the inbox by its content: the same answer twice is one event."""
-    raw = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-    return Verified(delivery_id=f"queried:{hashlib.sha256(raw).hexdigest()}", raw=raw, authority="queried")
-
-
 def _call(
     account: ProviderAccount, method: str, path: str, *, key: str = "", body: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    response = _send(account, method, path, key=key, body=body)
-    try:
-        answer: dict[str, Any] = response.json()
-    except ValueError as failure:
-        raise ProviderError("the wallet answered what is no JSON", permanent=False) from failure
-    return answer
+    return _send(account, method, path, key=key, body=body).object()
 
 
 def _send(
     account: ProviderAccount, method: str, path: str, *, key: str = "", body: dict[str, Any] | None = None
-) -> requests.Response:
-    headers = {"Authorization": f"Bearer {credentials.of(account)['api_key']}"}
+) -> client.Answer:
+    """One call; a POST carries its idempotency key, so that every call may be made twice."""
+    headers = {"Authorization": f"Bearer {credentials.of(account)['api_key']}", "Content-Type": "application/json"}
     if key:
         headers["Idempotency-Key"] = key
-    try:
-        response = _session().request(
-            method, settings.SANDBOX_URL + path, json=body, headers=headers, timeout=settings.OUTWARD_TIMEOUT_S
-        )
-    except requests.RequestException as failure:
-        raise ProviderError(f"the wallet cannot be reached: {type(failure).__name__}", permanent=False) from failure
-    if response.status_code >= 400:
-        if response.status_code == 409:
-            raise Refused(response.text[:200])
-        if response.status_code == 404 and "order_unknown" in response.text:
-            raise Unknown("the wallet refused with 404: it does not know this order", permanent=True)
-        # 429 and 5xx may pass; any other refusal will be the same next time.
-        permanent = response.status_code < 500 and response.status_code != 429
-        told = f"the wallet refused with {response.status_code}: {response.text[:200]}"
-        raise ProviderError(told, permanent=permanent)
-    return response
-
-
-@lru_cache(maxsize=1)
-def _session() -> requests.Session:
-    session = requests.Session()
-    adapter = requests.adapters.HTTPAdapter(pool_maxsize=16)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
+    raw = json.dumps(body).encode() if body is not None else b""
+    answer = client.send(account, method, settings.SANDBOX_URL + path, body=raw, headers=headers, safe=True)
+    if answer.ok:
+        return answer
+    if answer.status == 409:
+        raise Refused(answer.body[:200].decode("utf-8", "replace"))
+    if answer.status == 404 and b"order_unknown" in answer.body:
+        raise Unknown("refused with 404: it does not know this order", permanent=True)
+    raise answer.refusal()
 
 
 @lru_cache(maxsize=256)
-def _checkers(secrets: str) -> list[tuple[str, Webhook]]:
-    """The checkers of an account's secrets (spaces between, newest first), each with a name that gives nothing away."""
-    return [(f"sha256:{hashlib.sha256(s.encode()).hexdigest()[:12]}", Webhook(s)) for s in secrets.split()]
+def _checker(secret: str) -> tuple[str, Webhook]:
+    """The checker of a secret, with a name for it that gives nothing away."""
+    return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:12]}", Webhook(secret)
