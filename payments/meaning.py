@@ -46,7 +46,7 @@ def decide(event: Event, account: AccountFacts, known: Known, *, event_id: UUID 
 
 
 def _strange(event: Event, account: AccountFacts) -> Decision | None:
-    """A proved event that is about another account of the provider's, or that contradicts itself: a person must look."""
+    """A proved event about another account of the provider's, or one that contradicts itself: a person must look."""
     differing = {name: value for name, value in event.account.items() if account.identity.get(name, value) != value}
     if not differing and event.decision != "quarantine":
         return None

@@ -158,7 +158,7 @@ class Event:
 class Visit:
     """How the payer comes to us. The browser's own words decide the layout and nothing else.
 
-    `place`: in this provider's `own_app`, on a `phone`, or at a `computer`. `return_url`: where the payer comes back to.
+    `place`: in this provider's `own_app`, on a `phone`, or at a `computer`. `return_url`: where she comes back to.
     `address`: her IP address, for providers that want it. `identify_url`: where the provider may send her back with a
     `grant` that says who she is there (OAuth); with that grant the start is asked again.
     """
