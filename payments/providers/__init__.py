@@ -11,12 +11,6 @@ from payments.providers.base import Provider
 
 # A provider is on when its address is set (`<NAME>_URL`). In the order in which a page offers them.
 MODULES = {
-    "alipay": "payments.providers.alipay",
-    "wechatpay": "payments.providers.wechatpay",
-    "razorpay": "payments.providers.razorpay",
-    "pix": "payments.providers.pix",
-    "mercadopago": "payments.providers.mercadopago",
-    "stripe": "payments.providers.stripe",
     "sandbox": "payments.providers.sandbox",
 }
 
