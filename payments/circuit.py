@@ -8,6 +8,7 @@ closed. The state is shared in Redis by all processes; without Redis every circu
 from __future__ import annotations
 
 import time
+from typing import cast
 from uuid import UUID
 
 import redis
@@ -28,7 +29,8 @@ _TRIAL_S = 15  # One trial call may take this long before the next is let throug
 def resting() -> list[UUID]:
     """The accounts for which no call is made at this moment. Asking changes nothing."""
     try:
-        return [UUID(hex=member.decode()) for member in store().zrangebyscore(_OPEN, time.time(), "+inf")]
+        members = cast(list[bytes], store().zrangebyscore(_OPEN, time.time(), "+inf"))
+        return [UUID(hex=member.decode()) for member in members]
     except redis.RedisError:
         return []
 

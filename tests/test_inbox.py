@@ -19,6 +19,7 @@ from prometheus_client import REGISTRY
 from merchants.models import Item
 from payments import credentials, inbox
 from payments.models import Payment, PaymentIntent, ProviderAccount, QueuedEvent, WebhookEvent
+from payments.providers.base import Delivery
 from tests.cast import Person
 from tests.till import OTHER_SECRET, SECRET, drain, expect, paid, platform
 
@@ -35,7 +36,7 @@ def intent(account: ProviderAccount, apples: Item) -> PaymentIntent:
 
 
 def receive(raw: bytes, headers: dict[str, str], *, provider: str = "sandbox", account: str = "platform") -> bool:
-    return inbox.receive(provider=provider, account=account, raw=raw, headers=headers, now=timezone.now())
+    return inbox.receive(provider=provider, account=account, delivery=Delivery(raw, headers), now=timezone.now())
 
 
 def signed(raw: bytes, *, delivery: str = "evt_1", secret: str = SECRET, at: datetime | None = None) -> dict[str, str]:
@@ -75,7 +76,7 @@ def test_a_proved_notification_is_kept_as_the_bytes_that_came_with_what_proved_t
     now = timezone.now()
 
     new = inbox.receive(
-        provider="sandbox", account="platform", raw=raw, headers={**headers, "user-agent": "wallet"}, now=now
+        provider="sandbox", account="platform", delivery=Delivery(raw, {**headers, "user-agent": "wallet"}), now=now
     )
 
     assert new is True

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from merchants.models import Item, Notice
 from payments import inbox, reconcile
-from payments.models import Payment, PaymentIntent, ProviderAccount, QueuedEvent, WebhookEvent
+from payments.models import AccountBalance, Payment, PaymentIntent, ProviderAccount, QueuedEvent, WebhookEvent
+from payments.providers.base import AMOUNT_MAX
 from tests.cast import Person
 from tests.test_inbox import counted, receive, signed
 from tests.till import Notification, assert_books_hold, expect, paid, platform, total
@@ -300,18 +301,33 @@ def test_an_event_that_the_database_refuses_is_parked_alone_and_booked_once_it_n
     assert_books_hold()
 
 
+def test_an_amount_beyond_any_payment_is_parked_unread_and_the_book_stays_far_from_its_end(
+    mei: Person, intent: PaymentIntent, now: datetime
+) -> None:
+    """Of the largest amount that is read, nine thousand fit into a balance."""
+    paid(intent, amount=AMOUNT_MAX).deliver(now)
+    paid(intent, amount=AMOUNT_MAX + 1).deliver(now)
+    drain_at(now)
+    assert waiting() == ("parked", 1)
+    assert "not an amount" in QueuedEvent.objects.get().reason
+    assert total("shop_pending", shop=mei.shop) == 10**15
+    assert 9_000 * AMOUNT_MAX < 2**63
+    assert_books_hold()
+
+
 def test_money_that_would_run_over_the_end_of_a_balance_is_parked_and_the_balance_stays_true(
     mei: Person, intent: PaymentIntent, now: datetime
 ) -> None:
-    """Each amount fits into a column; their sum does not."""
-    for _ in range(3):
-        paid(intent, amount=2**62 - 1).deliver(now)
+    """Nobody earns so much: the balance is set near its end by hand."""
     paid(intent, amount=1).deliver(now)
+    drain_at(now)
+    AccountBalance.objects.filter(account__kind="shop_pending").update(credits=2**63 - 100)
+    paid(intent, amount=200).deliver(now)
     drain_at(now)
     assert waiting() == ("parked", 1)
     assert "out of range" in QueuedEvent.objects.get().reason
-    assert total("shop_pending", shop=mei.shop) == 2 * (2**62 - 1) + 1
-    assert_books_hold()
+    assert total("shop_pending", shop=mei.shop) == 2**63 - 100
+    assert Payment.objects.count() == 1
 
 
 def test_a_poisonous_event_is_tried_on_its_schedule_and_is_dead_after_the_last_attempt(

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +20,7 @@ from merchants.models import Item
 from payments import credentials, inbox, reconcile, refunds
 from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
 from payments.providers import enabled, named, sandbox
-from payments.providers.base import ProviderError, UnableToRead, UnableToVerify, Verified
+from payments.providers.base import Delivery, Event, ProviderError, Ref, UnableToRead, UnableToVerify, Verified, Visit
 from tests.cast import Person
 from tests.running_wallet import approve, known_at, running_wallet, start
 from tests.sandbox.pretend_shop import Listener, Notice, Wallet, eventually
@@ -71,8 +71,16 @@ def arrived(told: Listener, reference: str, count: int = 1) -> list[Notice]:
 def paid_intent(wallet: Wallet, intent: PaymentIntent, behaviour: str = "lose") -> Payment:
     """Paid at the wallet, and booked here by asking."""
     approve(wallet, intent, behaviour)
-    take(intent, sandbox.query(intent.provider_account, intent.reference))
+    take(intent, sandbox.query(intent.provider_account, Ref(intent.reference)))
     return Payment.objects.select_related("intent", "provider_account").get(intent=intent)
+
+
+def proved(account: ProviderAccount, notice: Notice) -> Verified:
+    return sandbox.verify(account, Delivery(notice.body, notice.headers), now=timezone.now())
+
+
+def meaning_of(verified: Verified) -> Sequence[Event]:
+    return sandbox.normalise(ProviderAccount(), verified)
 
 
 def take(intent: PaymentIntent, verified: Verified) -> None:
@@ -97,7 +105,7 @@ def test_the_module_answers_by_its_name() -> None:
 def test_an_order_is_started_once_however_often_it_is_asked_for(
     account: ProviderAccount, intent: PaymentIntent
 ) -> None:
-    back = f"http://127.0.0.1/r/{intent.receipt}"
+    back = Visit(f"http://127.0.0.1/r/{intent.receipt}")
     fresh = PaymentIntent(
         id=ids.new(), amount=50, currency="CNY", description="Pears", expires_at=intent.expires_at, receipt="x"
     )
@@ -111,9 +119,9 @@ def test_an_order_is_asked_about_in_every_state(
     account: ProviderAccount, wallet: Wallet, intent: PaymentIntent
 ) -> None:
     def events() -> list[tuple[str, str, int, bool]]:
-        answer = sandbox.query(account, intent.reference)
+        answer = sandbox.query(account, Ref(intent.reference))
         assert answer.authority == "queried"
-        return [(e.kind, e.reference, e.amount, e.final) for e in sandbox.normalise(answer)]
+        return [(e.kind, e.reference, e.amount, e.final) for e in meaning_of(answer)]
 
     assert events() == [("payment.pending", intent.reference, 200, False)]
     approve(wallet, intent, "double,lose")
@@ -122,9 +130,7 @@ def test_an_order_is_asked_about_in_every_state(
 
 def test_a_closed_order_says_so_again_and_again(account: ProviderAccount, intent: PaymentIntent) -> None:
     first, again = sandbox.close(account, intent), sandbox.close(account, intent)
-    assert [(e.kind, e.reference, e.final) for e in sandbox.normalise(first)] == [
-        ("payment.closed", intent.reference, True)
-    ]
+    assert [(e.kind, e.reference, e.final) for e in meaning_of(first)] == [("payment.closed", intent.reference, True)]
     assert first.delivery_id == again.delivery_id
 
 
@@ -132,7 +138,7 @@ def test_closing_an_order_that_was_paid_tells_of_the_payment(
     account: ProviderAccount, wallet: Wallet, intent: PaymentIntent
 ) -> None:
     approve(wallet, intent, "lose")
-    assert [e.kind for e in sandbox.normalise(sandbox.close(account, intent))] == ["payment.succeeded"]
+    assert [e.kind for e in meaning_of(sandbox.close(account, intent))] == ["payment.succeeded"]
 
 
 def test_a_notification_of_the_wallet_is_proved_and_read(
@@ -140,10 +146,10 @@ def test_a_notification_of_the_wallet_is_proved_and_read(
 ) -> None:
     approve(wallet, intent)
     notice = arrived(told, intent.reference)[0]
-    verified = sandbox.verify(account, notice.body, notice.headers)
+    verified = proved(account, notice)
     assert (verified.delivery_id, verified.raw, verified.authority) == (notice.json["id"], notice.body, "signed")
     assert set(verified.headers) == {"webhook-id", "webhook-timestamp", "webhook-signature"}
-    event = sandbox.normalise(verified)[0]
+    event = meaning_of(verified)[0]
     payment = notice.json["data"]["payment"]
     assert (event.kind, event.object_id, event.amount, event.currency, event.reference) == (
         "payment.succeeded",
@@ -162,7 +168,7 @@ def test_a_forged_notification_is_refused_and_the_good_one_beside_it_is_not(
     verdicts: list[str] = []
     for notice in arrived(told, intent.reference, 2):
         try:
-            verdicts.append(sandbox.verify(account, notice.body, notice.headers).authority)
+            verdicts.append(proved(account, notice).authority)
         except UnableToVerify as refusal:
             verdicts.append(refusal.code)
     assert sorted(verdicts) == ["signature_wrong", "signed"]
@@ -173,7 +179,7 @@ def test_a_refusing_payers_notification_is_final(
 ) -> None:
     wallet.session.post(intent.redirect_url, data={"decision": "refuse"}, allow_redirects=False, timeout=5)
     notice = arrived(told, intent.reference)[0]
-    event = sandbox.normalise(sandbox.verify(account, notice.body, notice.headers))[0]
+    event = meaning_of(proved(account, notice))[0]
     assert (event.kind, event.reference, event.final) == ("payment.failed", intent.reference, True)
 
 
@@ -190,7 +196,7 @@ def test_a_secret_is_rotated_while_the_wallet_goes_on(
     approve(wallet, intent)
     notice = arrived(told, intent.reference)[0]
     assert notice.verifies(new)
-    assert sandbox.verify(account, notice.body, notice.headers).authority == "signed"
+    assert proved(account, notice).authority == "signed"
 
 
 def test_a_refund_is_asked_for_once_under_its_reference(
@@ -199,7 +205,7 @@ def test_a_refund_is_asked_for_once_under_its_reference(
     payment = paid_intent(wallet, intent)
     refund = asked_back(mei, payment, 80)
     answers = [sandbox.refund(account, refund, payment.object_id) for _ in range(2)]
-    event = sandbox.normalise(answers[0])[0]
+    event = meaning_of(answers[0])[0]
     assert (event.kind, event.amount, event.currency) == ("refund.pending", 80, "CNY")
     assert (event.reference, event.parent_object_id, event.final) == (refund.reference, payment.object_id, False)
     mine = [row for row in wallet.books()["refunds"] if row["payment_id"] == payment.object_id]
@@ -220,7 +226,7 @@ def test_the_wallets_word_on_a_refund_is_proved_and_read(
     refund = asked_back(mei, payment, 80)
     sandbox.refund(account, refund, payment.object_id)
     notice = arrived(told, intent.reference, 2)[-1]
-    event = sandbox.normalise(sandbox.verify(account, notice.body, notice.headers))[0]
+    event = meaning_of(proved(account, notice))[0]
     assert (event.kind, event.reference, event.parent_object_id, event.amount) == (
         kind,
         refund.reference,
@@ -239,7 +245,7 @@ def test_a_refund_that_the_wallet_refuses_has_failed(
 
     answer = sandbox.refund(account, refund, payment.object_id)
 
-    event = sandbox.normalise(answer)[0]
+    event = meaning_of(answer)[0]
     assert (event.kind, event.object_id, event.reference, event.amount) == ("refund.failed", "", refund.reference, 80)
     assert b"refund_too_large" in answer.raw
     take(intent, answer)
@@ -274,7 +280,6 @@ def test_a_day_without_money_has_an_empty_settlement(account: ProviderAccount) -
 @pytest.mark.parametrize(
     ("ask", "told_by"),
     [
-        (lambda account: sandbox.query(account, "int_unknown"), "404"),
         (lambda account: list(sandbox.statement(account, date(2999, 1, 1))), "404"),
         (lambda account: sandbox.refund(account, Refund(id=ids.new(), amount=5, currency="CNY"), "wpy_none"), "404"),
     ],
@@ -287,17 +292,22 @@ def test_what_the_wallet_does_not_know_is_a_failure_that_will_not_pass(
     assert failure.value.permanent is True
 
 
+def test_an_order_that_the_wallet_never_heard_of_is_an_answer_that_says_nothing(account: ProviderAccount) -> None:
+    answer = sandbox.query(account, Ref("int_unknown"))
+    assert (answer.authority, list(meaning_of(answer))) == ("queried", [])
+
+
 def test_a_wrong_api_key_is_a_failure_that_will_not_pass(account: ProviderAccount, intent: PaymentIntent) -> None:
     account.sealed_credentials = credentials.sealed({"api_key": "not the key", "webhook_secrets": "whsec_YQ=="})
     with pytest.raises(ProviderError, match="401") as failure:
-        sandbox.query(account, intent.reference)
+        sandbox.query(account, Ref(intent.reference))
     assert failure.value.permanent is True
     assert "not the key" not in str(failure.value)
 
 
 def test_the_wallet_can_refuse_an_account(account: ProviderAccount, settings: LazySettings) -> None:
     settings.SANDBOX_CONTROL_KEY = "the wrong control key"
-    with pytest.raises(ProviderError, match="did not take the account"):
+    with pytest.raises(ProviderError, match="refused with 401"):
         sandbox.register(account)
 
 
@@ -336,7 +346,7 @@ def answering(status: int, body: bytes, *, delay_s: float = 0.0) -> Iterator[str
 def failure_of(settings: LazySettings, url: str) -> ProviderError:
     settings.SANDBOX_URL = url
     with pytest.raises(ProviderError) as failure:
-        sandbox.query(platform(), "int_x")
+        sandbox.query(platform(), Ref("int_x"))
     return failure.value
 
 
@@ -355,7 +365,7 @@ def test_a_refusal_will_not_pass_and_a_breakdown_may(
 def test_an_answer_that_is_no_json_may_pass(db: None, settings: LazySettings, body: bytes) -> None:
     with answering(200, body) as url:
         failure = failure_of(settings, url)
-    assert (str(failure), failure.permanent) == ("the wallet answered what is no JSON", False)
+    assert (str(failure), failure.permanent) == ("the answer is no JSON", False)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"7", b"null", b"{}", b'{"id": 7}'])
@@ -367,7 +377,7 @@ def test_an_answer_of_another_form_is_a_failure_of_the_wallet_and_not_ours(
     with answering(200, body) as url:
         settings.SANDBOX_URL = url
         with pytest.raises(ProviderError):
-            sandbox.start(account, fresh, "http://127.0.0.1/r/x")
+            sandbox.start(account, fresh, Visit("http://127.0.0.1/r/x"))
 
 
 def test_a_server_that_does_not_answer_is_left_in_time(db: None, settings: LazySettings) -> None:
@@ -376,7 +386,7 @@ def test_a_server_that_does_not_answer_is_left_in_time(db: None, settings: LazyS
         began = time.monotonic()
         failure = failure_of(settings, url)
         assert time.monotonic() - began < 0.6
-    assert (str(failure), failure.permanent) == ("the wallet cannot be reached: ReadTimeout", False)
+    assert (str(failure), failure.permanent) == ("cannot be reached: ReadTimeout", False)
 
 
 def test_a_server_that_hangs_up_may_come_back(db: None, settings: LazySettings) -> None:
@@ -462,17 +472,17 @@ def test_a_settlement_file_of_another_form_is_a_failure_of_the_wallet(
 )
 def test_an_answer_that_makes_no_sense_cannot_be_read(message: object) -> None:
     with pytest.raises(UnableToRead):
-        sandbox.normalise(Verified("queried:1", json.dumps(message).encode(), "queried"))
+        sandbox.normalise(ProviderAccount(), Verified("queried:1", json.dumps(message).encode(), "queried"))
 
 
 def test_the_wallet_is_answered_as_it_demands() -> None:
-    assert (sandbox.acknowledge(True).status, sandbox.acknowledge(True).body) == (204, b"")
-    assert sandbox.acknowledge(False).status == 400
+    assert (sandbox.acknowledge().status, sandbox.acknowledge().body) == (204, b"")
+    assert sandbox.acknowledge("signature_wrong").status == 400
 
 
 def test_an_answer_is_named_by_its_content(account: ProviderAccount, intent: PaymentIntent) -> None:
-    first = sandbox.query(account, intent.reference)
-    assert first.delivery_id == sandbox.query(account, intent.reference).delivery_id
+    first = sandbox.query(account, Ref(intent.reference))
+    assert first.delivery_id == sandbox.query(account, Ref(intent.reference)).delivery_id
     assert first.delivery_id.startswith("queried:")
     assert first.delivery_id != sandbox.close(account, intent).delivery_id
     assert intent.expires_at - intent.created_at == timedelta(minutes=15)

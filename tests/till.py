@@ -16,6 +16,7 @@ from merchants.models import Code, Shop
 from payments import books, checkout, credentials, inbox, ledger, reconcile
 from payments.chart import Place
 from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
+from payments.providers.base import Delivery
 
 SECRET = "whsec_" + base64.b64encode(b"the platform's secret, 32 bytes!").decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another secret of 32 bytes......").decode()
@@ -73,8 +74,7 @@ class Notification:
         return inbox.receive(
             provider="sandbox",
             account=self.account.name,
-            raw=self.raw,
-            headers=self.headers,
+            delivery=Delivery(self.raw, self.headers),
             now=now or timezone.now(),
         )
 

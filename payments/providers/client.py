@@ -208,4 +208,4 @@ class _CertifiedAdapter(requests.adapters.HTTPAdapter):
         super().__init__(16, 16)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options, ssl_context=self._context)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **options, ssl_context=self._context)

@@ -31,6 +31,7 @@ from merchants import ids
 from merchants.models import Code
 from payments import providers
 from payments.models import LedgerEntry, Payment, PaymentIntent, ProviderAccount, QueuedEvent, Refund
+from payments.providers.base import Visit
 from qr.management.commands.demo import Api
 from tests.sandbox.pretend_shop import CONTROL_KEY, Wallet, eventually
 from tests.services import PREFIX
@@ -248,7 +249,7 @@ def customers(code: Code, count: int, *, at_the_wallet: bool = True) -> list[Pay
     PaymentIntent.objects.bulk_create(copies)
     PaymentIntent.objects.update(next_query_at=None)
     for row in copies if at_the_wallet else ():
-        providers.named("sandbox").start(row.provider_account, row, f"{settings.PUBLIC_URL}/r/{row.receipt}")
+        providers.named("sandbox").start(row.provider_account, row, Visit(f"{settings.PUBLIC_URL}/r/{row.receipt}"))
     return [first, *copies]
 
 
