@@ -7,11 +7,13 @@ try-lock tells a request that still runs from one that is done; a unique key is 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.http import QueryDict
 from django.utils import timezone
@@ -25,6 +27,8 @@ from merchants.refusals import Refused
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _CHUNK = 65_536
+
+T = TypeVar("T")
 
 
 def header(*, required: bool = False) -> OpenApiParameter:
@@ -47,26 +51,46 @@ def once(request: Request, effect: Callable[[], Response], *, required: bool = F
     transaction too. Raises Refused: 400 `idempotency_key_missing` (when required) or `idempotency_key_invalid`,
     409 `request_in_flight`, 422 `idempotency_key_reused`.
     """
+    return once_proved(request, lambda: None, lambda _nothing: effect(), required=required)
+
+
+def once_proved(
+    request: Request,
+    proof: Callable[[], T],
+    effect: Callable[[T], Response],
+    *,
+    required: bool = False,
+    proved_by: str = "",
+) -> Response:
+    """As `once`, for an effect that first wants a proof, which is handed to it.
+
+    `proof` is not asked for a request that was answered before. It runs outside the transaction: what it counts stays
+    counted. The body's field `proved_by` is no part of what was asked: with another proof it is the same request.
+    """
     key = request.headers.get("Idempotency-Key", "")
     if not key and required:
         raise Refused(400, "idempotency_key_missing", "This request needs the header Idempotency-Key.")
     if key and not _KEY.fullmatch(key):
         raise Refused(400, "idempotency_key_invalid", "Idempotency-Key is 1 to 255 visible ASCII letters.")
+    if not key:
+        proved = proof()
+        with transaction.atomic():
+            return _run(effect, proved)
+    token: Token = request.auth  # type: ignore[assignment]  # The stubs know only DRF's own tokens.
+    caller = f"{token.shop_id.hex}:{token.user_id.hex}"
+    fingerprint = _fingerprint(request, proved_by)
+    known = _known(caller, key)
+    if known is not None:
+        return _again(known, fingerprint)
+    proved = proof()
     with transaction.atomic():
-        if not key:
-            return _run(effect)
-        token: Token = request.auth  # type: ignore[assignment]  # The stubs know only DRF's own tokens.
-        caller = f"{token.shop_id.hex}:{token.user_id.hex}"
-        fingerprint = _fingerprint(request)
+        if not _lock(caller, key):
+            raise Refused(409, "request_in_flight", "The first request with this key is still running.")
+        # The first may have ended between our look and our lock.
         known = _known(caller, key)
-        if known is None:
-            if not _lock(caller, key):
-                raise Refused(409, "request_in_flight", "The first request with this key is still running.")
-            # The first may have ended between our look and our lock.
-            known = _known(caller, key)
         if known is not None:
             return _again(known, fingerprint)
-        response = _run(effect)
+        response = _run(effect, proved)
         if 200 <= response.status_code < 300:
             IdempotentReply.objects.create(
                 caller=caller,
@@ -79,8 +103,8 @@ def once(request: Request, effect: Callable[[], Response], *, required: bool = F
         return response
 
 
-def _run(effect: Callable[[], Response]) -> Response:
-    response = effect()
+def _run(effect: Callable[[T], Response], proved: T) -> Response:
+    response = effect(proved)
     if response.status_code >= 300:
         transaction.set_rollback(True)
     return response
@@ -105,14 +129,20 @@ def _lock(caller: str, key: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _fingerprint(request: Request) -> bytes:
-    """SHA-256 over what was asked, not how it was written: the order of fields and the form's boundary do not count."""
-    asked = {"method": request.method, "path": request.path, "body": _canonical(request)}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).digest()
+def _fingerprint(request: Request, proved_by: str) -> bytes:
+    """HMAC-SHA256 over what was asked, not how it was written: fields in another order or form are the same request.
+
+    Keyed, because there may be secrets in what was asked.
+    """
+    asked = {"method": request.method, "path": request.path, "body": _canonical(request, proved_by)}
+    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return hmac.new(settings.SECRET_KEY.encode(), f"idempotency:{text}".encode(), hashlib.sha256).digest()
 
 
-def _canonical(request: Request) -> Any:
+def _canonical(request: Request, proved_by: str) -> Any:
     data = request.data
+    if isinstance(data, Mapping) and not isinstance(data, QueryDict):
+        return {name: value for name, value in data.items() if name != proved_by}
     if not isinstance(data, QueryDict):
         return data
     files = {name: [_file_digest(file) for file in request.FILES.getlist(name)] for name in request.FILES}

@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from merchants import codes, countries, ids, money
+from merchants import codes, countries, ids, money, step_up
 from merchants.models import Code, Item, Notice, Shop, Staff
 
 NAME_LENGTH = 80
@@ -230,6 +230,12 @@ class CodeAsked(serializers.Serializer[Any]):
 
 class CodeSent(serializers.Serializer[Any]):
     expires_in_s = serializers.IntegerField(help_text="seconds until the code is of no use")
+
+
+class StepUpAsked(serializers.Serializer[Any]):
+    purpose = serializers.ChoiceField(
+        choices=step_up.PURPOSES, help_text="refund: one above the limit; account: new credentials of the shop's own"
+    )
 
 
 class TokenAsked(serializers.Serializer[Any]):

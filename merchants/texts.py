@@ -22,8 +22,9 @@ from merchants.models import TextMessage
 SEND_TASK = "merchants.send_texts"
 # Longer than one call to a provider can take, much shorter than the life of a code.
 LEASE = timedelta(seconds=30)
-# A message that failed is tried again this long after each failure; a code is of no use much later.
-RETRY_AFTER = [timedelta(seconds=s) for s in (2, 5, 15, 45)]
+# A message that failed is tried again this long after each failure, while it is of use: a code is of none much later
+# than the first four, a warning to an owner for a day.
+RETRY_AFTER = [timedelta(seconds=s) for s in (2, 5, 15, 45, 300, 1800, 7200, 21_600)]
 ROUND_S = 15.0  # A round ends before Celery's soft limit would cut it; the sweep begins the next one.
 
 _log = journal(__name__)

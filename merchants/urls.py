@@ -9,6 +9,7 @@ from merchants import views
 urlpatterns: list[URLPattern] = [
     path("auth/code", views.CodeView.as_view(), name="auth-code"),
     path("auth/token", views.TokenView.as_view(), name="auth-token"),
+    path("auth/step-up", views.StepUpView.as_view(), name="auth-step-up"),
     path("shop", views.ShopView.as_view(), name="shop"),
     path("items", views.ItemsView.as_view(), name="items"),
     path("items/<str:id>", views.ItemView.as_view(), name="item"),

@@ -1,6 +1,6 @@
 """The API of this app: a view reads the request, makes one call and answers."""
 
-from merchants.views.entrance import CodeView, TokenView
+from merchants.views.entrance import CodeView, StepUpView, TokenView
 from merchants.views.files import dev_outbox, photo
 from merchants.views.hearing import NoticesView
 from merchants.views.selling import CodesView, ItemsView, ItemView, OneCodeView, ShopView
@@ -13,6 +13,7 @@ __all__ = [
     "NoticesView",
     "OneCodeView",
     "ShopView",
+    "StepUpView",
     "TokenView",
     "dev_outbox",
     "photo",

@@ -1,4 +1,4 @@
-"""Signing in and out: `/api/v1/auth/…`."""
+"""Signing in and out, and proving it once more: `/api/v1/auth/…`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import limits, sign_in
+from merchants import limits, sign_in, step_up
 from merchants.addresses import client_address
 from merchants.bodies import Json
-from merchants.shapes import CodeAsked, CodeSent, ShopShape, TokenAsked, TokenGiven
+from merchants.shapes import CodeAsked, CodeSent, ShopShape, StepUpAsked, TokenAsked, TokenGiven
+from merchants.tokens import staff_of
 
 
 class CodeView(APIView):
@@ -71,3 +72,18 @@ class TokenView(APIView):
         """Signs this phone out: its token is of no use from now on."""
         request.auth.delete()
         return Response(status=204)
+
+
+class StepUpView(APIView):
+    """A fresh code for what a token alone does not allow."""
+
+    parser_classes = [Json]
+
+    @extend_schema(operation_id="auth_step_up", request=StepUpAsked, responses={202: CodeSent})
+    def post(self, request: Request) -> Response:
+        """Sends a code to the caller's own phone; give it as `code` with what it confirms."""
+        asked = StepUpAsked(data=request.data)
+        asked.is_valid(raise_exception=True)
+        purpose = asked.validated_data["purpose"]
+        step_up.send_code(staff=staff_of(request), purpose=purpose, address=client_address(request), now=timezone.now())
+        return Response({"expires_in_s": int(settings.ONE_TIME_CODE_LIFE.total_seconds())}, status=202)

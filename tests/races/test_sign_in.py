@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connections, transaction
 from django.utils import timezone
 
-from merchants import phones, sign_in
+from merchants import one_time_codes, phones, sign_in
 from merchants.models import Code, OneTimeCode, Shop, Staff, Token, User
 from merchants.refusals import Refused
 from tests.cast import MEI_PHONE, code_sent_to
@@ -53,7 +53,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
             seen.append(other)
             return real(one, other)
 
-    monkeypatch.setattr(sign_in, "hmac", Watched)
+    monkeypatch.setattr(one_time_codes, "hmac", Watched)
     return seen
 
 
@@ -76,15 +76,15 @@ def test_with_a_read_and_a_write_instead_of_one_statement_more_would_be(
 ) -> None:
     """The same race with the atomic statement patched out: it is what holds the limit."""
 
-    def read_modify_write(phone: str, now: datetime) -> Any:
-        row = OneTimeCode.objects.filter(phone=phone).latest("id")
+    def read_modify_write(phone: str, purpose: str, now: datetime) -> Any:
+        row = OneTimeCode.objects.filter(phone=phone, purpose=purpose).latest("id")
         if row.attempts >= settings.ONE_TIME_CODE_ATTEMPTS_MAX or row.redeemed_at or row.expires_at <= now:
             return None
         row.attempts += 1
         row.save(update_fields=["attempts"])
-        return sign_in._Attempt(row.id, bytes(row.digest))
+        return one_time_codes._Attempt(row.id, bytes(row.digest))
 
-    monkeypatch.setattr(sign_in, "_count_attempt", read_modify_write)
+    monkeypatch.setattr(one_time_codes, "_count_attempt", read_modify_write)
     sign_in.send_code(phone=MEI_PHONE, address="127.0.0.1", now=now)
     assert together(GUESSES, guess) == {"code_invalid": GUESSES}
     assert len(compared) > 5
@@ -108,7 +108,7 @@ def test_without_the_condition_on_its_redemption_a_code_would_sign_in_several_ti
     real_db: None, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same race when redeeming is a read and a write: several of the five attempts get a token."""
-    monkeypatch.setattr(sign_in, "_redeem_once", lambda row_id, now: True)
+    monkeypatch.setattr(one_time_codes, "redeem", lambda code_id, now: True)
     sign_in.send_code(phone=MEI_PHONE, address="127.0.0.1", now=now)
     code = code_sent_to(MEI_PHONE)
 
@@ -125,7 +125,7 @@ def test_two_codes_of_one_phone_redeemed_at_once_make_one_shop(real_db: None, no
     attempts = []
     for _ in range(2):
         sign_in.send_code(phone=MEI_PHONE, address="127.0.0.1", now=timezone.now())
-        attempts.append(sign_in._count_attempt(MEI_PHONE, timezone.now()))
+        attempts.append(one_time_codes._count_attempt(MEI_PHONE, "sign_in", timezone.now()))
     assert None not in attempts
     phone = phones.mobile(MEI_PHONE)
 
@@ -133,7 +133,7 @@ def test_two_codes_of_one_phone_redeemed_at_once_make_one_shop(real_db: None, no
         attempt = attempts[number]
         with transaction.atomic():
             assert attempt is not None
-            assert sign_in._redeem_once(attempt.id, now)
+            assert one_time_codes.redeem(attempt.id, now=now)
             return "created" if sign_in._sign_in(phone, "", now).created else "welcome back"
 
     assert together(2, enter) == {"created": 1, "welcome back": 1}
