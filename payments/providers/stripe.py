@@ -1,0 +1,337 @@
+"""Stripe: cards and whatever else its Checkout page takes. One Checkout session for each intent, at its reference.
+
+Source: Stripe's API reference, and for signatures docs.stripe.com/webhooks (the SDKs' own reading of the header). What
+its objects mean stands in `stripe_events`, how it counts money in `stripe_amounts`, how it is called in `stripe_calls`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from django.conf import settings
+from django.utils import timezone
+
+from payments import credentials
+from payments.models import PaymentIntent, ProviderAccount, Refund
+from payments.providers import stripe_events
+from payments.providers.base import (
+    Delivery,
+    Event,
+    Field,
+    ProviderError,
+    Ref,
+    Reply,
+    Started,
+    StatementRow,
+    UnableToRead,
+    UnableToVerify,
+    Verified,
+    Visit,
+    answered,
+)
+from payments.providers.stripe_amounts import from_stripe, to_stripe
+from payments.providers.stripe_calls import Refused, Unknown, call, listed, quoted
+
+TITLE = "Stripe"
+CURRENCIES = None
+FIELDS = (
+    Field("secret_key", "Secret key (sk_… or rk_…)"),
+    Field("webhook_secrets", "Webhook signing secrets (whsec_…)", form="secrets"),
+    Field("account", "Account id (acct_…), for Connect", secret=False, required=False, names_us=True),
+)
+APP = None
+DESTINATIONS: tuple[str, ...] = ("https://checkout.stripe.com",)
+
+_TOLERANCE_S = 300
+_TIMESTAMP = re.compile(r"[1-9][0-9]{0,11}")
+_EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,100}")
+
+# Stripe lets no session end sooner than half an hour from now. Ours ends with its intent, by `close`; this only bounds
+# it should that never come. Counted from the intent's end, every start while it is open asks for the same moment.
+_SESSION_OUTLASTS = timedelta(minutes=35)
+
+_PAGES_OF_SESSIONS = 50  # To find one whose answer was lost: 5,000 sessions within an intent's life.
+_PAGES_OF_PAYMENT = 10  # Of one payment's refunds or disputes.
+_PAGES_OF_DAY = 5_000
+_AROUND = timedelta(minutes=1)  # Their clock and ours may differ by this.
+
+_SHOWN_WITH_SESSION = [("expand[]", "payment_intent.latest_charge.balance_transaction")]
+_SHOWN_WITH_PAYMENT = [("expand[]", "latest_charge.balance_transaction")]
+_SHOWN_WITH_REFUND = "failure_balance_transaction"
+
+
+RowKind = Literal["payment", "refund", "fee", "chargeback", "payout", "adjustment"]
+
+
+def start(account: ProviderAccount, intent: PaymentIntent, visit: Visit) -> Started:
+    try:
+        amount = to_stripe(intent.amount, intent.currency)
+    except ValueError as failure:
+        raise ProviderError(f"Stripe cannot take this amount: {failure}", permanent=True) from failure
+    body = [
+        ("mode", "payment"),
+        ("client_reference_id", intent.reference),
+        ("metadata[reference]", intent.reference),
+        ("payment_intent_data[metadata][reference]", intent.reference),
+        ("line_items[0][quantity]", "1"),
+        ("line_items[0][price_data][currency]", intent.currency.lower()),
+        ("line_items[0][price_data][unit_amount]", str(amount)),
+        ("line_items[0][price_data][product_data][name]", intent.description),
+        ("adaptive_pricing[enabled]", "false"),  # The payer pays in the shop's currency, or the amounts would differ.
+        ("expires_at", str(int((intent.expires_at + _SESSION_OUTLASTS).timestamp()))),
+        ("success_url", visit.return_url),
+        ("cancel_url", visit.return_url),
+    ]
+    session = call(account, "POST", "/v1/checkout/sessions", body, key=intent.reference)
+    object_id, url = session.get("id"), session.get("url")
+    if not isinstance(object_id, str) or not isinstance(url, str) or not url.startswith("https://"):
+        raise ProviderError("the session has not the form we know", permanent=False)
+    return Started(object_id=object_id, redirect_url=url)
+
+
+def close(account: ProviderAccount, intent: PaymentIntent) -> Verified:
+    ref = Ref(intent.reference, intent.provider_object_id, intent.created_at)
+    object_id = ref.object_id or _found(account, ref)
+    if object_id:
+        try:
+            return answered({"session": call(account, "POST", f"/v1/checkout/sessions/{quoted(object_id)}/expire")})
+        except Unknown:
+            object_id = ""
+        except Refused as refusal:
+            if refusal.status != 400:
+                raise
+            # Only an open session can be closed: this one is paid, or was closed before.
+            return query(account, Ref(intent.reference, object_id, intent.created_at))
+    # It was never started there (or not with these keys), so nobody can pay it: that is closed, too.
+    terms = {"reference": intent.reference, "amount": intent.amount, "currency": intent.currency}
+    return answered({"never_started": terms, "at": timezone.now().isoformat()})
+
+
+def refund(account: ProviderAccount, refund: Refund, payment_object_id: str) -> Verified:
+    """Stripe forgets an idempotency key after a day, and we ask for longer: so it is first looked for among those made.
+
+    Within the day the key guards against a refund that is made but not listed yet.
+    """
+    about = "charge" if payment_object_id.startswith(("ch_", "py_")) else "payment_intent"
+    for made in _refunds(account, about, payment_object_id):
+        if stripe_events.reference(made) == refund.reference:
+            return answered({"refunds": [made]})
+    try:
+        amount = to_stripe(refund.amount, refund.currency)
+    except ValueError as failure:
+        raise ProviderError(f"Stripe cannot refund this amount: {failure}", permanent=True) from failure
+    body = [
+        (about, payment_object_id),
+        ("amount", str(amount)),
+        ("metadata[reference]", refund.reference),
+        ("expand[]", _SHOWN_WITH_REFUND),
+    ]
+    try:
+        return answered({"refunds": [call(account, "POST", "/v1/refunds", body, key=refund.reference)]})
+    except Refused as refusal:
+        if not refusal.is_final_for_refund:
+            raise
+        asked = {
+            "payment": payment_object_id,
+            "amount": refund.amount,
+            "currency": refund.currency,
+            "reference": refund.reference,
+        }
+        return answered({"refused": refusal.error, "asked": asked, "at": timezone.now().isoformat()})
+
+
+def verify(account: ProviderAccount, delivery: Delivery, *, now: datetime) -> Verified:
+    """`Stripe-Signature: t=…,v1=…`: HMAC-SHA256 of `t.body`, any of several `v1` by any of several secrets.
+
+    Five minutes either way; Stripe's own SDKs take a time in the future, which only somebody with the secret can sign.
+    """
+    header = delivery.headers.get("stripe-signature", "")
+    signed_at, signatures = _read_header(header)
+    signed = signed_at.encode() + b"." + delivery.raw
+    for secret in credentials.secrets(account, "webhook_secrets", now=now):
+        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
+        if any(hmac.compare_digest(expected, signature) for signature in signatures):
+            break
+    else:
+        raise UnableToVerify("signature_wrong")
+    if abs(now.timestamp() - int(signed_at)) > _TOLERANCE_S:
+        raise UnableToVerify("timestamp_stale")
+    return Verified(
+        delivery_id=_event_id(delivery.raw),
+        raw=delivery.raw,
+        authority="signed",
+        headers={"stripe-signature": header},
+        key_id=f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:12]}",
+    )
+
+
+def normalise(account: ProviderAccount, verified: Verified) -> Sequence[Event]:
+    try:
+        message = json.loads(verified.raw.decode(), parse_float=Decimal)
+        if verified.authority == "signed":
+            return stripe_events.of_notification(message)
+        return stripe_events.of_answer(message)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as failure:
+        raise UnableToRead(f"Stripe's message has not the form we know: {failure!r:.200}") from failure
+
+
+def query(account: ProviderAccount, ref: Ref) -> Verified:
+    object_id = ref.object_id or _found(account, ref)
+    if not object_id:
+        return answered({"never_heard_of": ref.reference})
+    answer: dict[str, Any] = {}
+    try:
+        if object_id.startswith("pi_"):
+            payment = call(account, "GET", f"/v1/payment_intents/{quoted(object_id)}", _SHOWN_WITH_PAYMENT)
+            answer["payment_intent"] = payment
+        else:
+            session = call(account, "GET", f"/v1/checkout/sessions/{quoted(object_id)}", _SHOWN_WITH_SESSION)
+            answer["session"], payment = session, session.get("payment_intent") or {}
+    except Unknown:
+        return answered({"never_heard_of": ref.reference or object_id})
+    if isinstance(payment, dict) and payment.get("status") == "succeeded":
+        _add_what_came_after(account, payment, answer)
+    return answered(answer)
+
+
+def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
+    """The balance transactions of one day (UTC), in the currency of the balance.
+
+    Stripe's list has no totals of its own. Each row must add up (gross less fee is net), none may come twice, and none
+    is given before the last page was read. Raises ProviderError.
+    """
+    began = datetime.combine(day, time(), UTC)
+    wanted = [
+        ("created[gte]", str(int(began.timestamp()))),
+        ("created[lt]", str(int((began + timedelta(days=1)).timestamp()))),
+        ("expand[]", "data.source"),
+    ]
+    rows = list(listed(account, "/v1/balance_transactions", wanted, _PAGES_OF_DAY))
+    try:
+        if len({row["id"] for row in rows}) != len(rows):
+            raise ValueError("a row comes twice")
+        yield from [_read_row(row) for row in rows]
+    except (KeyError, TypeError, ValueError, AttributeError) as failure:
+        raise ProviderError(f"the balance has not the form we know: {failure!r:.200}", permanent=False) from failure
+
+
+def acknowledge(refusal: str = "") -> Reply:
+    return Reply(status=400) if refusal else Reply(status=200)
+
+
+# --- Signatures ------------------------------------------------------------------------------------------------------
+
+
+def _read_header(header: str) -> tuple[str, list[bytes]]:
+    """The time and the `v1` signatures of the header, read as the SDKs read it: the first `t` counts, `v0` does not.
+
+    Nothing is trimmed: what a proxy has rewritten is no header of Stripe's.
+    """
+    if not header:
+        raise UnableToVerify("signature_missing")
+    parts = [part.split("=", 2) for part in header.split(",")]
+    if any(len(part) < 2 for part in parts if part[0] in {"t", "v1"}):
+        raise UnableToVerify("signature_malformed")
+    times = [part[1] for part in parts if part[0] == "t"]
+    signatures = [part[1].encode("utf-8", "replace") for part in parts if part[0] == "v1"]
+    if not times or not _TIMESTAMP.fullmatch(times[0]):
+        raise UnableToVerify("signature_malformed")
+    if not signatures:
+        raise UnableToVerify("signature_missing")
+    return times[0], signatures
+
+
+def _event_id(raw: bytes) -> str:
+    """The id of a proved event. A "thin" event only points at an object, in a form that is not read here."""
+    try:
+        event = json.loads(raw.decode(), parse_float=Decimal)
+    except (ValueError, RecursionError):
+        raise UnableToVerify("not_an_event") from None
+    if not isinstance(event, dict):
+        raise UnableToVerify("not_an_event")
+    if event.get("object") == "v2.core.event":
+        raise UnableToVerify("thin_event")
+    found = event.get("id")
+    if event.get("object") != "event" or not isinstance(found, str) or not _EVENT_ID.fullmatch(found):
+        raise UnableToVerify("not_an_event")
+    return found
+
+
+# --- What it knows of a payment --------------------------------------------------------------------------------------
+
+
+def _found(account: ProviderAccount, ref: Ref) -> str:
+    """The session of that reference, whose id we never got to know; "" when there is none."""
+    wanted: list[tuple[str, str]] = []
+    if ref.created_at is not None:
+        until = ref.created_at + settings.INTENT_LIFE + _AROUND
+        wanted = [
+            ("created[gte]", str(int((ref.created_at - _AROUND).timestamp()))),
+            ("created[lte]", str(int(until.timestamp()))),
+        ]
+    for session in listed(account, "/v1/checkout/sessions", wanted, _PAGES_OF_SESSIONS if wanted else 1):
+        if session.get("client_reference_id") == ref.reference and isinstance(session.get("id"), str):
+            return str(session["id"])
+    return ""
+
+
+def _add_what_came_after(account: ProviderAccount, payment: dict[str, Any], answer: dict[str, Any]) -> None:
+    """Adds refunds and disputes; the time of asking only where a dispute has ended, which does not say when it did."""
+    payment_id = str(payment.get("id"))
+    answer["refunds"] = _refunds(account, "payment_intent", payment_id)
+    charge = payment.get("latest_charge")
+    if not isinstance(charge, dict) or not charge.get("disputed"):
+        return
+    about = [("payment_intent", payment_id)]
+    answer["disputes"] = list(listed(account, "/v1/disputes", about, _PAGES_OF_PAYMENT))
+    try:
+        if any(stripe_events.has_ended(dispute) for dispute in answer["disputes"]):
+            answer["at"] = timezone.now().isoformat()
+    except (KeyError, TypeError) as failure:
+        raise ProviderError("a dispute has not the form we know", permanent=False) from failure
+
+
+def _refunds(account: ProviderAccount, about: str, object_id: str) -> list[dict[str, Any]]:
+    wanted = [(about, object_id), ("expand[]", f"data.{_SHOWN_WITH_REFUND}")]
+    return list(listed(account, "/v1/refunds", wanted, _PAGES_OF_PAYMENT))
+
+
+def _read_row(row: dict[str, Any]) -> StatementRow:
+    amount, fee, net = (stripe_events.whole(row[name]) for name in ("amount", "fee", "net"))
+    if amount - fee != net:
+        raise ValueError(f"{row['id']} does not add up")
+    source = row["source"] if isinstance(row["source"], dict) else {}
+    kind: RowKind = _ROWS.get(row["type"], "adjustment")
+    if kind == "adjustment" and source.get("object") == "dispute":
+        kind = "chargeback"
+    parent = stripe_events.payment_id(source) if kind in {"payment", "refund", "chargeback"} and source else ""
+    object_id = parent if kind == "payment" and parent else stripe_events.identifier(source or row["source"] or row)
+    currency = stripe_events.currency_of(row)
+    return StatementRow(
+        kind=kind,
+        object_id=object_id,
+        reference=stripe_events.reference(source),
+        amount=from_stripe(amount, currency),
+        fee=from_stripe(fee, currency),
+        currency=currency,
+        occurred_at=stripe_events.moment(row["created"]),
+        parent_object_id=parent if kind in {"refund", "chargeback"} else "",
+    )
+
+
+# `payment` is what Stripe calls a charge that is not by card. A failed refund or payout is money that came back.
+_ROWS: dict[str, RowKind] = {
+    "charge": "payment",
+    "payment": "payment",
+    "refund": "refund",
+    "payment_refund": "refund",
+    "stripe_fee": "fee",
+    "payout": "payout",
+}
