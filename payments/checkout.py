@@ -29,6 +29,8 @@ _log = journal(__name__)
 
 # Whoever holds a phone is handed over to an app on it; whoever sits at a computer scans. A hint for the layout.
 _PHONES = re.compile(r"Android|iPhone|iPod|Mobile|HarmonyOS", re.IGNORECASE)
+# What another request may have written while the provider answered this one.
+_TOLD = ["state", "closing", "closed_at", "redirect_url", "handover", "provider_object_id", "start_failure"]
 
 
 class UnableToStart(Exception):
@@ -64,13 +66,14 @@ def start(
     provider she chose among `accepted` ("": the first). The intent's `redirect_url` and `handover` say how she gets
     to her wallet; both are empty when the provider could not be reached: `start_failure` says why.
     """
+    browser = browser or Browser()
     intent = PaymentIntent.objects.filter(page=page).select_related("provider_account", "shop").first()
     if intent is None:
-        intent = _commit(code, amount, quantity, page, payer, wallet, now)
+        intent = _commit(code, amount, quantity, page, payer, wallet, browser, now)
     else:
         _of_this_payer(intent, code, payer)
-    if _is_payable(intent, now) and not intent.startable:
-        _ask_provider(intent, browser or Browser())
+    if payable(intent, now) and not intent.startable:
+        _ask_provider(intent, browser)
     return intent
 
 
@@ -82,7 +85,7 @@ def identified(*, receipt: str, payer: str, grant: str, browser: Browser, now: d
     intent = (
         PaymentIntent.objects.filter(receipt=receipt, payer=payer).select_related("provider_account", "shop").first()
     )
-    if intent is not None and _is_payable(intent, now) and not intent.handover:
+    if intent is not None and payable(intent, now) and not intent.handover:
         _ask_provider(intent, browser, grant)
     return intent
 
@@ -91,7 +94,7 @@ def receipt(secret: str) -> PaymentIntent | None:
     """The intent that this receipt shows, with its payments and their refunds."""
     return (
         PaymentIntent.objects.filter(receipt=secret)
-        .select_related("shop", "code", "item")
+        .select_related("shop", "code", "item", "provider_account")
         .prefetch_related("payments__refunds")
         .first()
     )
@@ -121,9 +124,25 @@ def origins(accounts: Iterable[ProviderAccount]) -> list[str]:
     for name in dict.fromkeys(account.provider for account in accounts):
         address = getattr(settings, f"{name.upper()}_URL")
         for url in [*([address] if isinstance(address, str) else address), *providers.named(name).DESTINATIONS]:
-            parts = urlsplit(url)
-            found[f"{parts.scheme}://{parts.netloc}"] = None
+            if url:  # A receipt outlives its provider, which may be switched off by now.
+                found[origin(url)] = None
     return list(found)
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of an address, as a page's policy names them."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def payable(intent: PaymentIntent, now: datetime) -> bool:
+    """Whether money is still waited for, so that the payer may be handed over to her wallet."""
+    return intent.state == PaymentIntent.State.OPEN and not intent.closing and now < intent.expires_at
+
+
+def on_phone(user_agent: str) -> bool:
+    """Whether the browser says that it runs on a phone. A hint for the layout, never for trust."""
+    return _PHONES.search(user_agent) is not None
 
 
 def blocked(code: Code, shop: Shop, now: datetime) -> UnableToStart | None:
@@ -144,12 +163,15 @@ def blocked(code: Code, shop: Shop, now: datetime) -> UnableToStart | None:
     return None
 
 
-def _is_payable(intent: PaymentIntent, now: datetime) -> bool:
-    return intent.state == PaymentIntent.State.OPEN and not intent.closing and now < intent.expires_at
-
-
 def _commit(
-    code: Code, amount: int | None, quantity: int, page: UUID, payer: str, wallet: str, now: datetime
+    code: Code,
+    amount: int | None,
+    quantity: int,
+    page: UUID,
+    payer: str,
+    wallet: str,
+    browser: Browser,
+    now: datetime,
 ) -> PaymentIntent:
     """Writes the intent under its shop's lock, so that a shop that is frozen at this moment starts nothing more."""
     try:
@@ -168,7 +190,7 @@ def _commit(
                 code=fresh,
                 item=fresh.item,
                 staff_id=fresh.staff_id,
-                provider_account=_provider_account(shop, wallet),
+                provider_account=_provider_account(shop, wallet, browser),
                 amount=total,
                 currency=currency,
                 quantity=quantity,
@@ -229,9 +251,9 @@ def _check_shown(shown: int | None, total: int) -> None:
         raise UnableToStart("price_changed", "The price has changed; please look again.")
 
 
-def _provider_account(shop: Shop, wallet: str) -> ProviderAccount:
-    """The account of the wallet that the payer chose, or of the first that the shop takes."""
-    offered = accepted(shop)
+def _provider_account(shop: Shop, wallet: str, browser: Browser) -> ProviderAccount:
+    """The account of the wallet that the payer chose, or of the first that the page offered her."""
+    offered = accepted(shop, browser.user_agent)
     if not offered:
         raise UnableToStart("no_provider", "This shop cannot take payments yet.")
     if not wallet:
@@ -244,10 +266,9 @@ def _provider_account(shop: Shop, wallet: str) -> ProviderAccount:
 
 def _visit(intent: PaymentIntent, browser: Browser, grant: str) -> Visit:
     own = providers.opened_in(browser.user_agent) == intent.provider_account.provider
-    phone = _PHONES.search(browser.user_agent) is not None
     return Visit(
         return_url=f"{settings.PUBLIC_URL}/r/{intent.receipt}",
-        place="own_app" if own else "phone" if phone else "computer",
+        place="own_app" if own else "phone" if on_phone(browser.user_agent) else "computer",
         address=browser.address,
         identify_url=f"{settings.PUBLIC_URL}/r/{intent.receipt}/payer",
         grant=grant,
@@ -262,21 +283,27 @@ def _ask_provider(intent: PaymentIntent, browser: Browser, grant: str = "") -> N
     except ProviderError as failure:
         _log.warning("start_failed", intent=intent.reference, failure=str(failure), permanent=failure.permanent)
         intent.start_failure = str(failure)[:200]
-        PaymentIntent.objects.filter(id=intent.id).update(start_failure=intent.start_failure)
+        # Of two taps at once one may have got through: then its answer stands.
+        same = PaymentIntent.objects.filter(id=intent.id, redirect_url=intent.redirect_url, handover={})
+        if not same.update(start_failure=intent.start_failure):
+            intent.refresh_from_db(fields=_TOLD)
         return
-    # One that is being closed by now (its shop was frozen while the provider answered) leads nobody to the wallet.
-    payable = PaymentIntent.objects.filter(id=intent.id, closing="").exclude(state__in=["expired", "canceled"])
+    # One that is being closed by now (its shop was frozen while the provider answered) leads nobody to the wallet, and
+    # a slow answer to the first asking does not undo the handover that a later one brought.
+    fresh = PaymentIntent.objects.filter(id=intent.id, closing="", handover={}).exclude(
+        state__in=["expired", "canceled"]
+    )
     fields = {
         "redirect_url": started.redirect_url,
         "handover": _handover(started),
         "provider_object_id": started.object_id,
         "start_failure": "",
     }
-    if payable.update(**fields):
+    if fresh.update(**fields):
         for name, value in fields.items():
             setattr(intent, name, value)
     else:
-        intent.refresh_from_db(fields=["state", "closing", "closed_at"])
+        intent.refresh_from_db(fields=_TOLD)
 
 
 def _handover(started: Started) -> dict[str, Any]:

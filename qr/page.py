@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from django.shortcuts import render
 from django.utils.safestring import mark_safe
 
 _css = (Path(__file__).parent / "style.css").read_text()
+_script = (Path(__file__).parent / "bridge.js").read_text()
 # The style stands in the document, so that the first paint waits for nothing else. No spaces that say nothing.
 STYLE = re.sub(r"\s*([{};:,>])\s*", r"\1", re.sub(r"/\*.*?\*/", "", _css, flags=re.DOTALL)).strip()
-STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+# The only script of any of these pages: it calls the wallet whose browser shows the receipt.
+BRIDGE = re.sub(r"\s*\n\s*", "\n", re.sub(r"//.*", "", _script)).strip()
 
 
 def respond(
@@ -26,14 +29,19 @@ def respond(
     *,
     status: int = 200,
     form_origins: Iterable[str] = (),
+    script: str = "",
 ) -> HttpResponse:
-    """Renders a page. `form_origins` are where its form may be redirected to: browsers hold redirects to the policy."""
-    style = mark_safe(STYLE)  # noqa: S308  Our own file.
-    response = render(request, template, {**context, "style": style}, status=status)
+    """Renders a page. `form_origins` are where its form may be redirected to: browsers hold redirects to the policy.
+
+    `script` is the one that the template carries as `{{ script }}`; the policy admits it by its hash, and no other.
+    """
+    ours = {"style": mark_safe(STYLE), "script": mark_safe(script)}  # noqa: S308  Our own files.
+    response = render(request, template, {**context, **ours}, status=status)
     response["Content-Security-Policy"] = "; ".join(
         [
             "default-src 'none'",
-            f"style-src 'sha256-{STYLE_HASH}'",
+            f"style-src {_hash(STYLE)}",
+            *([f"script-src {_hash(script)}"] if script else []),
             "img-src 'self'",
             " ".join(["form-action 'self'", *form_origins]),
             "base-uri 'none'",
@@ -44,3 +52,18 @@ def respond(
     response["Referrer-Policy"] = "same-origin"
     response["X-Robots-Tag"] = "noindex"
     return response
+
+
+def respond_picture(picture: bytes) -> HttpResponse:
+    """Sends an SVG of one moment: kept by nobody, and powerless when it is opened by itself."""
+    headers = {
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Cache-Control": "no-store",
+        "X-Robots-Tag": "noindex",
+    }
+    return HttpResponse(picture, content_type="image/svg+xml", headers=headers)
+
+
+@cache
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -79,7 +79,7 @@ def set_payer(response: HttpResponse, cookie: str) -> None:
         COOKIE,
         cookie,
         max_age=COOKIE_LIFE_S,
-        path="/s/",
+        path="/",  # The receipt knows her by it, too.
         secure=settings.PUBLIC_URL.startswith("https://"),
         httponly=True,
         samesite="Lax",

@@ -73,7 +73,7 @@ def _patience(waited: timedelta) -> int:
 
 def _no_money(intent: PaymentIntent) -> tuple[Kind, Mood, str, str]:
     closing = PaymentIntent.Closing
-    if intent.state == State.OPEN and not intent.redirect_url:
+    if intent.state == State.OPEN and (not intent.startable or intent.start_failure):
         return (
             "not_started",
             "bad",

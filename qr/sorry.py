@@ -20,6 +20,8 @@ STATUS = {
     "shop_frozen": 403,
     "shop_restricted": 403,
     "no_provider": 503,
+    "payer_unknown": 403,
+    "too_many_starts": 429,
 }
 
 
@@ -70,5 +72,13 @@ def _words() -> dict[str, tuple[str, str]]:
         "no_provider": (
             _("No wallet is connected yet"),
             _("This shop cannot take payments with this code yet. Nothing was paid."),
+        ),
+        "payer_unknown": (
+            _("Somebody else began this payment"),
+            _("Only the browser it was begun in can go on with it. Nothing was paid; please scan the code again."),
+        ),
+        "too_many_starts": (
+            _("That was often in a short time"),
+            _("Nothing was paid. Please wait a minute and try again."),
         ),
     }

@@ -6,12 +6,14 @@ from django.urls import path
 
 from merchants.phone_page import phone_page
 from qr.pictures import PngPicture, SvgPicture
-from qr.views import pay, receipt, scan
+from qr.views import code_picture, identified, pay, receipt, scan
 
 urlpatterns = [
     path("s/<str:slug>", scan, name="scan"),
     path("s/<str:slug>/pay", pay, name="pay"),
     path("r/<str:secret>", receipt, name="receipt"),
+    path("r/<str:secret>/code.svg", code_picture, name="receipt-code"),
+    path("r/<str:secret>/payer", identified, name="payer"),
     path("app/", phone_page, name="phone_page"),
     path("api/v1/codes/<str:code_id>/image.png", PngPicture.as_view(), name="code-png"),
     path("api/v1/codes/<str:code_id>/image.svg", SvgPicture.as_view(), name="code-svg"),

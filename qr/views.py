@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
@@ -12,22 +16,26 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from merchants import codes, limits
 from merchants.addresses import client_address
 from merchants.models import Code
 from merchants.money import decimal, exponent, minor_units, shown
 from merchants.refusals import Refused
-from payments import checkout
-from payments.models import PaymentIntent
-from qr import page_ids, receipts
-from qr.page import respond
+from payments import checkout, providers
+from payments.models import PaymentIntent, ProviderAccount
+from qr import draw, handover, page_ids, receipts
+from qr.page import BRIDGE, respond, respond_picture
 from qr.sorry import sorry
 
 # A cart sells by the handful; every choice shows its total, so the payer needs no script to see the sum.
 QUANTITIES = (*range(1, 21), 25, 30, 40, 50)
 TYPED_MAX = 16
+USER_AGENT_MAX = 400  # Wallets write themselves well within this, and patterns are searched in it.
+PRETEND = "sandbox"  # The provider that moves no real money: every page that offers it says so.
+# What a wallet sends back to say who the payer is there (OAuth).
+_GRANT = re.compile(r"[!-~]{1,200}")
 
 
 @require_safe
@@ -61,28 +69,87 @@ def pay(request: HttpRequest, slug: str) -> HttpResponse:
     return _start(request, code, page)
 
 
-@require_safe
+# Exempt because it changes nothing: some wallets send the payer back by a form of theirs, which we do not read.
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
 def receipt(request: HttpRequest, secret: str) -> HttpResponse:
-    """GET /r/{receipt}: waiting, paid, being checked, refused, expired or refunded, as the books know it now."""
+    """GET /r/{receipt}: waiting, paid, being checked, refused, expired or refunded, as the books know it now.
+
+    While it waits it hands the payer over to her wallet.
+    """
+    if request.method == "POST":
+        return _see_other(reverse("receipt", args=[secret]))
     intent = checkout.receipt(secret)
     if intent is None:
         return sorry(request, "receipt_unknown", None)
+    now = timezone.now()
     payments = list(intent.payments.all())
     told = receipts.tell(
         intent,
         payments,
         [refund for payment in payments for refund in payment.refunds.all()],
-        now=timezone.now(),
+        now=now,
     )
+    hand = None
+    if told.kind == "waiting":
+        browser = _browser(request)
+        hand = handover.offered(intent, payer=page_ids.payer_of(request), user_agent=browser.user_agent, now=now)
+        told = handover.patient(told, hand) if hand else told
     context = {
         "intent": intent,
         "receipt": told,
+        "hand": hand,
+        "bridge": handover.bridge_data(told, hand) if hand and hand.bridge else None,
+        "other_wallets": hand is not None and not intent.single_use and len(checkout.accepted(intent.shop)) > 1,
         "asked": _money(intent.amount, intent.currency),
         "number": intent.reference,
         "zone": intent.shop.time_zone,
-        "pretend": intent.provider_account.provider == "sandbox",
+        "pretend": intent.provider_account.provider == PRETEND,
     }
-    return respond(request, "qr/receipt.html", context)
+    return respond(
+        request,
+        "qr/receipt.html",
+        context,
+        form_origins=handover.form_origins(intent, hand) if hand else (),
+        script=BRIDGE if hand and hand.bridge else "",
+    )
+
+
+@require_safe
+def code_picture(request: HttpRequest, secret: str) -> HttpResponse:
+    """GET /r/{receipt}/code.svg: the code that the wallet scans, as long as money is waited for; 404 otherwise."""
+    intent = checkout.receipt(secret)
+    content = handover.code(intent, now=timezone.now()) if intent else ""
+    if not content:
+        return sorry(request, "receipt_unknown", None)
+    return respond_picture(draw.svg(content))
+
+
+# Whoever makes a payer's browser come here must know the receipt's secret, and the grant is spent on that one intent:
+# the `state` that wallets send back beside it would prove nothing more.
+@require_GET
+def identified(request: HttpRequest, secret: str) -> HttpResponse:
+    """GET /r/{receipt}/payer: the payer comes back from her wallet, which says who she is there; the start goes on."""
+    intent, payer = checkout.receipt(secret), page_ids.payer_of(request)
+    if intent is None:
+        return sorry(request, "receipt_unknown", None)
+    if not payer or intent.payer != payer:
+        return sorry(request, "payer_unknown", intent.code)
+    grant = request.GET.get("code", "")
+    if not _GRANT.fullmatch(grant):
+        return _see_other(reverse("receipt", args=[secret]))
+    try:
+        limits.spend_on_start(payer, client_address(request))
+    except Refused as refusal:
+        answer = sorry(request, refusal.code, intent.code)
+        answer["Retry-After"] = str(refusal.wait)
+        return answer
+    now = timezone.now()
+    found = checkout.identified(receipt=secret, payer=payer, grant=grant, browser=_browser(request), now=now)
+    # After a failure the receipt says so: sent back to the wallet, her browser would go round in circles.
+    if found is None or found.start_failure:
+        return _see_other(reverse("receipt", args=[secret]))
+    return _onward(found, now)
 
 
 def _start(request: HttpRequest, code: Code, page: page_ids.Page) -> HttpResponse:
@@ -95,7 +162,7 @@ def _start(request: HttpRequest, code: Code, page: page_ids.Page) -> HttpRespons
         return _pay_page(request, code, message=wrong, typed=typed, quantity=quantity, status=422)
     if (page.amount, page.currency) != _price(code) and not PaymentIntent.objects.filter(page=page.id).exists():
         return _pay_page(request, code, message=_message("price_changed"), quantity=quantity, status=409)
-    payer = page_ids.payer_of(request)
+    payer, browser, wallet = page_ids.payer_of(request), _browser(request), request.POST.get("wallet", "")
     try:
         limits.spend_on_start(payer, client_address(request))
     except Refused as refusal:
@@ -105,22 +172,51 @@ def _start(request: HttpRequest, code: Code, page: page_ids.Page) -> HttpRespons
         answer["Retry-After"] = str(refusal.wait)
         return answer
     try:
-        intent = _intent(code=code, amount=amount, quantity=quantity, page=page.id, payer=payer)
+        intent = _intent(
+            code=code, amount=amount, quantity=quantity, page=page.id, payer=payer, wallet=wallet, browser=browser
+        )
     except checkout.UnableToStart as unable:
         message = _message(unable.code)
         if message:
             return _pay_page(request, code, message=message, typed=typed, quantity=quantity, status=409)
         return sorry(request, unable.code, code)
-    if intent.state == PaymentIntent.State.OPEN and intent.redirect_url:
+    if wallet and intent.provider_account.provider != wallet:
+        # She has begun with another wallet already: the receipt says so, and she chooses there.
+        return _see_other(reverse("receipt", args=[intent.receipt]))
+    return _onward(intent, timezone.now())
+
+
+def _onward(intent: PaymentIntent, now: datetime) -> HttpResponse:
+    """Straight to the wallet where an address leads there; otherwise the receipt hands her over, or says what is so."""
+    direct = checkout.payable(intent, now) and not intent.handover.get("form")
+    if direct and urlsplit(intent.redirect_url).scheme in handover.PAGES:
         return _see_other(intent.redirect_url)
     return _see_other(reverse("receipt", args=[intent.receipt]))
 
 
-def _intent(*, code: Code, amount: int | None, quantity: int, page: UUID, payer: str) -> PaymentIntent:
+def _intent(
+    *,
+    code: Code,
+    amount: int | None,
+    quantity: int,
+    page: UUID,
+    payer: str,
+    wallet: str,
+    browser: checkout.Browser,
+) -> PaymentIntent:
     """Starts this page's intent. A payer who holds a one-time code already goes on with the intent that holds it."""
     now = timezone.now()
     try:
-        return checkout.start(code=code, amount=amount, quantity=quantity, page=page, payer=payer, now=now)
+        return checkout.start(
+            code=code,
+            amount=amount,
+            quantity=quantity,
+            page=page,
+            payer=payer,
+            now=now,
+            wallet=wallet,
+            browser=browser,
+        )
     except checkout.UnableToStart as unable:
         held = PaymentIntent.objects.filter(
             code=code, payer=payer, single_use=True, state=PaymentIntent.State.OPEN
@@ -128,7 +224,13 @@ def _intent(*, code: Code, amount: int | None, quantity: int, page: UUID, payer:
         if unable.code != "code_in_use" or held is None:
             raise
         return checkout.start(
-            code=code, amount=held.amount, quantity=held.quantity, page=held.page, payer=payer, now=now
+            code=code,
+            amount=held.amount,
+            quantity=held.quantity,
+            page=held.page,
+            payer=payer,
+            now=now,
+            browser=browser,
         )
 
 
@@ -136,6 +238,9 @@ def _pay_page(
     request: HttpRequest, code: Code, *, message: str = "", typed: str = "", quantity: int = 1, status: int = 200
 ) -> HttpResponse:
     """The page with a fresh id, always: an id that was posted once is never offered again."""
+    accounts = checkout.accepted(code.shop, _browser(request).user_agent)
+    if not accounts:
+        return sorry(request, "no_provider", code)
     now = timezone.now()
     price, currency = _price(code)
     payer, cookie = page_ids.payer_of(request), ""
@@ -157,14 +262,29 @@ def _pay_page(
         "typed": typed[:TYPED_MAX],
         "message": message,
         "page": page_ids.make(code=code, payer=payer, amount=price, currency=currency, now=now),
-        "pretend": bool(settings.SANDBOX_URL),
+        "wallets": _wallets(accounts),
     }
-    response = respond(
-        request, "qr/scan.html", context, status=status, form_origins=checkout.origins(checkout.accepted(code.shop))
-    )
+    response = respond(request, "qr/scan.html", context, status=status, form_origins=checkout.origins(accounts))
     if cookie:
         page_ids.set_payer(response, cookie)
     return response
+
+
+def _wallets(accounts: Sequence[ProviderAccount]) -> list[dict[str, object]]:
+    """What the page's buttons say, the scanning app's own wallet first."""
+    return [
+        {
+            "name": account.provider,
+            "title": providers.named(account.provider).TITLE,
+            "pretend": account.provider == PRETEND,
+        }
+        for account in accounts
+    ]
+
+
+def _browser(request: HttpRequest) -> checkout.Browser:
+    user_agent = request.headers.get("User-Agent", "")[:USER_AGENT_MAX]
+    return checkout.Browser(user_agent=user_agent, address=client_address(request))
 
 
 def _price(code: Code) -> tuple[int | None, str]:
@@ -207,6 +327,7 @@ def _message(reason: str) -> str:
     return {
         "expired": _("The page had been open for a long time. Please check it and pay again."),
         "foreign": _("Please pay from this page. (Your browser must accept cookies from this site.)"),
+        "wallet_not_taken": _("This shop does not take that wallet. Please choose one of these."),
         "price_changed": _("The price has changed. Please check the new price before you pay."),
         "amount_missing": _("Please type how much you pay."),
         "quantity_wrong": _("Please choose how many."),

@@ -15,7 +15,10 @@ from merchants import items
 from merchants.models import Code, Item, Shop
 from payments import checkout
 from payments.models import PaymentIntent, ProviderAccount
+from payments.providers.base import ProviderError, Started, Visit
+from tests import jadepay
 from tests.cast import Person, hire, problem
+from tests.jadepay import Desk
 from tests.running_wallet import known_at, running_wallet
 from tests.sandbox.pretend_shop import Wallet
 from tests.till import closed, direct, drain, expect, paid, platform, shop_code
@@ -45,20 +48,41 @@ def once(mei: Person) -> Code:
     )
 
 
+@pytest.fixture
+def jade(account: ProviderAccount) -> Iterator[Desk]:
+    """A second wallet that the platform takes, out of order unless a test says otherwise."""
+    with jadepay.taken() as desk:
+        yield desk
+
+
 def begin(
-    code: Code, amount: int | None = None, *, quantity: int = 1, page: uuid.UUID | None = None, payer: str = "payer"
+    code: Code,
+    amount: int | None = None,
+    *,
+    quantity: int = 1,
+    page: uuid.UUID | None = None,
+    payer: str = "payer",
+    wallet: str = "",
+    browser: checkout.Browser | None = None,
 ) -> PaymentIntent:
     return checkout.start(
-        code=code, amount=amount, quantity=quantity, page=page or uuid.uuid4(), payer=payer, now=timezone.now()
+        code=code,
+        amount=amount,
+        quantity=quantity,
+        page=page or uuid.uuid4(),
+        payer=payer,
+        now=timezone.now(),
+        wallet=wallet,
+        browser=browser,
     )
 
 
-def refused(code: Code, amount: int | None = None, *, quantity: int = 1) -> str:
+def refused(code: Code, amount: int | None = None, *, quantity: int = 1, wallet: str = "") -> str:
     """The code of the refusal, which changes nothing."""
     before = list(PaymentIntent.objects.order_by("id").values())
     locked = Shop.objects.get(id=code.shop_id).currency_locked_at
     with pytest.raises(checkout.UnableToStart) as refusal:
-        begin(code, amount, quantity=quantity)
+        begin(code, amount, quantity=quantity, wallet=wallet)
     assert str(refusal.value) == refusal.value.detail
     assert list(PaymentIntent.objects.order_by("id").values()) == before
     assert Shop.objects.get(id=code.shop_id).currency_locked_at == locked
@@ -129,12 +153,118 @@ def test_without_an_account_at_a_provider_nothing_starts(apples: Item, account: 
 def test_a_provider_that_is_switched_off_takes_nothing(apples: Item, settings: LazySettings) -> None:
     settings.SANDBOX_URL = ""
     assert refused(apples.codes.get()) == "no_provider"
-    assert checkout.origins() == []
+    assert checkout.accepted(apples.shop) == []
 
 
-def test_payers_are_sent_to_the_origins_of_enabled_providers_only(settings: LazySettings) -> None:
+# --- What a shop takes -----------------------------------------------------------------------------------------------
+
+
+def names(shop: Shop, user_agent: str = "") -> list[str]:
+    return [account.provider for account in checkout.accepted(shop, user_agent)]
+
+
+def test_the_scanning_apps_own_wallet_comes_first(mei: Person, jade: Desk) -> None:
+    assert names(mei.shop) == ["sandbox", "jadepay"]
+    assert names(mei.shop, jadepay.IN_APP) == ["jadepay", "sandbox"]
+    assert names(mei.shop, "MyJadePay/1 JadePa/2") == ["sandbox", "jadepay"]
+
+
+def test_a_wallet_is_taken_in_its_currencies_and_while_it_is_on(
+    mei: Person, arjun: Person, jade: Desk, settings: LazySettings
+) -> None:
+    assert names(arjun.shop, jadepay.IN_APP) == ["sandbox"]
+    settings.JADEPAY_URL = ""
+    assert names(mei.shop, jadepay.IN_APP) == ["sandbox"]
+
+
+def test_of_one_provider_the_shops_own_account_is_taken_and_of_several_the_newest(
+    mei: Person, arjun: Person, account: ProviderAccount
+) -> None:
+    own = direct(mei.shop)
+    assert (checkout.accepted(mei.shop), checkout.accepted(arjun.shop)) == ([own], [account])
+    newer = ProviderAccount.objects.create(
+        provider="sandbox", name="newer", funds="direct", shop=mei.shop, sealed_credentials=own.sealed_credentials
+    )
+    assert checkout.accepted(mei.shop) == [newer]
+    newer.active = False
+    newer.save()
+    assert checkout.accepted(mei.shop) == [own]
+
+
+def test_payers_are_sent_to_the_origins_of_these_accounts_only(
+    account: ProviderAccount, jade: Desk, settings: LazySettings
+) -> None:
     settings.SANDBOX_URL = "http://127.0.0.1:8002/some/path"
-    assert checkout.origins() == ["http://127.0.0.1:8002"]
+    assert checkout.origins([]) == []
+    assert checkout.origins([account, account]) == ["http://127.0.0.1:8002"]
+    both = ["https://api.jade.example", "https://pay.jade.example", "http://127.0.0.1:8002"]
+    assert checkout.origins([jade.account, account]) == both
+    settings.JADEPAY_URL = ["https://one.example/a", "https://two.example:8443"]  # One of several banks.
+    several = ["https://one.example", "https://two.example:8443", "https://pay.jade.example"]
+    assert checkout.origins([jade.account]) == several
+    settings.SANDBOX_URL = ""
+    assert checkout.origins([account]) == []
+
+
+def test_a_payer_pays_by_the_wallet_she_chose(apples: Item, jade: Desk) -> None:
+    for wallet in ("jadepay", "sandbox"):
+        assert begin(apples.codes.get(), wallet=wallet).provider_account.provider == wallet
+    assert begin(apples.codes.get()).provider_account.provider == "sandbox"
+    in_app = checkout.Browser(user_agent=jadepay.IN_APP, address="203.0.113.9")
+    assert begin(apples.codes.get(), browser=in_app).provider_account.provider == "jadepay"
+    assert [(visit.place, visit.address) for visit in jade.visits] == [("computer", ""), ("own_app", "203.0.113.9")]
+
+
+@pytest.mark.parametrize("wallet", ["wechatpay!", "jadepay", "SANDBOX", "x" * 1000, "\0"])
+def test_a_wallet_that_the_shop_does_not_take_starts_nothing(apples: Item, wallet: str) -> None:
+    assert refused(apples.codes.get(), wallet=wallet) == "wallet_not_taken"
+
+
+# --- Who the payer is at her wallet ----------------------------------------------------------------------------------
+
+
+def come_back(intent: PaymentIntent, grant: str, payer: str = "payer") -> PaymentIntent | None:
+    return checkout.identified(
+        receipt=intent.receipt, payer=payer, grant=grant, browser=checkout.Browser(), now=timezone.now()
+    )
+
+
+def test_a_grant_finishes_the_start_of_its_own_payer_once(apples: Item, jade: Desk) -> None:
+    jade.answer = lambda visit: Started("jade_1", qr="code") if visit.grant else Started("", redirect_url="https://ask")
+    intent = begin(apples.codes.get(), wallet="jadepay")
+    assert (intent.redirect_url, intent.handover, intent.startable) == ("https://ask", {}, True)
+    assert come_back(intent, "g", payer="somebody else") is None
+    assert PaymentIntent.objects.get().handover == {}
+    for _ in range(2):
+        known = come_back(intent, "g")
+        assert known is not None
+        assert (known.redirect_url, known.handover, known.provider_object_id) == ("", {"qr": "code"}, "jade_1")
+    assert [visit.grant for visit in jade.visits] == ["", "g"]
+
+
+def test_a_slow_first_answer_does_not_undo_the_handover_that_came_after_it(apples: Item, jade: Desk) -> None:
+    page = uuid.uuid4()
+
+    def overtaken(visit: Visit) -> Started:
+        PaymentIntent.objects.update(handover={"qr": "code"}, provider_object_id="jade_1")
+        return Started("", redirect_url="https://ask")
+
+    jade.answer = overtaken
+    intent = begin(apples.codes.get(), page=page, wallet="jadepay")
+    assert (intent.redirect_url, intent.handover) == ("", {"qr": "code"})
+    stored = PaymentIntent.objects.get()
+    assert (stored.redirect_url, stored.handover, stored.provider_object_id) == ("", {"qr": "code"}, "jade_1")
+
+
+def test_of_two_taps_at_once_the_one_that_got_through_counts(apples: Item, jade: Desk) -> None:
+    def late(visit: Visit) -> Started:
+        PaymentIntent.objects.update(redirect_url="https://pay", provider_object_id="jade_1")
+        raise ProviderError("asked twice", permanent=False)
+
+    jade.answer = late
+    intent = begin(apples.codes.get(), wallet="jadepay")
+    assert (intent.redirect_url, intent.start_failure) == ("https://pay", "")
+    assert PaymentIntent.objects.get().start_failure == ""
 
 
 # --- One-time codes --------------------------------------------------------------------------------------------------
@@ -285,7 +415,7 @@ def test_a_wallet_that_is_down_leaves_the_intent_open_and_the_same_page_tries_ag
     settings.SANDBOX_URL = "http://127.0.0.1:9"
     intent = begin(apples.codes.get(), page=page)
     assert (intent.state, intent.redirect_url) == ("open", "")
-    assert intent.start_failure == "the wallet cannot be reached: ConnectionError"
+    assert intent.start_failure == "cannot be reached: ConnectionError"
     assert PaymentIntent.objects.get().start_failure == intent.start_failure
 
     with known_at(wallet):
