@@ -202,6 +202,7 @@ CELERY_TASK_ROUTES = {
     "payments.send_refunds": {"queue": "errands"},
     "payments.ask_providers": {"queue": "errands"},
     "payments.release_pending": {"queue": "errands"},
+    "payments.apply_credential_changes": {"queue": "errands"},
     "payments.snapshot_balances": {"queue": "errands"},
 }
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -217,6 +218,7 @@ CELERY_BEAT_SCHEDULE = {
     # `expires` keeps a stopped worker's return from finding an hour of sweeps waiting.
     "sweep": {"task": "payments.sweep", "schedule": SWEEP_EVERY_S, "options": {"expires": 10}},
     "release-pending": {"task": "payments.release_pending", "schedule": 60.0, "options": {"expires": 60}},
+    "credential-changes": {"task": "payments.apply_credential_changes", "schedule": 60.0, "options": {"expires": 60}},
     "snapshot-balances": {
         "task": "payments.snapshot_balances",
         "schedule": crontab(minute=20),
@@ -243,6 +245,7 @@ ALIYUN_ACCESS_KEY_ID = env("ALIYUN_ACCESS_KEY_ID", "")
 ALIYUN_ACCESS_KEY_SECRET = env("ALIYUN_ACCESS_KEY_SECRET", "")
 ALIYUN_SMS_SIGN_NAME = env("ALIYUN_SMS_SIGN_NAME", "")
 ALIYUN_SMS_TEMPLATE = env("ALIYUN_SMS_TEMPLATE", "")
+ALIYUN_SMS_NOTICE_TEMPLATE = env("ALIYUN_SMS_NOTICE_TEMPLATE", "")
 
 ONE_TIME_CODE_LIFE = timedelta(minutes=5)
 ONE_TIME_CODE_ATTEMPTS_MAX = 5
@@ -274,6 +277,17 @@ MERCADOPAGO_URL = env("MERCADOPAGO_URL", "https://api.mercadopago.com").rstrip("
 PIX_URL = [address.rstrip("/") for address in env_list("PIX_URL")]
 # The header in which a trusted proxy passes on a peer's certificate (PEM, URL-encoded) after it has verified it.
 CLIENT_CERTIFICATE_HEADER = env("CLIENT_CERTIFICATE_HEADER", "X-Client-Certificate").lower()
+# A refund above this (minor units; of other currencies 100 whole units) wants a code sent to the phone of who asks for
+# it, and so does what a shop refunds in a day beyond some times that: a stolen phone must not empty a shop.
+_REFUND_CODE_ABOVE = env_list(
+    "REFUND_CODE_ABOVE",
+    "CNY=50000,INR=500000,BRL=50000,VND=2000000,THB=300000,KHR=40000000,IDR=150000000,MYR=40000,PHP=500000,HKD=80000,"
+    "KES=1000000,TZS=25000000,GHS=100000,NGN=15000000,ZAR=200000,KWD=30000,AED=30000,JPY=10000,MXN=200000",
+)
+REFUND_CODE_ABOVE = {pair[:3]: int(pair[4:]) for pair in _REFUND_CODE_ABOVE}
+REFUND_CODE_ABOVE_A_DAY = 5
+CREDENTIAL_CHANGE_DELAY = timedelta(hours=24)  # They divert a shop's sales: its owner is told, and can stop them.
+OLD_SECRETS_ACCEPTED = timedelta(days=7)  # The retries of old notifications are signed with them, for up to four days.
 QUANTITY_MAX = 99
 PAGE_LIFE = timedelta(minutes=30)  # How long a pay page may lie open before it must be loaded again.
 INTENT_LIFE = timedelta(minutes=15)

@@ -12,11 +12,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 
-from merchants import bell, ids
+from merchants import bell, ids, money, step_up
 from merchants.journal import journal
 from merchants.models import Shop, Staff
+from merchants.step_up import Confirmation
 from payments import chart, circuit, facts, inbox, ledger, providers
 from payments.chart import Subject
 from payments.known import pending_left, refunded
@@ -36,10 +37,26 @@ class UnableToRefund(Exception):
         self.code, self.detail = code, detail
 
 
-def request(*, staff: Staff, payment: Payment, amount: int, reason: str, now: datetime) -> Refund:
+def request(
+    *,
+    staff: Staff,
+    payment: Payment,
+    amount: int,
+    reason: str,
+    now: datetime,
+    confirmation: Confirmation | None = None,
+) -> Refund:
     """Commits a refund of `amount` minor units and puts the money in flight; the provider is asked soon after.
 
     Never more than was received, whatever runs beside it: the payment's row is locked while its refunds are added up.
+    A refund above settings.REFUND_CODE_ABOVE wants a code (`confirmation`), and so does one that would bring what the
+    shop refunds in a day without codes above settings.REFUND_CODE_ABOVE_A_DAY times that: the shop's row is locked.
+
+    What goes below zero: a refund that the shop asks for is refused when its balance does not cover it. What a provider
+    reports (refunds of its own desk, lost disputes) has happened and is always booked, even below zero; it is covered
+    by what comes in next, and until then nothing is paid out.
+
+    Raises UnableToRefund; Refused 403 `step_up_required` or `step_up_invalid`.
     """
     with transaction.atomic():
         shop = Shop.objects.select_for_update(no_key=True).get(id=staff.shop_id)
@@ -52,12 +69,17 @@ def request(*, staff: Staff, payment: Payment, amount: int, reason: str, now: da
         )
         known, earlier = facts.of_payment(row), facts.of_refunds(Refund.objects.filter(payment=row))
         _check(row, amount, refunded(earlier))
+        if confirmation is not None:
+            step_up.redeem(confirmation, purpose=step_up.Purpose.REFUND, now=now)
+        elif _wants_code(shop, amount, row.currency, now):
+            raise step_up.required(step_up.Purpose.REFUND)
         pending = amount <= pending_left(known, earlier)
         refund = Refund.objects.create(
             id=ids.new(now),
             payment=row,
             shop=shop,
             requested_by=staff,
+            confirmed=confirmation is not None,
             amount=amount,
             currency=row.currency,
             reason=reason,
@@ -97,6 +119,18 @@ def _check(payment: Payment, amount: int, returned: int) -> None:
         raise UnableToRefund("amount_wrong", "The amount must be above zero.")
     if amount > payment.amount - returned:
         raise UnableToRefund("refund_too_large", "More than is left of this payment cannot be refunded.")
+
+
+def _wants_code(shop: Shop, amount: int, currency: str, now: datetime) -> bool:
+    """Whether a stolen phone could do harm by this refund: it is large, or one of many. Under the shop's lock."""
+    limit = settings.REFUND_CODE_ABOVE.get(currency, 100 * 10 ** money.exponent(currency))
+    if amount > limit:
+        return True
+    # Ids begin with their moment, and the shop's refunds are found by them.
+    recent = Refund.objects.filter(shop=shop, id__gte=ids.first_of(now - timedelta(days=1)), currency=currency)
+    alone = recent.filter(origin=Refund.Origin.SHOP, confirmed=False).exclude(state=Refund.State.FAILED)
+    refunded_today = alone.aggregate(total=Sum("amount"))["total"] or 0
+    return bool(refunded_today + amount > settings.REFUND_CODE_ABOVE_A_DAY * limit)
 
 
 def _take(now: datetime, resting: Sequence[UUID]) -> Refund | None:

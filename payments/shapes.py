@@ -47,10 +47,17 @@ class RefundShape(serializers.ModelSerializer[Refund]):
 
 
 class RefundRequest(serializers.Serializer[Any]):
-    """What to give back; without an amount, all that is left."""
+    """What to give back; without an amount, all that is left. Large refunds, and many in a day, want a fresh code."""
 
     amount = Amount(required=False)
     reason = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    code = serializers.CharField(
+        max_length=20,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="from POST /auth/step-up, when the answer was `step_up_required`",
+    )
 
 
 class PaymentShape(serializers.ModelSerializer[Payment]):

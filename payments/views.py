@@ -21,11 +21,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import ids
+from merchants import ids, step_up
 from merchants.addresses import passed_certificate
-from merchants.idempotency import header, once
+from merchants.idempotency import header, once_proved
 from merchants.models import Staff
 from merchants.refusals import Refused
+from merchants.step_up import Confirmation
 from merchants.tokens import require, shop_of, staff_of
 from payments import inbox, ledger, providers, refunds
 from payments.models import LedgerEntry, Payment
@@ -128,7 +129,11 @@ class RefundsView(APIView):
         asked.is_valid(raise_exception=True)
         amount = _refund_amount(payment, asked.validated_data)
 
-        def effect() -> Response:
+        def proof() -> Confirmation | None:
+            code = asked.validated_data["code"]
+            return step_up.confirm(user=staff.user, purpose="refund", code=code, now=timezone.now()) if code else None
+
+        def effect(confirmation: Confirmation | None) -> Response:
             try:
                 refund = refunds.request(
                     staff=staff,
@@ -136,12 +141,13 @@ class RefundsView(APIView):
                     amount=amount,
                     reason=asked.validated_data["reason"],
                     now=timezone.now(),
+                    confirmation=confirmation,
                 )
             except refunds.UnableToRefund as refusal:
                 raise Refused(409, refusal.code, refusal.detail)
             return Response(RefundShape(refund).data, status=201)
 
-        return once(request, effect, required=True)
+        return once_proved(request, proof, effect, required=True, proved_by="code")
 
 
 class BalanceView(APIView):

@@ -145,6 +145,7 @@ class Refund(models.Model):
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="refunds")
     origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.SHOP)
     requested_by = models.ForeignKey(Staff, on_delete=models.PROTECT, null=True, related_name="refunds")
+    confirmed = models.BooleanField(default=False, help_text="by a code that was sent to the phone of who asked for it")
     object_id = models.CharField(max_length=80, blank=True, help_text="its id at the provider, once known")
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -168,6 +169,7 @@ class Refund(models.Model):
         ]
         indexes = [
             models.Index(fields=["payment"], name="refund_of_payment"),
+            models.Index(fields=["shop", "-id"], name="refund_of_shop"),
             models.Index(fields=["next_call_at"], name="refund_to_call", condition=Q(next_call_at__isnull=False)),
         ]
 
