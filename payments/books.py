@@ -94,6 +94,24 @@ LAWS = {
          WHERE (coalesce(moved.net, 0), coalesce(moved.flying, 0)) <> (
                    CASE refund.state WHEN 'succeeded' THEN refund.amount ELSE 0 END,
                    CASE refund.state WHEN 'requested' THEN refund.amount ELSE 0 END)""",
+    "a dispute holds what is open and has moved what is lost": """
+        SELECT dispute.id, dispute.state, dispute.amount, moved.net, moved.held
+          FROM payments_dispute dispute
+          LEFT JOIN (SELECT entry.dispute_id,
+                     sum(CASE WHEN credit.kind IN ('provider_receivable', 'settled_direct') THEN entry.amount
+                              WHEN debit.kind IN ('provider_receivable', 'settled_direct') THEN -entry.amount
+                              ELSE 0 END) AS net,
+                     sum(CASE WHEN credit.kind = 'disputes_held' THEN entry.amount
+                              WHEN debit.kind = 'disputes_held' THEN -entry.amount
+                              ELSE 0 END) AS held
+                FROM payments_ledgerentry entry
+                JOIN payments_account debit ON debit.id = entry.debit_id
+                JOIN payments_account credit ON credit.id = entry.credit_id
+               WHERE entry.dispute_id IS NOT NULL
+               GROUP BY entry.dispute_id) AS moved ON moved.dispute_id = dispute.id
+         WHERE (coalesce(moved.net, 0), coalesce(moved.held, 0)) <> (
+                   CASE dispute.state WHEN 'lost' THEN dispute.amount ELSE 0 END,
+                   CASE dispute.state WHEN 'open' THEN dispute.amount ELSE 0 END)""",
     "refunds that we asked for never exceed what was received": """
         SELECT payment.id, payment.amount, sum(refund.amount) AS refunded
           FROM payments_payment payment JOIN payments_refund refund ON refund.payment_id = payment.id
@@ -109,7 +127,9 @@ LAWS = {
           LEFT JOIN (SELECT payment.shop_id, payment.currency,
                             payment.amount - coalesce((SELECT sum(refund.pending_amount) FROM payments_refund refund
                                                         WHERE refund.payment_id = payment.id
-                                                          AND refund.state <> 'failed'), 0) AS rest
+                                                          AND refund.state <> 'failed'), 0)
+                                           - coalesce((SELECT sum(dispute.pending_amount) FROM payments_dispute dispute
+                                                        WHERE dispute.payment_id = payment.id), 0) AS rest
                        FROM payments_payment payment
                       WHERE payment.due_at IS NOT NULL AND payment.placed) AS left_of
             ON left_of.shop_id = account.shop_id AND left_of.currency = account.currency

@@ -59,6 +59,10 @@ class Source:
     def in_flight(self) -> Place:
         return Place(Account.Kind.REFUNDS_IN_FLIGHT, self.funds, self.shop_id if self.placed else None)
 
+    @property
+    def held(self) -> Place:
+        return Place(Account.Kind.DISPUTES_HELD, self.funds, self.shop_id if self.placed else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Movement:
@@ -74,18 +78,20 @@ class Movement:
     shop_id: UUID | None = None
     payment_id: UUID | None = None
     refund_id: UUID | None = None
+    dispute_id: UUID | None = None
     event_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a movement is about; shared by all movements of one payment or refund."""
+    """What a movement is about; shared by all movements of one payment, refund or dispute."""
 
     source: Source
     currency: str
     payment_id: UUID
     refund_id: UUID | None = None
     event_id: UUID | None = None
+    dispute_id: UUID | None = None
 
     def movement(self, kind: str, key: str, debit: Place, credit: Place, amount: int, at: datetime) -> Movement:
         return Movement(
@@ -99,6 +105,7 @@ class Subject:
             shop_id=self.source.shop_id,
             payment_id=self.payment_id,
             refund_id=self.refund_id,
+            dispute_id=self.dispute_id,
             event_id=self.event_id,
         )
 
@@ -177,6 +184,47 @@ def refund_returned(subject: Subject, amount: int, at: datetime, *, pending: boo
         amount,
         at,
     )
+
+
+def dispute_held(subject: Subject, amount: int, at: datetime, *, pending: bool) -> Movement:
+    """A payer contests it: from the shop (or suspense) into disputes_held, until the provider says how it ends."""
+    source = subject.source
+    return subject.movement(
+        Kind.DISPUTE_HELD, _dispute_key("held", subject, at), source.inside(pending=pending), source.held, amount, at
+    )
+
+
+def dispute_released(subject: Subject, amount: int, at: datetime, *, pending: bool) -> Movement:
+    source = subject.source
+    key = _dispute_key("released_pending" if pending else "released", subject, at)
+    return subject.movement(Kind.DISPUTE_RELEASED, key, source.held, source.inside(pending=pending), amount, at)
+
+
+def dispute_lost(subject: Subject, amount: int, at: datetime) -> Movement:
+    """What was held goes back to the payer: the provider takes it out of what it owes."""
+    source = subject.source
+    return subject.movement(
+        Kind.DISPUTE_LOST, _dispute_key("lost", subject, at), source.held, source.outside, amount, at
+    )
+
+
+def dispute_taken(subject: Subject, amount: int, at: datetime) -> Movement:
+    """Lost, though it was not held (any more): straight from the shop's available money to the provider."""
+    source = subject.source
+    key = _dispute_key("taken", subject, at)
+    return subject.movement(Kind.DISPUTE_LOST, key, source.inside(pending=False), source.outside, amount, at)
+
+
+def dispute_returned(subject: Subject, amount: int, at: datetime) -> Movement:
+    """What the provider had taken comes back to the shop."""
+    source = subject.source
+    key = _dispute_key("returned", subject, at)
+    return subject.movement(Kind.DISPUTE_RELEASED, key, source.outside, source.inside(pending=False), amount, at)
+
+
+def _dispute_key(step: str, subject: Subject, at: datetime) -> str:
+    assert subject.dispute_id is not None
+    return f"dispute_{step}|{subject.dispute_id.hex}|{_moment(at)}"
 
 
 def _refund_key(step: str, subject: Subject) -> str:

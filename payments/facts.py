@@ -1,7 +1,7 @@
 """The facts that decisions are made on: loaded in bulk, with their rows locked in one fixed order.
 
-Intents first, then payments, then refunds, each by id: two transactions that follow it never wait for each other in a
-circle. Whoever locks such rows elsewhere keeps to the same order.
+Intents first, then payments, refunds and disputes, each by id: two transactions that follow it never wait for each
+other in a circle. Whoever locks such rows elsewhere keeps to the same order.
 """
 
 from __future__ import annotations
@@ -17,8 +17,17 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from payments import providers
-from payments.known import AccountFacts, IntentFacts, Known, PaymentFacts, RefundFacts, intent_id, refund_id
-from payments.models import Payment, PaymentIntent, ProviderAccount, Refund, WebhookEvent
+from payments.known import (
+    AccountFacts,
+    DisputeFacts,
+    IntentFacts,
+    Known,
+    PaymentFacts,
+    RefundFacts,
+    intent_id,
+    refund_id,
+)
+from payments.models import Dispute, Payment, PaymentIntent, ProviderAccount, Refund, WebhookEvent
 from payments.providers.base import Authority, Event, Verified
 
 
@@ -60,11 +69,24 @@ def lock_and_load(read: Sequence[tuple[UUID, UUID, Sequence[Event]]], new_id: Ca
     wanted = {(account_id, event.parent_object_id or event.object_id) for account_id, event in events}
     _load_payments(known, wanted)
     named_refunds = {named for _, event in events if (named := refund_id(event.reference))}
-    if any(event.kind.startswith("refund.") for _, event in events):
+    if any(event.kind.startswith(("refund.", "dispute.")) for _, event in events):
         paid = [payment.id for payment in known.payments.values()]
         rows = Refund.objects.select_for_update(no_key=True).order_by("id")
         for refund in of_refunds(rows.filter(payment_id__in=paid)) + of_refunds(rows.filter(id__in=named_refunds)):
             known.refunds[refund.id] = refund
+        disputes = Dispute.objects.select_for_update(no_key=True).order_by("id")
+        known.disputes = {row.id: row for row in of_disputes(disputes.filter(payment_id__in=paid))}
+    return known
+
+
+def of_payments(rows: Iterable[Payment], new_id: Callable[[], UUID]) -> Known:
+    """Payments whose rows the caller has locked, with what was refunded and is contested of them."""
+    known = Known(settle_after=timedelta(days=settings.SETTLEMENT_DAYS), new_id=new_id)
+    for payment in map(of_payment, rows):
+        known.payments[payment.account_id, payment.object_id] = payment
+    paid = [payment.id for payment in known.payments.values()]
+    known.refunds = {row.id: row for row in of_refunds(Refund.objects.filter(payment_id__in=paid))}
+    known.disputes = {row.id: row for row in of_disputes(Dispute.objects.filter(payment_id__in=paid))}
     return known
 
 
@@ -88,6 +110,11 @@ def of_payment(row: Payment) -> PaymentFacts:
 def of_refunds(rows: QuerySet[Refund]) -> list[RefundFacts]:
     fields = ("id", "payment_id", "object_id", "amount", "state", "pending_amount", "origin", "settled_at")
     return [RefundFacts(*row) for row in rows.values_list(*fields)]
+
+
+def of_disputes(rows: QuerySet[Dispute]) -> list[DisputeFacts]:
+    fields = ("id", "payment_id", "object_id", "amount", "state", "pending_amount", "evidence_due_at", "told_at")
+    return [DisputeFacts(*row) for row in rows.values_list(*fields)]
 
 
 def _load_intents(known: Known, intent_ids: Iterable[UUID]) -> None:

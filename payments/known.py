@@ -15,7 +15,7 @@ from uuid import UUID
 from merchants import ids
 from merchants.notify import Telling
 from payments.chart import Movement, Source
-from payments.models import PaymentIntent, Refund
+from payments.models import Dispute, PaymentIntent, Refund
 
 Outcome = Literal["applied", "ignored", "parked", "quarantined"]
 
@@ -79,6 +79,18 @@ class RefundFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputeFacts:
+    id: UUID
+    payment_id: UUID
+    object_id: str
+    amount: int  # Held while it is open, lost when it is lost.
+    state: str
+    pending_amount: int  # How much of it was drawn from the shop's pending money, and is not there again.
+    evidence_due_at: datetime | None
+    told_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A Discrepancy to open, once per key."""
 
@@ -102,6 +114,9 @@ class Decision:
     new_refund: RefundFacts | None = None
     intent: IntentFacts | None = None
     refund: RefundFacts | None = None
+    merged_refund: RefundFacts | None = None  # A reported refund that turned out to be `refund`.
+    new_dispute: DisputeFacts | None = None
+    dispute: DisputeFacts | None = None
     movements: tuple[Movement, ...] = ()
     questions: tuple[Question, ...] = ()
     tellings: tuple[Telling, ...] = ()
@@ -117,17 +132,23 @@ class Known:
     intents: dict[UUID, IntentFacts] = field(default_factory=dict)
     payments: dict[tuple[UUID, str], PaymentFacts] = field(default_factory=dict)
     refunds: dict[UUID, RefundFacts] = field(default_factory=dict)
+    disputes: dict[UUID, DisputeFacts] = field(default_factory=dict)
 
     def refunds_of(self, payment_id: UUID) -> list[RefundFacts]:
         return [refund for refund in self.refunds.values() if refund.payment_id == payment_id]
+
+    def disputes_of(self, payment_id: UUID) -> list[DisputeFacts]:
+        return [dispute for dispute in self.disputes.values() if dispute.payment_id == payment_id]
 
     def absorb(self, decision: Decision) -> None:
         for payment in filter(None, [decision.new_payment]):
             self.payments[payment.account_id, payment.object_id] = payment
         for intent in filter(None, [decision.intent]):
             self.intents[intent.id] = intent
-        for refund in filter(None, [decision.new_refund, decision.refund]):
+        for refund in filter(None, [decision.new_refund, decision.refund, decision.merged_refund]):
             self.refunds[refund.id] = refund
+        for dispute in filter(None, [decision.new_dispute, decision.dispute]):
+            self.disputes[dispute.id] = dispute
 
 
 def intent_id(reference: str) -> UUID | None:
@@ -139,17 +160,23 @@ def refund_id(reference: str) -> UUID | None:
     return _parsed(Refund.prefix, reference)
 
 
-def pending_left(payment: PaymentFacts, refunds: list[RefundFacts]) -> int:
-    """How much of a payment is still the shop's pending money."""
+def pending_left(payment: PaymentFacts, known: Known) -> int:
+    """How much of a payment is still the shop's pending money, after what was refunded and is contested of it."""
     if payment.due_at is None or not payment.placed:
         return 0
-    drawn = sum(refund.pending_amount for refund in refunds if refund.state != Refund.State.FAILED)
+    drawn = sum(r.pending_amount for r in known.refunds_of(payment.id) if r.state != Refund.State.FAILED)
+    drawn += sum(dispute.pending_amount for dispute in known.disputes_of(payment.id))
     return max(payment.amount - drawn, 0)
 
 
 def refunded(refunds: list[RefundFacts]) -> int:
     """What was refunded or is about to be: the sum of the rows that have not failed."""
     return sum(refund.amount for refund in refunds if refund.state != Refund.State.FAILED)
+
+
+def contested(disputes: list[DisputeFacts]) -> int:
+    """What is held for open disputes or was lost in ended ones."""
+    return sum(d.amount for d in disputes if d.state in (Dispute.State.OPEN, Dispute.State.LOST))
 
 
 def _parsed(prefix: str, reference: str) -> UUID | None:

@@ -2,7 +2,7 @@
 
 `decide` reads the facts in `Known` and answers with a `Decision`: rows to add, rows to change, movements to post,
 things to tell. The shell (`reconcile`) loads the facts before and writes the decisions after. Money back stands in
-`money_back`.
+`money_back`, contested money in `contested`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from merchants import ids
 from merchants.notify import Telling
-from payments import chart, money_back
+from payments import chart, contested, money_back
 from payments.chart import Subject
 from payments.known import AccountFacts, Decision, IntentFacts, Known, PaymentFacts, Question, intent_id
 from payments.models import Discrepancy, Payment, PaymentIntent
@@ -37,9 +37,11 @@ def decide(event: Event, account: AccountFacts, known: Known, *, event_id: UUID 
             return _received(event, account, known, event_id, now)
         case "payment.failed" | "payment.closed":
             return _closed(event, account, known)
-        case "refund.pending" | "refund.succeeded" | "refund.failed":
+        case "refund.pending" | "refund.succeeded" | "refund.failed" | "refund.total":
             return money_back.decide(event, account, known, event_id)
-        case "payment.pending" | "info":
+        case "dispute.opened" | "dispute.won" | "dispute.lost" | "dispute.closed":
+            return contested.decide(event, account, known, event_id)
+        case "payment.pending" | "info" | "payout.paid" | "payout.failed":
             return Decision("ignored", "tells of no money")
         case _:
             return Decision("parked", "an event of a kind that we do not know")

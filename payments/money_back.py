@@ -40,6 +40,16 @@ def decide(event: Event, account: AccountFacts, known: Known, event_id: UUID | N
         return Decision("quarantined", "the refund belongs to another payment")
     if event.currency != payment.currency:
         return Decision("quarantined", "a refund in another currency than its payment")
+    if event.kind == "refund.total":
+        return _total_told(event, payment, known, event_id)
+    if refund is not None and (twin := _twin(event, payment, refund, known)):
+        return _recognised(event, payment, refund, twin, known, event_id)
+    return _told(event, payment, refund, known, event_id)
+
+
+def _told(
+    event: Event, payment: PaymentFacts, refund: RefundFacts | None, known: Known, event_id: UUID | None
+) -> Decision:
     if event.kind == "refund.pending":
         if refund is None or refund.object_id == event.object_id:
             return Decision("ignored", "a refund that is only under way")
@@ -51,6 +61,59 @@ def decide(event: Event, account: AccountFacts, known: Known, event_id: UUID | N
     if refund is None:
         return _refund_reported(event, payment, known, event_id)
     return _refund_succeeded(event, payment, refund, known, event_id)
+
+
+def _total_told(event: Event, payment: PaymentFacts, known: Known, event_id: UUID | None) -> Decision:
+    """The provider tells all that was ever refunded, not what was refunded now: the difference is booked.
+
+    While refunds that we asked for are under way, the difference may be theirs. The one that the provider names is
+    confirmed; for any other the event waits until their own answers have come.
+    """
+    if event.refunded_total is None:
+        return Decision("parked", "a total that does not say how much")
+    refunds = known.refunds_of(payment.id)
+    new = event.refunded_total - sum(r.amount for r in refunds if r.state == Refund.State.SUCCEEDED)
+    if new <= 0:
+        return Decision("ignored", "booked already")
+    under_way = [refund for refund in refunds if refund.state == Refund.State.REQUESTED]
+    named = next((refund for refund in under_way if refund.id == refund_id(event.reference)), None)
+    if named is not None and named.amount <= new:
+        part = replace(event, object_id=named.object_id or event.reference, amount=named.amount)
+        confirmed = _refund_succeeded(part, payment, named, known, event_id)
+        more = named.amount < new  # Of something else, which this event is applied again for.
+        return replace(confirmed, outcome="parked", reason="tells of more than one refund") if more else confirmed
+    if under_way:
+        return Decision("parked", "may tell of a refund that we asked for and that is under way")
+    rest = replace(event, object_id=f"total:{event.refunded_total}", amount=new, reference="")
+    return _refund_reported(rest, payment, known, event_id)
+
+
+def _twin(event: Event, payment: PaymentFacts, refund: RefundFacts, known: Known) -> RefundFacts | None:
+    """The row of a refund that the provider first reported without our reference, and now says was ours."""
+    if not event.object_id:
+        return None
+    same = [r for r in known.refunds_of(payment.id) if r.id != refund.id and r.object_id == event.object_id]
+    return next((r for r in same if r.origin == Refund.Origin.PROVIDER), None)
+
+
+def _recognised(
+    event: Event, payment: PaymentFacts, refund: RefundFacts, twin: RefundFacts, known: Known, event_id: UUID | None
+) -> Decision:
+    """One refund, booked as somebody else's before we knew that it was ours: that is undone, and ours goes on."""
+    if _overtaken(event, twin):
+        return Decision("ignored", "overtaken by a later word on this refund")
+    at = event.occurred_at
+    undone = replace(twin, state=Refund.State.FAILED, object_id=f"{twin.object_id}:ours"[:80], settled_at=at)
+    movements = []
+    if twin.state == Refund.State.SUCCEEDED:
+        subject = Subject(payment.source, payment.currency, payment.id, twin.id, event_id)
+        pending = twin.pending_amount > 0 and payment.due_at is not None
+        movements.append(chart.refund_returned(subject, twin.amount, at, pending=pending))
+    ours = _told(event, payment, refund, known, event_id)
+    tellings = () if ours.refund and ours.refund.state == twin.state else ours.tellings  # It was told of already.
+    return replace(
+        ours, outcome="applied", merged_refund=undone, movements=(*movements, *ours.movements), tellings=tellings
+    )
 
 
 def _refund_named(event: Event, payment: PaymentFacts, known: Known) -> RefundFacts | None:
@@ -113,7 +176,7 @@ def _refund_succeeded(
 
 def _refund_reported(event: Event, payment: PaymentFacts, known: Known, event_id: UUID | None) -> Decision:
     """Refunded at the provider's own desk: we did not ask for it, and it is booked all the same."""
-    pending = event.amount <= pending_left(payment, known.refunds_of(payment.id))
+    pending = event.amount <= pending_left(payment, known)
     refund = RefundFacts(
         id=known.new_id(),
         payment_id=payment.id,
@@ -188,7 +251,8 @@ def _refund_differs(event: Event, payment: PaymentFacts, refund: RefundFacts) ->
 
 def _excess(event: Event, payment: PaymentFacts, refund: RefundFacts, known: Known) -> list[Question]:
     """What was refunded beyond what had been received, as a question; the money itself is booked."""
-    others = [other for other in known.refunds_of(payment.id) if other.id != refund.id]
+    same = (refund.id, event.object_id)  # A row of the same object is the same refund, before it was recognised.
+    others = [other for other in known.refunds_of(payment.id) if other.id not in same and other.object_id not in same]
     excess = refunded(others) + event.amount - payment.amount
     if excess <= 0:
         return []

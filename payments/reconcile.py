@@ -1,8 +1,8 @@
 """The shell round the decision: loads what a batch of events needs, has `meaning` decide, writes it in one transaction.
 
-The only writer of the state of intents, payments and refunds after they were asked for. Rows are locked in one fixed
-order (shops, intents, payments, refunds, balances, notice counters; each by id), so that batches never wait for each
-other in a circle. A batch that fails is halved until the event that breaks it stands alone; that one is parked.
+Rows are locked in one fixed order (shops, intents, payments, refunds, disputes, balances, notice counters; each by
+id), so that batches never wait for each other in a circle. A batch that fails is halved until the event that breaks it
+stands alone; that one is parked.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from merchants.models import Shop
 from payments import chart, facts, inbox, inquiries, ledger, meaning, providers
 from payments.chart import Subject
 from payments.inbox import Leased
-from payments.known import AccountFacts, Decision, IntentFacts, Known, PaymentFacts, RefundFacts, pending_left
-from payments.models import Discrepancy, Payment, ProviderAccount, Refund, WebhookEvent
+from payments.known import (
+    AccountFacts,
+    Decision,
+    Known,
+    pending_left,
+)
+from payments.models import Payment, ProviderAccount
 from payments.providers.base import Event, UnableToRead, Verified
+from payments.recording import Overtaken, record
 
 _log = journal(__name__)
 _outcomes = Counter("pushcart_events", "Events by what became of them", ["outcome"])
 
 # How often a batch is decided again because another worker booked one of its payments in between.
 _OVERTAKEN_MAX = 5
-
-
 _OUR_TROUBLE = (OperationalError, InterfaceError, SoftTimeLimitExceeded)
-
-
-class Overtaken(Exception):
-    """Another transaction has booked a payment that we were about to book: decide again, knowing it."""
 
 
 def drain(*, clock: Callable[[], datetime]) -> int:
@@ -107,11 +107,10 @@ def release_due(*, now: datetime, limit: int) -> int:
             .select_related("provider_account")
             .order_by("id")
         )
-        refunds = facts.of_refunds(Refund.objects.filter(payment__in=locked))
+        known = facts.of_payments(locked, partial(ids.new, now))
         movements = []
-        for row in locked:
-            payment = facts.of_payment(row)
-            left = pending_left(payment, [r for r in refunds if r.payment_id == payment.id])
+        for payment in known.payments.values():
+            left = pending_left(payment, known)
             if left:
                 movements.append(chart.due(Subject(payment.source, payment.currency, payment.id), left, now))
         ledger.post(movements, now=now)
@@ -148,7 +147,7 @@ def _apply_once(batch: Sequence[Leased], now: datetime) -> set[UUID]:
             unread[event_id] = str(failure)
     known = facts.lock_and_load(read, partial(ids.new, now))
     decisions = _decide(read, {row.id: facts.of_account(row) for row in accounts.values()}, known, now)
-    _write(decisions, known, now)
+    record(decisions, known, now)
     _inquire(decisions, {event_id: account_id for event_id, account_id, _ in read}, now)
     shops = _tell(decisions, now)
     fates = _fates(decisions, unread)
@@ -232,131 +231,7 @@ def _is_deadlock(failure: Exception) -> bool:
     return getattr(failure.__cause__, "sqlstate", None) in {"40P01", "40001"}
 
 
-# --- Writing ---------------------------------------------------------------------------------------------------------
-
-
-def _write(decisions: list[tuple[UUID, Decision]], known: Known, now: datetime) -> None:
-    made = [decision for _, decision in decisions]
-    _insert_payments([d.new_payment for d in made if d.new_payment], now)
-    changed = {d.intent.id for d in made if d.intent}
-    _update_intents([known.intents[intent_id] for intent_id in sorted(changed)], now)
-    new_refunds = {d.new_refund.id for d in made if d.new_refund}
-    touched = {d.refund.id for d in made if d.refund}
-    payments = {payment.id: payment for payment in known.payments.values()}
-    _insert_refunds([(known.refunds[r], payments[known.refunds[r].payment_id]) for r in sorted(new_refunds)], now)
-    _update_refunds([known.refunds[refund_id] for refund_id in sorted(touched - new_refunds)])
-    _open_questions(decisions, {payment.id: payment.account_id for payment in payments.values()}, now)
-    ledger.post([movement for decision in made for movement in decision.movements], now=now)
-
-
-def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
-    if not payments:
-        return
-    ordered = sorted(payments, key=lambda payment: (payment.account_id, payment.object_id))
-    columns = zip(
-        *(
-            (p.id, p.account_id, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, str(p.match), p.placed,
-             p.occurred_at, p.due_at)
-            for p in ordered
-        ),
-        strict=True,
-    )  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT_PAYMENTS_SQL, [now, *(list(column) for column in columns)])
-        if cursor.rowcount < len(ordered):
-            raise Overtaken
-
-
-def _update_intents(intents: list[IntentFacts], now: datetime) -> None:
-    if not intents:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _UPDATE_INTENTS_SQL,
-            [now, [i.id for i in intents], [str(i.state) for i in intents], [str(i.closing) for i in intents]],
-        )
-
-
-def _insert_refunds(refunds: list[tuple[RefundFacts, PaymentFacts]], now: datetime) -> None:
-    Refund.objects.bulk_create(
-        Refund(
-            id=refund.id,
-            payment_id=payment.id,
-            shop_id=payment.shop_id,
-            origin=refund.origin,
-            object_id=refund.object_id,
-            amount=refund.amount,
-            currency=payment.currency,
-            state=refund.state,
-            pending_amount=refund.pending_amount,
-            created_at=now,
-            settled_at=refund.settled_at,
-        )
-        for refund, payment in refunds
-    )
-
-
-def _update_refunds(refunds: list[RefundFacts]) -> None:
-    for refund in refunds:
-        settled = {"next_call_at": None} if refund.state != Refund.State.REQUESTED else {}
-        Refund.objects.filter(id=refund.id).update(
-            state=refund.state,
-            object_id=refund.object_id,
-            amount=refund.amount,
-            pending_amount=refund.pending_amount,
-            settled_at=refund.settled_at,
-            **settled,
-        )
-
-
-def _open_questions(decisions: list[tuple[UUID, Decision]], accounts: dict[UUID, UUID], now: datetime) -> None:
-    events = {event_id for event_id, decision in decisions if decision.questions}
-    if not events:
-        return
-    account_of = dict(WebhookEvent.objects.filter(id__in=events).values_list("id", "provider_account_id"))
-    Discrepancy.objects.bulk_create(
-        (
-            Discrepancy(
-                id=ids.new(now),
-                key=question.key,
-                reason=question.reason,
-                provider_account_id=account_of[event_id],
-                shop_id=question.shop_id,
-                payment_id=question.payment_id,
-                intent_id=question.intent_id,
-                event_id=event_id,
-                amount=question.amount,
-                currency=question.currency,
-                details=question.details,
-                opened_at=now,
-            )
-            for event_id, decision in decisions
-            for question in decision.questions
-        ),
-        ignore_conflicts=True,  # The same question is asked once, however often its event is applied.
-    )
-
-
 def _tell(decisions: list[tuple[UUID, Decision]], now: datetime) -> set[UUID]:
     tellings = [telling for _, decision in decisions for telling in decision.tellings]
     notify.tell(tellings, now=now)
     return {telling.shop_id for telling in tellings}
-
-
-_INSERT_PAYMENTS_SQL = """
-INSERT INTO payments_payment (recorded_at, id, provider_account_id, object_id, shop_id, intent_id, amount, currency,
-                              match, placed, occurred_at, due_at)
-SELECT %s, * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[],
-                         %s::text[], %s::boolean[], %s::timestamptz[], %s::timestamptz[])
-ON CONFLICT (provider_account_id, object_id) DO NOTHING
-"""
-
-_UPDATE_INTENTS_SQL = """
-UPDATE payments_paymentintent AS intent
-   SET state = changed.state, closing = changed.closing, next_close_at = NULL,
-       -- One that ended unpaid may still be paid late, and its notification lost: it goes on being asked about.
-       next_query_at = CASE WHEN changed.state = 'paid' THEN NULL ELSE intent.next_query_at END,
-       closed_at = coalesce(intent.closed_at, %s)
-  FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS changed(id, state, closing)
- WHERE intent.id = changed.id
-"""

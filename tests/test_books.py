@@ -17,7 +17,7 @@ from merchants.models import Item
 from payments import books, ledger, reconcile, refunds
 from payments.models import Payment, Refund
 from tests.cast import Person
-from tests.till import direct, drain, expect, paid, platform, refund_told
+from tests.till import direct, disputed, drain, expect, paid, platform, refund_told
 
 ONE = "(SELECT id FROM {} WHERE {} ORDER BY id LIMIT 1)"
 EXACT = ONE.format("payments_payment", "match = 'exact'")
@@ -33,6 +33,10 @@ BREAKS: list[tuple[str, str]] = [
     (
         "an account's balance is the sum of its entries",
         f"DELETE FROM payments_accountbalance WHERE account_id = {PENDING}",
+    ),
+    (
+        "a dispute holds what is open and has moved what is lost",
+        "UPDATE payments_dispute SET amount = amount + 1",
     ),
     (
         "a snapshot is the sum of the entries before its moment",
@@ -146,6 +150,8 @@ def trade(mei: Person, apples: Item) -> None:
     refund_told(first, "succeeded", refund=ask(mei, first, 60)).deliver()
     refund_told(first, "failed", refund=ask(mei, first, 30)).deliver()
     ask(mei, second, 40)
+    disputed(second, "opened", amount=10).deliver()
+    disputed(second, "lost", amount=7, object_id="wdp_2").deliver()
     Payment.objects.filter(id=third.id).update(due_at=timezone.now())
     drain()
     assert reconcile.release_due(now=timezone.now() + timedelta(seconds=1), limit=10) == 1

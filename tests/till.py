@@ -129,6 +129,26 @@ def refund_told(
     return _notification(f"refund.{state}", payment.intent, payment.provider_account, at, None, refund=row)
 
 
+def disputed(
+    payment: Payment,
+    step: str,
+    *,
+    amount: int | None = None,
+    object_id: str = "wdp_1",
+    due: datetime | None = None,
+    at: datetime | None = None,
+) -> Notification:
+    """The wallet's word on a dispute of the payment: opened, won, lost or closed."""
+    dispute = {
+        "id": object_id,
+        "payment_id": payment.object_id,
+        "amount": amount if amount is not None else payment.amount,
+        "currency": payment.currency,
+        "evidence_due_at": due.isoformat() if due else None,
+    }
+    return _notification(f"dispute.{step}", payment.intent, payment.provider_account, at, None, dispute=dispute)
+
+
 def drain() -> int:
     """What the worker does when the bell rings."""
     return reconcile.drain(clock=timezone.now)
@@ -137,8 +157,8 @@ def drain() -> int:
 def total(kind: str, currency: str = "CNY", *, shop: Shop | None = None, account: ProviderAccount | None = None) -> int:
     """Credits less debits of one account of the chart."""
     funds = account.funds if account else ("held" if shop else "")
-    if kind in {"suspense", "refunds_in_flight"} and shop is None:
-        funds = "held" if kind == "refunds_in_flight" else ""
+    if kind in {"suspense", "refunds_in_flight", "disputes_held"} and shop is None:
+        funds = "" if kind == "suspense" else "held"
     place = Place(kind, funds, shop.id if shop else None, account.id if account else None)
     return ledger.total_of(place, currency)
 

@@ -174,6 +174,10 @@ _KINDS: dict[str, Kind] = {
     "order.closed": "payment.closed",
     "refund.succeeded": "refund.succeeded",
     "refund.failed": "refund.failed",
+    "dispute.opened": "dispute.opened",
+    "dispute.won": "dispute.won",
+    "dispute.lost": "dispute.lost",
+    "dispute.closed": "dispute.closed",
 }
 
 
@@ -182,6 +186,8 @@ def _read_notification(message: dict[str, Any]) -> list[Event]:
     data, at = message["data"], message["occurred_at"]
     if kind.startswith("refund."):
         return [_read_refund(data["refund"], at)]
+    if kind.startswith("dispute."):
+        return [_read_dispute(kind, data["dispute"], at)]
     if kind == "payment.succeeded":
         return [_read_payment(data["payment"], data["order"]["reference"])]
     order = data["order"]
@@ -239,7 +245,7 @@ def _read_refund(refund: dict[str, Any], at: str | None = None) -> Event:
         parent_object_id=str(refund["payment_id"]),
         amount=_positive(refund["amount"]),
         currency=str(refund["currency"]),
-        occurred_at=_moment(at or refund["created_at"]),
+        occurred_at=_moment(at or refund.get("settled_at") or refund["created_at"]),
         reference=str(refund["reference"] or ""),
         final=refund["state"] != "pending",
     )
@@ -266,6 +272,20 @@ def _read_refusal(message: dict[str, Any]) -> Event:
         currency=str(message["currency"]),
         occurred_at=_moment(message["at"]),
         reference=str(message["reference"]),
+    )
+
+
+def _read_dispute(kind: Kind, dispute: dict[str, Any], at: str) -> Event:
+    due = dispute.get("evidence_due_at")
+    return Event(
+        kind=kind,
+        object_id=str(dispute["id"]),
+        parent_object_id=str(dispute["payment_id"]),
+        amount=_positive(dispute["amount"]),
+        currency=str(dispute["currency"]),
+        occurred_at=_moment(at),
+        final=kind != "dispute.opened",
+        evidence_due_at=_moment(due) if due else None,
     )
 
 

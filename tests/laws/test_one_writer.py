@@ -14,9 +14,12 @@ WRITES = {"create", "bulk_create", "update", "save", "bulk_update", "get_or_crea
 
 # Which modules may write the rows of a model; a module that only makes the row (its beginning) is named with it.
 WRITERS = {
-    "Payment": {"payments/reconcile.py"},
-    "PaymentIntent": {"payments/checkout.py", "payments/asking.py", "payments/reconcile.py", "payments/freezing.py"},
-    "Refund": {"payments/refunds.py", "payments/reconcile.py"},
+    "Payment": {"payments/reconcile.py", "payments/recording.py"},
+    "PaymentIntent": {"payments/checkout.py", "payments/asking.py", "payments/recording.py", "payments/freezing.py"},
+    "Refund": {"payments/refunds.py", "payments/recording.py"},
+    "Dispute": {"payments/recording.py", "payments/disputes.py"},
+    "Inquiry": {"payments/inquiries.py", "payments/asking.py"},
+    "Discrepancy": {"payments/recording.py", "payments/refunds.py", "payments/operating.py"},
     "LedgerEntry": {"payments/ledger.py"},
     "AccountBalance": {"payments/ledger.py"},
     "Account": {"payments/ledger.py"},
@@ -31,6 +34,9 @@ TABLES = {
     "payments_payment": "Payment",
     "payments_paymentintent": "PaymentIntent",
     "payments_refund": "Refund",
+    "payments_dispute": "Dispute",
+    "payments_inquiry": "Inquiry",
+    "payments_discrepancy": "Discrepancy",
     "payments_ledgerentry": "LedgerEntry",
     "payments_accountbalance": "AccountBalance",
     "payments_account": "Account",

@@ -1,0 +1,184 @@
+"""Writes what was decided about a batch of events: rows, questions and movements, set-based and in one fixed order.
+
+The only writer of the state of intents, payments, refunds and disputes after they were asked for.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from merchants import ids
+from payments import ledger
+from payments.known import Decision, DisputeFacts, IntentFacts, Known, PaymentFacts, RefundFacts
+from payments.models import Discrepancy, Dispute, Refund, WebhookEvent
+
+
+class Overtaken(Exception):
+    """Another transaction has booked a payment that we were about to book: decide again, knowing it."""
+
+
+def record(decisions: list[tuple[UUID, Decision]], known: Known, now: datetime) -> None:
+    """Writes every row and posts every movement of these decisions (each with its event). Raises Overtaken.
+
+    Must run in the transaction that holds the locks under which they were made.
+    """
+    made = [decision for _, decision in decisions]
+    _insert_payments([d.new_payment for d in made if d.new_payment], now)
+    changed = {d.intent.id for d in made if d.intent}
+    _update_intents([known.intents[intent_id] for intent_id in sorted(changed)], now)
+    new_refunds = {d.new_refund.id for d in made if d.new_refund}
+    touched = {r.id for d in made for r in (d.refund, d.merged_refund) if r}
+    payments = {payment.id: payment for payment in known.payments.values()}
+    _insert_refunds([(known.refunds[r], payments[known.refunds[r].payment_id]) for r in sorted(new_refunds)], now)
+    # A row that gives up its provider's id comes before the one that takes it.
+    merged = {d.merged_refund.id for d in made if d.merged_refund}
+    order = sorted(touched - new_refunds, key=lambda refund_id: (refund_id not in merged, refund_id))
+    _update_refunds([known.refunds[refund_id] for refund_id in order])
+    new_disputes = {d.new_dispute.id for d in made if d.new_dispute}
+    changed_disputes = {d.dispute.id for d in made if d.dispute} - new_disputes
+    _insert_disputes([(known.disputes[d], payments[known.disputes[d].payment_id]) for d in sorted(new_disputes)], now)
+    _update_disputes([known.disputes[dispute_id] for dispute_id in sorted(changed_disputes)], now)
+    _open_questions(decisions, {payment.id: payment.account_id for payment in payments.values()}, now)
+    ledger.post([movement for decision in made for movement in decision.movements], now=now)
+
+
+def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
+    if not payments:
+        return
+    ordered = sorted(payments, key=lambda payment: (payment.account_id, payment.object_id))
+    columns = zip(
+        *(
+            (p.id, p.account_id, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, str(p.match), p.placed,
+             p.occurred_at, p.due_at)
+            for p in ordered
+        ),
+        strict=True,
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT_PAYMENTS_SQL, [now, *(list(column) for column in columns)])
+        if cursor.rowcount < len(ordered):
+            raise Overtaken
+
+
+def _update_intents(intents: list[IntentFacts], now: datetime) -> None:
+    if not intents:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _UPDATE_INTENTS_SQL,
+            [now, [i.id for i in intents], [str(i.state) for i in intents], [str(i.closing) for i in intents]],
+        )
+
+
+def _insert_refunds(refunds: list[tuple[RefundFacts, PaymentFacts]], now: datetime) -> None:
+    Refund.objects.bulk_create(
+        Refund(
+            id=refund.id,
+            payment_id=payment.id,
+            shop_id=payment.shop_id,
+            origin=refund.origin,
+            object_id=refund.object_id,
+            amount=refund.amount,
+            currency=payment.currency,
+            state=refund.state,
+            pending_amount=refund.pending_amount,
+            created_at=now,
+            settled_at=refund.settled_at,
+        )
+        for refund, payment in refunds
+    )
+
+
+def _update_refunds(refunds: list[RefundFacts]) -> None:
+    for refund in refunds:
+        settled = {"next_call_at": None} if refund.state != Refund.State.REQUESTED else {}
+        Refund.objects.filter(id=refund.id).update(
+            state=refund.state,
+            object_id=refund.object_id,
+            amount=refund.amount,
+            pending_amount=refund.pending_amount,
+            settled_at=refund.settled_at,
+            **settled,
+        )
+
+
+def _insert_disputes(disputes: list[tuple[DisputeFacts, PaymentFacts]], now: datetime) -> None:
+    Dispute.objects.bulk_create(
+        Dispute(
+            id=dispute.id,
+            payment_id=payment.id,
+            shop_id=payment.shop_id,
+            object_id=dispute.object_id,
+            amount=dispute.amount,
+            currency=payment.currency,
+            state=dispute.state,
+            pending_amount=dispute.pending_amount,
+            evidence_due_at=dispute.evidence_due_at,
+            told_at=dispute.told_at,
+            opened_at=now,
+            closed_at=None if dispute.state == Dispute.State.OPEN else now,
+        )
+        for dispute, payment in disputes
+    )
+
+
+def _update_disputes(disputes: list[DisputeFacts], now: datetime) -> None:
+    for dispute in disputes:
+        Dispute.objects.filter(id=dispute.id).update(
+            amount=dispute.amount,
+            state=dispute.state,
+            pending_amount=dispute.pending_amount,
+            evidence_due_at=dispute.evidence_due_at,
+            told_at=dispute.told_at,
+            closed_at=None if dispute.state == Dispute.State.OPEN else now,
+        )
+
+
+def _open_questions(decisions: list[tuple[UUID, Decision]], accounts: dict[UUID, UUID], now: datetime) -> None:
+    events = {event_id for event_id, decision in decisions if decision.questions}
+    if not events:
+        return
+    account_of = dict(WebhookEvent.objects.filter(id__in=events).values_list("id", "provider_account_id"))
+    Discrepancy.objects.bulk_create(
+        (
+            Discrepancy(
+                id=ids.new(now),
+                key=question.key,
+                reason=question.reason,
+                provider_account_id=account_of[event_id],
+                shop_id=question.shop_id,
+                payment_id=question.payment_id,
+                intent_id=question.intent_id,
+                event_id=event_id,
+                amount=question.amount,
+                currency=question.currency,
+                details=question.details,
+                opened_at=now,
+            )
+            for event_id, decision in decisions
+            for question in decision.questions
+        ),
+        ignore_conflicts=True,  # The same question is asked once, however often its event is applied.
+    )
+
+
+_INSERT_PAYMENTS_SQL = """
+INSERT INTO payments_payment (recorded_at, id, provider_account_id, object_id, shop_id, intent_id, amount, currency,
+                              match, placed, occurred_at, due_at)
+SELECT %s, * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[],
+                         %s::text[], %s::boolean[], %s::timestamptz[], %s::timestamptz[])
+ON CONFLICT (provider_account_id, object_id) DO NOTHING
+"""
+
+_UPDATE_INTENTS_SQL = """
+UPDATE payments_paymentintent AS intent
+   SET state = changed.state, closing = changed.closing, next_close_at = NULL,
+       -- One that ended unpaid may still be paid late, and its notification lost: it goes on being asked about.
+       next_query_at = CASE WHEN changed.state = 'paid' THEN NULL ELSE intent.next_query_at END,
+       closed_at = coalesce(intent.closed_at, %s)
+  FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS changed(id, state, closing)
+ WHERE intent.id = changed.id
+"""
