@@ -189,7 +189,10 @@ def _fee(charge: Any) -> int | None:
     booked = charge.get("balance_transaction") if isinstance(charge, dict) else None
     if not isinstance(booked, dict) or currency_of(booked) != currency_of(charge):
         return None
-    return from_stripe(whole(booked["fee"]), currency_of(booked))
+    try:
+        return from_stripe(whole(booked["fee"]), currency_of(booked))
+    except ValueError:  # A fee in fractions that the currency has no more is no reason to leave a payment unread.
+        return None
 
 
 # --- Money back, contested, and out ----------------------------------------------------------------------------------

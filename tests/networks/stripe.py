@@ -230,7 +230,7 @@ class Stripe(Network):
             "id": f"{prefix}{middle}{secrets.token_hex(12)}",
             "object": kind,
             "created": int(time.time()),
-            "livemode": False,
+            **({} if prefix in {"re", "txn"} else {"livemode": False}),
             **fields,
         }
         self.things[thing["id"]] = thing
