@@ -13,23 +13,6 @@ from payments.providers.stripe_amounts import EXPONENTS, from_stripe, to_stripe
 WITHOUT_DECIMALS = [
     "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF",
 ]  # fmt: skip
-    "BIF",
-    "CLP",
-    "DJF",
-    "GNF",
-    "JPY",
-    "KMF",
-    "KRW",
-    "MGA",
-    "PYG",
-    "RWF",
-    "UGX",
-    "VND",
-    "VUV",
-    "XAF",
-    "XOF",
-    "XPF",
-]
 WITH_THREE = ["BHD", "JOD", "KWD", "OMR", "TND"]
 
 
