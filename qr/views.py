@@ -26,7 +26,7 @@ from merchants.refusals import Refused
 from payments import checkout, providers
 from payments.models import PaymentIntent, ProviderAccount
 from qr import draw, handover, page_ids, receipts
-from qr.page import BRIDGE, respond, respond_picture
+from qr.page import BRIDGE, REFERRER_POLICY, respond, respond_picture
 from qr.sorry import sorry
 
 # A cart sells by the handful; every choice shows its total, so the payer needs no script to see the sum.
@@ -342,4 +342,5 @@ def _money(amount: int, currency: str) -> str:
 
 def _see_other(address: str) -> HttpResponse:
     """303: the browser follows with GET, whatever it had sent; nobody keeps the answer."""
-    return HttpResponse(status=303, headers={"Location": address, "Cache-Control": "no-store"})
+    headers = {"Location": address, "Cache-Control": "no-store", "Referrer-Policy": REFERRER_POLICY}
+    return HttpResponse(status=303, headers=headers)

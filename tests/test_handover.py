@@ -83,7 +83,10 @@ def test_an_address_is_gone_to_at_once_and_the_receipt_leads_back_there(
     answer = pay(client, apple)
     assert (answer.status_code, answer.headers["Location"]) == (303, PAY_URL)
     page = seen(client, PaymentIntent.objects.get())
-    assert f'href="{PAY_URL}"' in page.content.decode()
+    assert f'href="{PAY_URL}">' in page.content.decode()
+    # The wallet is told whose site she comes from (some ask for it), and never the receipt's address.
+    for response in (answer, page):
+        assert response.headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
     assert '<meta http-equiv="refresh" content="2">' in page.content.decode()
     assert policy(page)["form-action"] == "'self'"
 

@@ -55,6 +55,13 @@ def test_without_money_it_says_what_became_of_the_intent(fields: dict[str, str],
     assert (receipt.kind, receipt.mood, receipt.amount) == (kind, "bad", "CN¥4.00")
 
 
+def test_whoever_can_be_handed_over_is_waited_for_by_whatever_way_she_is() -> None:
+    assert told(intent(redirect_url="", handover={"qr": "upi://pay?pa=a@b"}), [], []).kind == "waiting"
+    assert told(intent(redirect_url="", handover={}), [], []).kind == "not_started"
+    # Her wallet was to say who she is, and what came back was refused: that address leads nowhere any more.
+    assert told(intent(start_failure="invalid code"), [], []).kind == "not_started"
+
+
 def test_exact_money_is_paid_and_nothing_more_is_awaited() -> None:
     receipt = told(intent(state="paid"), [paid()], [])
     assert (receipt.kind, receipt.mood, receipt.heading, receipt.amount) == ("paid", "good", "Paid", "CN¥4.00")

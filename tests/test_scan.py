@@ -98,7 +98,7 @@ class TestThePageOfACode:
         self, client: Client, apple: Code
     ) -> None:
         headers = client.get(f"/s/{apple.slug}").headers
-        assert (headers["Cache-Control"], headers["Referrer-Policy"]) == ("no-store", "same-origin")
+        assert (headers["Cache-Control"], headers["X-Robots-Tag"]) == ("no-store", "noindex")
         policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
         assert policy.pop("style-src").startswith("'sha256-")
         assert policy == {
