@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Literal
 
 from django.conf import settings
@@ -58,6 +59,7 @@ _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,100}")
 _SESSION_OUTLASTS = timedelta(minutes=35)
 
 _PAGES_OF_SESSIONS = 50  # To find one whose answer was lost: 5,000 sessions within an intent's life.
+_SESSIONS_WITHOUT_TIME = 10
 _PAGES_OF_PAYMENT = 10  # Of one payment's refunds or disputes.
 _PAGES_OF_DAY = 5_000
 _AROUND = timedelta(minutes=1)  # Their clock and ours may differ by this.
@@ -268,15 +270,21 @@ def _event_id(raw: bytes) -> str:
 
 
 def _found(account: ProviderAccount, ref: Ref) -> str:
-    """The session of that reference, whose id we never got to know; "" when there is none."""
-    wanted: list[tuple[str, str]] = []
-    if ref.created_at is not None:
+    """The session of that reference, whose id we never got to know; "" when there is none.
+
+    Without a time it is looked for among the newest only; that much is always asked, so that refused keys show.
+    """
+    path = "/v1/checkout/sessions"
+    if ref.created_at is None:
+        sessions: Iterator[dict[str, Any]] = islice(listed(account, path, (), 1), _SESSIONS_WITHOUT_TIME)
+    else:
         until = ref.created_at + settings.INTENT_LIFE + _AROUND
-        wanted = [
+        span = [
             ("created[gte]", str(int((ref.created_at - _AROUND).timestamp()))),
             ("created[lte]", str(int(until.timestamp()))),
         ]
-    for session in listed(account, "/v1/checkout/sessions", wanted, _PAGES_OF_SESSIONS if wanted else 1):
+        sessions = listed(account, path, span, _PAGES_OF_SESSIONS)
+    for session in sessions:
         if session.get("client_reference_id") == ref.reference and isinstance(session.get("id"), str):
             return str(session["id"])
     return ""
