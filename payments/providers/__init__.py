@@ -11,8 +11,8 @@ from payments.providers.base import Provider
 
 # A provider is on when its address is set (`<NAME>_URL`). In the order in which a page offers them.
 MODULES = {
-    "wechatpay": "payments.providers.wechatpay",
     "alipay": "payments.providers.alipay",
+    "wechatpay": "payments.providers.wechatpay",
     "razorpay": "payments.providers.razorpay",
     "pix": "payments.providers.pix",
     "stripe": "payments.providers.stripe",
