@@ -8,7 +8,7 @@ https://razorpay.com/docs/webhooks/payloads/, and for what we asked, the entitie
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -156,7 +156,7 @@ def _received(payment: Entity, order: Entity | None, code: Entity | None) -> Eve
 
 def _checked(event: Event, payment: Entity, order: Entity | None) -> Event:
     """Puts aside what contradicts itself."""
-    if amount_of(payment.get("amount_refunded") or 0, zero=True) > amount_of(payment["amount"]):
+    if _amount_or_zero(payment, "amount_refunded") > amount_of(payment["amount"]):
         return replace(event, decision="quarantine", reason="more is refunded than was paid")
     if order is not None and order["id"] != payment.get("order_id"):
         return replace(event, decision="quarantine", reason="the payment is of another order")
@@ -176,6 +176,11 @@ def _reference(payment: Entity, order: Entity | None, code: Entity | None) -> st
     return (reference_in(code.get("notes")) if code else "") or reference_in(payment.get("notes"))
 
 
+def _amount_or_zero(entity: Entity, name: str) -> int:
+    """An amount that may be left out, or null: then it is 0."""
+    return 0 if entity.get(name) is None else amount_of(entity[name], zero=True)
+
+
 def _is_captured(payment: Entity) -> bool:
     """Whether the money is ours. One that was refunded without ever being captured has the state `refunded`, too."""
     return payment["status"] in {"captured", "refunded"} and payment.get("captured", True) is True
@@ -189,7 +194,7 @@ def _unsettled(payment: Entity, *, failed: bool) -> Event:
 
 def _refund_told(what: str, refund: Entity, payment: Entity | None, at: datetime) -> Event:
     """The entity says how the refund stands: `created` and `speed_changed` may tell of its end already."""
-    status = {"processed": "processed", "failed": "failed"}.get(what, refund["status"])
+    status: str = what if what in {"processed", "failed"} else refund["status"]
     event = replace(_refund(refund, None), kind=_REFUND_KINDS[status], final=status != "pending", occurred_at=at)
     if {status, refund["status"]} == {"processed", "failed"}:
         return replace(event, decision="quarantine", reason="processed and failed at once")
@@ -204,7 +209,7 @@ def _refund_told(what: str, refund: Entity, payment: Entity | None, at: datetime
 
 def _dispute(what: str, dispute: Entity, payment: Entity | None, at: datetime) -> Event:
     kind, contested = _DISPUTE_KINDS[what], amount_of(dispute["amount"])
-    deducted = amount_of(dispute.get("amount_deducted") or 0, zero=True)
+    deducted = _amount_or_zero(dispute, "amount_deducted")
     event = Event(
         kind=kind,
         object_id=id_of(dispute["id"], "disp"),
@@ -245,7 +250,7 @@ def _settled(settlement: Entity, at: datetime) -> Event:
         amount=amount_of(settlement["amount"]),
         currency="INR",  # It names none: settlements are always made in rupees.
         occurred_at=at,
-        fee=amount_of(settlement.get("fees") or 0, zero=True),
+        fee=_amount_or_zero(settlement, "fees"),
     )
     if settlement["status"] != "processed":
         return replace(event, decision="quarantine", reason="processed by its name, and not by its content")
@@ -271,7 +276,7 @@ def _asked(payment: Entity, order: Entity | None, code: Entity | None) -> Event:
     return replace(_unsettled(payment, failed=not pending), reference=_reference(payment, order, code))
 
 
-def _unpaid(order: Entity | None, code: Entity | None, *, closed: bool) -> Sequence[Event]:
+def _unpaid(order: Entity | None, code: Entity | None, *, closed: bool) -> list[Event]:
     if code is not None:
         kind: Kind = "payment.closed" if _is_closed_unpaid(code) else "payment.pending"
         at = moment_of(code.get("closed_at") or code["created_at"])
