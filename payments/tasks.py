@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from merchants import bell, texts
-from payments import asking, inbox, ledger, reconcile, refunds
+from payments import accounts, asking, inbox, ledger, reconcile, refunds
 
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
@@ -54,6 +54,12 @@ def sweep() -> None:
 @shared_task(name="payments.release_pending")
 def release_pending() -> None:
     while reconcile.release_due(now=timezone.now(), limit=settings.DRAIN_BATCH_MAX) == settings.DRAIN_BATCH_MAX:
+        continue
+
+
+@shared_task(name=accounts.APPLY)
+def apply_credential_changes() -> None:
+    while accounts.apply_due(now=timezone.now(), limit=_AT_ONCE) == _AT_ONCE:
         continue
 
 

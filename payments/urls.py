@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from payments import health, views
+from payments import account_views, health, views
 
 urlpatterns: list[URLPattern] = [
     path("payments", views.PaymentsView.as_view(), name="payments"),
     path("payments/<str:id>", views.PaymentView.as_view(), name="payment"),
     path("payments/<str:id>/refunds", views.RefundsView.as_view(), name="refunds"),
+    path("providers", account_views.ProvidersView.as_view(), name="providers"),
+    path("provider-accounts", account_views.AccountsView.as_view(), name="provider-accounts"),
+    path(
+        "provider-accounts/changes/<str:id>", account_views.AccountChangeView.as_view(), name="provider-account-change"
+    ),
     path("ledger/balance", views.BalanceView.as_view(), name="ledger-balance"),
     path("ledger/entries", views.EntriesView.as_view(), name="ledger-entries"),
 ]

@@ -25,6 +25,7 @@ _NEEDED = {
         "ALIYUN_ACCESS_KEY_SECRET",
         "ALIYUN_SMS_SIGN_NAME",
         "ALIYUN_SMS_TEMPLATE",
+        "ALIYUN_SMS_NOTICE_TEMPLATE",
     ),
 }
 

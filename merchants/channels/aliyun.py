@@ -26,15 +26,22 @@ _MAY_PASS = {"isp.SYSTEM_ERROR", "isv.BUSINESS_LIMIT_CONTROL", "ServiceUnavailab
 
 
 class AliyunChannel:
-    """Sends the code by the template settings.ALIYUN_SMS_TEMPLATE, which must have the one variable `code`."""
+    """Sends a code by the template settings.ALIYUN_SMS_TEMPLATE, which must have the one variable `code`.
+
+    Aliyun takes no free text: one without a code is sent as settings.ALIYUN_SMS_NOTICE_TEMPLATE says it, without
+    variables, such as "There is news about your shop's payment accounts: look into Pushcart".
+    """
 
     def send(self, *, phone: str, text: str, code: str) -> None:
+        template = settings.ALIYUN_SMS_TEMPLATE if code else settings.ALIYUN_SMS_NOTICE_TEMPLATE
+        if not template:
+            raise ChannelError("aliyun: ALIYUN_SMS_NOTICE_TEMPLATE is not set", permanent=True)
         query = canonical_query(
             {
                 "PhoneNumbers": phone.removeprefix("+"),
                 "SignName": settings.ALIYUN_SMS_SIGN_NAME,
-                "TemplateCode": settings.ALIYUN_SMS_TEMPLATE,
-                "TemplateParam": json.dumps({"code": code}, separators=(",", ":")),
+                "TemplateCode": template,
+                "TemplateParam": json.dumps({"code": code} if code else {}, separators=(",", ":")),
             }
         )
         headers = signed_headers(
