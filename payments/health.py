@@ -12,14 +12,15 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, F, Min, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from payments.models import Account, AccountBalance, Discrepancy, QueuedEvent
+from payments import circuit
+from payments.models import Account, AccountBalance, Discrepancy, Dispute, Inquiry, ProviderAccount, QueuedEvent
 
 
 @require_safe
@@ -87,6 +88,13 @@ def _figures() -> dict[str, Any]:
             state: {"count": count, "oldest_s": round((now - oldest).total_seconds(), 3)}
             for state, count, oldest in waiting
         },
+        "circuits_open": [str(row) for row in ProviderAccount.objects.filter(id__in=circuit.resting()).order_by("id")],
+        "inquiries": Inquiry.objects.filter(due_at__isnull=False).count(),
+        "inquiries_given_up": Inquiry.objects.filter(due_at=None).count(),
+        "disputes": Dispute.objects.filter(state=Dispute.State.OPEN).count(),
+        "in_the_red": AccountBalance.objects.filter(
+            account__kind__in=[Account.Kind.SHOP_PENDING, Account.Kind.SHOP_AVAILABLE], debits__gt=F("credits")
+        ).count(),
         "discrepancies": Discrepancy.objects.filter(state=Discrepancy.State.OPEN).count(),
     }
 
@@ -104,5 +112,13 @@ def _gauges(figures: dict[str, Any]) -> bytes:
     for state, row in figures["events"].items():
         count.labels(state).set(row["count"])
         oldest.labels(state).set(row["oldest_s"])
+    resting = Gauge("pushcart_circuit_open", "1: this account's provider is left alone", ["account"], registry=registry)
+    for account in figures["circuits_open"]:
+        resting.labels(account).set(1)
+    waiting = Gauge("pushcart_inquiries", "Questions that hints have raised", ["state"], registry=registry)
+    waiting.labels("waiting").set(figures["inquiries"])
+    waiting.labels("given_up").set(figures["inquiries_given_up"])
+    Gauge("pushcart_disputes_open", "Open disputes", registry=registry).set(figures["disputes"])
+    Gauge("pushcart_shops_in_the_red", "Shop accounts below zero", registry=registry).set(figures["in_the_red"])
     Gauge("pushcart_discrepancies_open", "Open questions", registry=registry).set(figures["discrepancies"])
     return generate_latest(registry)

@@ -146,7 +146,7 @@ def _once(
                 allow_redirects=False,  # A redirect would carry our credentials to wherever it says.
             ) as response,
         ):
-            read = response.raw.read(settings.OUTWARD_BYTES_MAX + 1, decode_content=True)
+            read = _all_of(response)
     except (requests.RequestException, OSError, requests.packages.urllib3.exceptions.HTTPError) as failure:  # type: ignore[attr-defined]
         _calls.labels(account.provider, "no_answer").inc()
         circuit.failed(account.id, account.provider)
@@ -156,6 +156,19 @@ def _once(
         raise ProviderError("the answer is larger than any we know", permanent=False)
     names = {name.lower(): value for name, value in response.headers.items()}
     return Answer(response.status_code, read, names, _secrets_of(account))
+
+
+def _all_of(response: requests.Response) -> bytes:
+    """The body, up to one byte more than we take; one that only trickles is given up when it has had its time."""
+    read, end = bytearray(), time.monotonic() + settings.OUTWARD_FOR.total_seconds()
+    while len(read) <= settings.OUTWARD_BYTES_MAX:
+        chunk = response.raw.read1(_CHUNK, decode_content=True)
+        if not chunk:
+            break
+        read += chunk
+        if time.monotonic() > end:
+            raise requests.ReadTimeout
+    return bytes(read[: settings.OUTWARD_BYTES_MAX + 1])
 
 
 def _judged(account: ProviderAccount, answer: Answer) -> Answer:

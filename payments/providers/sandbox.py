@@ -128,10 +128,11 @@ def normalise(account: ProviderAccount, verified: Verified) -> Sequence[Event]:
 
 
 def query(account: ProviderAccount, ref: Ref) -> Verified:
+    about = ref.reference or ref.object_id
     try:
-        return answered(_call(account, "GET", f"/v1/orders/{ref.reference}"))
+        return answered(_call(account, "GET", f"/v1/orders/{about}"))
     except Unknown:
-        return answered({"never_heard_of": ref.reference})
+        return answered({"never_heard_of": about})
 
 
 def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
