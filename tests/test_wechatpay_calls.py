@@ -108,6 +108,15 @@ def test_keys_that_are_sealed_under_another_secret_or_mislabelled_are_not_kept(
     assert account.keys.count() == 0
 
 
+def test_an_apiv3_key_of_another_length_is_named_before_anything_is_asked(
+    network: WeChatPay, account: ProviderAccount
+) -> None:
+    account.sealed_credentials = credentials.sealed({**network.credentials(), "apiv3_key": "0123456789abcdef"})
+    with pytest.raises(Unauthorised, match="not of 32 characters"):
+        wechatpay.query(account, Ref(object_id="keys"))
+    assert network.requests == []
+
+
 def test_the_first_call_of_an_account_fetches_the_keys_that_prove_its_answer(
     network: WeChatPay, account: ProviderAccount, fresh: PaymentIntent
 ) -> None:

@@ -150,8 +150,7 @@ def normalise(account: ProviderAccount, verified: Verified) -> Sequence[Event]:
     """Notifications are sealed under the APIv3 key of their time, which may have been replaced since."""
     if verified.authority != "signed":
         return wechatpay_reading.answer(verified)
-    keys = (opened.get("apiv3_key", "") for opened in credentials.every_of(account))
-    return wechatpay_reading.notification(verified, keys)
+    return wechatpay_reading.notification(verified, _apiv3_keys(account))
 
 
 def query(account: ProviderAccount, ref: Ref) -> Verified:
@@ -265,6 +264,13 @@ def _refund_as_it_stands(account: ProviderAccount, reference: str) -> dict[str, 
         if refusal.code in _UNKNOWN_REFUND:
             return None
         raise refusal.error from refusal
+
+
+def _apiv3_keys(account: ProviderAccount) -> Iterator[str]:
+    """Newest first; the older ones are only looked up when the newest does not open what is sealed."""
+    yield credentials.of(account)["apiv3_key"]
+    for older in credentials.every_of(account)[1:]:
+        yield older.get("apiv3_key", "")
 
 
 def _delivery_id(raw: bytes) -> str:

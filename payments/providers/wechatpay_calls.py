@@ -25,6 +25,7 @@ from payments.providers.base import ProviderError, Unauthorised
 
 PUBLIC_KEY = "PUB_KEY_ID_"  # So begins the name of a public key; every other name is a certificate's serial number.
 
+_APIV3_KEY_BYTES = 32
 _REFUSES_US = {"SIGN_ERROR", "NO_AUTH", "MCH_NOT_EXISTS"}
 # What may be different a while later, though the status alone would say that it will not.
 _PASSING = {
@@ -85,11 +86,13 @@ def fetch_keys(account: ProviderAccount) -> list[str]:
 
     What proves them: they are encrypted under our APIv3 key, and one of them has signed the whole answer.
     """
-    now = timezone.now()
+    now, apiv3_key = timezone.now(), credentials.of(account)["apiv3_key"]
+    if len(apiv3_key.encode()) != _APIV3_KEY_BYTES:
+        raise Unauthorised(f"the APIv3 key is not of {_APIV3_KEY_BYTES} characters")
     answer = _send(account, "GET", "/v3/certificates", b"")
     if not answer.ok:
         raise _refused(answer).error
-    given = _read_certificates(answer.object(), credentials.of(account)["apiv3_key"], now)
+    given = _read_certificates(answer.object(), apiv3_key, now)
     try:
         signature = signing.read_signature(answer.headers, now=now)
     except signing.Unproved as failure:

@@ -122,7 +122,7 @@ def decrypted(resource: Mapping[str, Any], apiv3_keys: Iterable[str]) -> bytes:
         raise ValueError(f"encrypted by {str(resource['algorithm'])[:40]!r}")
     nonce, bound = resource["nonce"].encode(), (resource.get("associated_data") or "").encode()
     sealed = b64decode(resource["ciphertext"], validate=True)
-    for key in dict.fromkeys(apiv3_keys):
+    for key in apiv3_keys:
         try:
             return AESGCM(key.encode()).decrypt(nonce, sealed, bound)
         except (InvalidTag, ValueError):  # Another key's, or one of a length that is none.
