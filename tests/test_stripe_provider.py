@@ -182,6 +182,16 @@ def test_a_session_without_id_or_address_is_no_start(
     assert not refusal.value.permanent
 
 
+def test_a_call_that_another_one_is_still_making_passes(network: Stripe, account: ProviderAccount) -> None:
+    intent = expected()
+    stripe.start(account, intent, BACK)
+    kept, response = network.keys[intent.reference]
+    network.keys[intent.reference] = (kept, replace(response, status=409, body=b"in use"))
+    with pytest.raises(ProviderError, match="409") as refusal:
+        stripe.start(account, intent, BACK)
+    assert not refusal.value.permanent
+
+
 # --- Closing and asking ----------------------------------------------------------------------------------------------
 
 
