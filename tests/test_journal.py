@@ -47,6 +47,12 @@ def test_a_phone_number_is_masked_wherever_it_stands(written: Any) -> None:
     assert (line["event"], line["phone"]) == ("not sent to +861…00", "+861…00")
 
 
+def test_a_request_is_told_without_its_query(written: Any) -> None:
+    journal("merchants.example").warning("refused", request="GET /r/7/payer?code=314159&state=1")
+    [line] = written()
+    assert line["request"] == "GET /r/7/payer"
+
+
 def test_the_lines_of_libraries_are_masked_too(written: Any) -> None:
     logging.getLogger("celery.worker").error("task of +8613800138000 failed")
     [line] = written()
