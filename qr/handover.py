@@ -22,8 +22,8 @@ from qr.symbol import LONGEST_TEXT
 PAGES = {"https", "http"}
 APPS = {"https", "upi", "alipays", "weixin"}
 BRIDGE_CALL = "getBrandWCPayRequest"
-BRIDGE_WAIT_S = 5  # A wallet's browser brings its bridge well within this.
-# A page must not run away from under a finger that copies a text or saves a picture; eyes alone need less time.
+# A page must not run away from under a finger that copies a text or saves a picture; eyes alone need less time, and so
+# does a wallet's browser to bring its bridge.
 HANDS_S, EYES_S = 15, 5
 
 
@@ -91,9 +91,9 @@ def code(intent: PaymentIntent, *, now: datetime) -> str:
 
 def patient(receipt: Receipt, handover: Handover) -> Receipt:
     """The receipt, looking again no sooner than whoever uses this handover is done with it."""
-    if receipt.refresh_s is None or not handover.in_hands:
+    if receipt.refresh_s is None or not (handover.in_hands or handover.bridge):
         return receipt
-    least = HANDS_S if handover.copy or handover.on_phone else EYES_S
+    least = HANDS_S if handover.in_hands and (handover.copy or handover.on_phone) else EYES_S
     return replace(receipt, refresh_s=max(receipt.refresh_s, least))
 
 
@@ -107,7 +107,7 @@ def form_origins(intent: PaymentIntent, handover: Handover) -> list[str]:
 
 def bridge_data(receipt: Receipt, handover: Handover) -> dict[str, Any]:
     """What the page's script reads: the arguments of its call, and when it looks again without one."""
-    return {"arguments": handover.bridge, "wait_s": max(receipt.refresh_s or HANDS_S, BRIDGE_WAIT_S)}
+    return {"arguments": handover.bridge, "wait_s": receipt.refresh_s or HANDS_S}
 
 
 def _app_url(parts: Mapping[str, Any], on_phone: bool) -> str:

@@ -285,7 +285,7 @@ def test_the_wallets_own_browser_is_called_by_the_one_script_that_the_policy_adm
     assert page.count("<script") == 2
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert policy(answer)["script-src"] == f"'sha256-{digest}'"
-    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in page
     assert "Your wallet opens by itself." in text(answer)
     assert len(answer.content) <= 10_000
     stranger = seen(Client(), intent, PHONE)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import zxingcpp
+from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Product
@@ -111,6 +118,139 @@ def test_every_text_has_enough_contrast(phone: Callable[..., Page], url: str, sc
     for selector in ("h1", ".price", ".note", ".soft", "button.go", "label", "footer"):
         ink, paper = page.locator(selector).first.evaluate(COLOURS)
         assert contrast(ink, paper) >= 4.5, (selector, ink, paper)
+
+
+# --- Handed over on the receipt --------------------------------------------------------------------------------------
+
+COMPUTER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
+PHONE = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36"
+PIX = "00020126580014br.gov.bcb.pix0136aae2196f-5f93-46e4-89e6-73bf4138427b52040000530398654042.005802BR5903Mei6304AB12"
+# What a wallet's own browser brings along. It remembers its calls beyond a reload, and pays nothing.
+BRIDGE = """window.WeixinJSBridge = {invoke: (name, given, done) => {
+  const calls = JSON.parse(sessionStorage.getItem("calls") || "[]");
+  sessionStorage.setItem("calls", JSON.stringify([...calls, [name, given.package]]));
+  done({err_msg: "get_brand_wcpay_request:cancel"});
+}};"""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A payment that waits: its receipt, and where the pretend wallet takes it."""
+
+    receipt: str
+    wallet_url: str
+
+
+@pytest.fixture
+def begun(product: Product, url: str) -> Callable[..., Begun]:
+    """Begins a payment in that browser. Then the wallet's answer is exchanged for another wallet's kind of handover."""
+
+    def begin(page: Page, redirect_url: str = "", **handover: object) -> Begun:
+        page.goto(url)
+        page.get_by_role("button", name="Pay").click()
+        page.wait_for_url(f"{product.wallet_url}/pay/*")
+        fields = {"redirect_url": redirect_url, "handover": handover}
+        commands = (
+            "from payments.models import PaymentIntent as Intent; intent = Intent.objects.latest('id'); "
+            f"Intent.objects.filter(id=intent.id).update(**{fields!r}); print(intent.receipt)"
+        )
+        environment = {**os.environ, **json.loads((product.data / "environment.json").read_text())}
+        told = subprocess.run(
+            [sys.executable, "manage.py", "shell", "--no-imports", "-c", commands],
+            env=environment,
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return Begun(f"{product.url}/r/{told.stdout.split()[-1]}", page.url)
+
+    return begin
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("light", 360), ("dark", 320)])
+def test_a_code_on_the_receipt_is_scanned_from_the_screen_and_the_page_turns_to_paid(
+    phone: Callable[..., Page],
+    begun: Callable[..., Begun],
+    screenshot: Callable[[Page, str], Path],
+    scheme: str,
+    width: int,
+) -> None:
+    computer = width == 1000
+    agent = COMPUTER if computer else PHONE
+    page = phone(
+        viewport={"width": width, "height": 760}, java_script_enabled=False, color_scheme=scheme, user_agent=agent
+    )
+    begun_there = begun(page, qr="weixin://wxpay/bizpayurl?pr=NwY5Mz9", app_url="" if computer else "upi://pay?pa=a@b")
+    page.goto(begun_there.receipt)
+    [read] = zxingcpp.read_barcodes(Image.open(screenshot(page, f"handover-code-{scheme}-{width}")))
+    assert read.text == "weixin://wxpay/bizpayurl?pr=NwY5Mz9"
+    picture = page.locator("img.code").bounding_box()
+    assert picture is not None
+    assert picture["x"] >= 0
+    assert picture["x"] + picture["width"] <= width
+    assert picture["width"] >= 220
+    page.keyboard.press("Tab")
+    first = "Look now" if computer else "Open Pretend wallet"
+    expect(page.get_by_role("link", name=first)).to_be_focused()
+
+    wallet = page.context.new_page()
+    wallet.goto(begun_there.wallet_url)
+    wallet.get_by_role("button", name="Approve").click()
+    for tab in (wallet, page):  # It may look just before the money comes, and then again.
+        expect(tab.get_by_role("heading", name="Paid", exact=True)).to_be_visible(timeout=40_000)
+    expect(page.locator("img.code")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1000, 320])
+def test_a_text_is_copied_by_keyboard_alone_on_a_page_that_fits(
+    phone: Callable[..., Page], begun: Callable[..., Begun], screenshot: Callable[[Page, str], Path], width: int
+) -> None:
+    page = phone(viewport={"width": width, "height": 900}, user_agent=COMPUTER if width == 1000 else PHONE)
+    page.goto(begun(page, qr=PIX, copy=PIX).receipt)
+    screenshot(page, f"handover-copy-{width}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Copy this and paste it into your bank's app")).to_be_focused()
+    page.keyboard.press("Control+A")
+    assert page.evaluate("getSelection().toString()") == PIX
+
+
+def test_a_form_leads_to_the_wallet_under_the_policy(
+    phone: Callable[..., Page], product: Product, begun: Callable[..., Begun]
+) -> None:
+    page = phone()
+    page.goto(begun(page, redirect_url=f"{product.wallet_url}/hosted", form={"order": "7"}).receipt)
+    with page.expect_request(f"{product.wallet_url}/hosted") as posted:
+        page.get_by_role("button", name="Go on to Pretend wallet").click()
+    assert (posted.value.method, posted.value.post_data) == ("POST", "order=7")
+
+
+def test_a_wallets_own_browser_is_called_once_and_again_only_by_a_tap(
+    phone: Callable[..., Page], begun: Callable[..., Begun], screenshot: Callable[[Page, str], Path]
+) -> None:
+    page = phone()
+    bridge = {"call": "getBrandWCPayRequest", "arguments": {"package": "prepay_id=7</script>"}}
+    receipt = begun(page, bridge=bridge).receipt
+    page.goto(receipt)
+    screenshot(page, "handover-bridge-elsewhere")
+    expect(page.get_by_text("Your wallet opens by itself.")).to_be_visible()
+    expect(page.get_by_role("button", name="Pay with Pretend wallet")).to_be_hidden()
+
+    page.add_init_script(BRIDGE)
+    page.goto(receipt)
+    page.wait_for_url(f"{receipt}?asked")
+    button = page.get_by_role("button", name="Pay with Pretend wallet")
+    expect(button).to_be_visible()
+    expect(page.get_by_text("Your wallet opens by itself.")).to_be_hidden()
+    screenshot(page, "handover-bridge")
+    call = ["getBrandWCPayRequest", "prepay_id=7</script>"]
+    page.reload()
+    assert page.evaluate("JSON.parse(sessionStorage.calls)") == [call]
+    button.click()
+    page.wait_for_function("JSON.parse(sessionStorage.calls).length === 2")
+    assert page.evaluate("JSON.parse(sessionStorage.calls)") == [call, call]
 
 
 COLOURS = """(element) => {
