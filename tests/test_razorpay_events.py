@@ -430,7 +430,7 @@ def test_whatever_comes_ends_in_a_declared_way(account: ProviderAccount, raw: by
     try:
         proved = verify(account, raw, signature)
     except UnableToVerify as failure:
-        assert failure.code == "signature_wrong" if secret == SECRETS["other"] else "body_unreadable"
+        assert failure.code == ("signature_wrong" if secret == SECRETS["other"] else "body_unreadable")
     assert proved is None or (secret != SECRETS["other"] and sdk_accepts(raw, signature, secret))
     try:
         events = razorpay.normalise(account, Verified("x", raw, "queried" if answer else "signed"))

@@ -54,7 +54,8 @@ DESTINATIONS = ("https://api.razorpay.com", "https://rzp.io")
 
 # No code may be set to close sooner than 15 minutes from now. The intent ends earlier, and is then closed by us.
 _CODE_LIFE_MIN = timedelta(minutes=16)
-_CLOCKS = timedelta(minutes=1)  # How far its clock may be from ours when we look for what was made around a time.
+_CLOCKS = timedelta(seconds=10)  # How far its clock may be from ours when we look for what was made around a time.
+_LOOK_PAGES = 5  # Of a hundred codes each.
 _NO_MORE = (  # Refusals of a refund that are its last word, by their sentences in the documentation.
     "has been fully refunded already",
     "greater than amount captured",
@@ -231,11 +232,9 @@ def _is_destination(url: str) -> bool:
 
 def _known(account: ProviderAccount, ref: Ref) -> list[str]:
     """The codes and orders of an intent: the one it was started as, or all that bear its reference."""
-    if ref.object_id:
-        return [ref.object_id] if ref.object_id.startswith(("qr_", "order_")) else []
-    if not ref.reference:
-        return []
-    order = _order_named(account, ref.reference)
+    if ref.object_id.startswith(("qr_", "order_")):
+        return [ref.object_id]
+    order = _order_named(account, ref.reference or ref.object_id)
     found = [_id(order, "order")] if order else []
     if ref.created_at is not None:
         until = ref.created_at + settings.INTENT_LIFE
@@ -251,11 +250,15 @@ def _order_named(account: ProviderAccount, reference: str) -> dict[str, Any] | N
 def _codes_named(
     account: ProviderAccount, reference: str, since: datetime, until: datetime
 ) -> Iterator[dict[str, Any]]:
-    """Codes cannot be looked for by their notes: those of the time in which it was made are gone through."""
+    """Codes cannot be looked for by their notes: those of the time in which it was made are gone through.
+
+    Of a busy account only the newest: a code whose making was never answered was never shown, so nobody can pay it.
+    """
     span = {"from": int((since - _CLOCKS).timestamp()), "to": int((until + _CLOCKS).timestamp())}
-    for code in calls.every(account, "/v1/payments/qr_codes", span):
-        if razorpay_events.reference_in(code.get("notes")) == reference:
-            yield code
+    for codes in calls.pages(account, "/v1/payments/qr_codes", span, size=100, pages_max=_LOOK_PAGES):
+        for code in codes:
+            if razorpay_events.reference_in(code.get("notes")) == reference:
+                yield code
 
 
 def _source(account: ProviderAccount, object_id: str) -> dict[str, Any]:

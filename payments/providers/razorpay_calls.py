@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -55,14 +55,24 @@ def post(account: ProviderAccount, path: str, body: Mapping[str, Any], *, refund
 def every(
     account: ProviderAccount, path: str, query: Mapping[str, Any] | None = None, *, size: int = 100, pages_max: int = 20
 ) -> list[dict[str, Any]]:
-    """All of a collection, page by page. Raises ProviderError when it is longer than any that we would ask for."""
+    """All of a collection. Raises ProviderError when it is longer than any that we would ask for."""
     found: list[dict[str, Any]] = []
-    for page in range(pages_max):
-        items = items_of(get(account, path, {**(query or {}), "count": size, "skip": page * size}))
+    for items in pages(account, path, query or {}, size=size, pages_max=pages_max):
         found += items
+    if len(found) >= pages_max * size:
+        raise ProviderError(f"{len(found)} entries and more: too many to look through", permanent=False)
+    return found
+
+
+def pages(
+    account: ProviderAccount, path: str, query: Mapping[str, Any], *, size: int, pages_max: int
+) -> Iterator[list[dict[str, Any]]]:
+    """A collection page by page, until it ends or `pages_max` of them were asked for."""
+    for page in range(pages_max):
+        items = items_of(get(account, path, {**query, "count": size, "skip": page * size}))
+        yield items
         if len(items) < size:
-            return found
-    raise ProviderError(f"more than {pages_max * size} entries: too many to look through", permanent=False)
+            return
 
 
 def items_of(collection: Mapping[str, Any]) -> list[dict[str, Any]]:
