@@ -126,7 +126,7 @@ def strict_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tup
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            shown = self.connection.getpeercert(binary_form=True)  # type: ignore[attr-defined]
+            shown = self.connection.getpeercert(binary_form=True)
             seen.append(x509.load_der_x509_certificate(shown).subject.rfc4514_string())
             self.send_response(200)
             self.send_header("Content-Length", "2")

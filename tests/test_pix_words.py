@@ -29,7 +29,7 @@ def words(events: list[Event]) -> list[tuple[str, int, str, bool]]:
 
 def read(message: Any, authority: Literal["mtls", "queried"] = "mtls") -> list[Event]:
     raw = message if isinstance(message, bytes) else json.dumps(message).encode()
-    return list(pix.normalise(ProviderAccount(), Verified("x", raw, authority)))  # type: ignore[arg-type]
+    return list(pix.normalise(ProviderAccount(), Verified("x", raw, authority)))
 
 
 def paid_pix(**other: Any) -> dict[str, Any]:

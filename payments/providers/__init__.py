@@ -15,6 +15,7 @@ MODULES = {
     "wechatpay": "payments.providers.wechatpay",
     "razorpay": "payments.providers.razorpay",
     "pix": "payments.providers.pix",
+    "mercadopago": "payments.providers.mercadopago",
     "stripe": "payments.providers.stripe",
     "sandbox": "payments.providers.sandbox",
 }

@@ -18,7 +18,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from payments.providers.base import UnableToVerify
 
 # What a certificate that is none, or one of a kind that we do not know, makes the library say.
-_STRANGE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+_STRANGE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def proved(certificate: str, accepted: Iterable[tuple[str, str]], *, now: datetime) -> str:
