@@ -127,7 +127,14 @@ class NoticeAdmin(Shown):
 
 
 # What the trail calls the tables, by the prefix of their public ids.
-_TYPES = {"shp": "shop", "usr": "user", "evt": "webhookevent", "dis": "discrepancy", "pac": "provideraccount"}
+_TYPES = {
+    "shp": "shop",
+    "usr": "user",
+    "evt": "webhookevent",
+    "dis": "discrepancy",
+    "pac": "provideraccount",
+    "chg": "credentialchange",
+}
 
 
 def _plain(value: Any) -> Any:

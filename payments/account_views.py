@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -105,7 +105,7 @@ def _read(staff: Staff, asked: dict[str, Any]) -> tuple[str, dict[str, str]]:
     try:
         return provider, entered.read(provider, asked["credentials"])
     except entered.Wrong as wrong:
-        details = {name: [ValidationError(detail, code).detail[0]] for name, (code, detail) in wrong.errors.items()}
+        details = {name: [ErrorDetail(detail, code)] for name, (code, detail) in wrong.errors.items()}
         raise ValidationError({"credentials": details}) from None
 
 

@@ -94,9 +94,10 @@ def replaced_by(change: CredentialChange) -> ProviderAccount | None:
 
 
 def same_there(account: ProviderAccount, identity: dict[str, str]) -> bool:
-    """Whether credentials with this identity are of the same account at the provider."""
+    """Whether credentials with this identity are of the same account at the provider, as far as they name it."""
     names = [field.name for field in providers.named(account.provider).FIELDS if field.names_us]
-    return all(account.identity.get(name, "") == identity.get(name, "") for name in names)
+    named = [(account.identity.get(name, ""), identity.get(name, "")) for name in names]
+    return all(ours == theirs for ours, theirs in named if ours and theirs)
 
 
 def webhook_url(provider: str, name: str) -> str:

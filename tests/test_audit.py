@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.admin import autodiscover
 from django.db import transaction
+from django.utils import timezone
 
 from merchants import audit, ids
 from merchants.acts import ActingAdmin
 from merchants.desk import desk
 from merchants.models import OperatorAct
-from payments.models import Discrepancy, QueuedEvent
+from payments.models import CredentialChange, Discrepancy, OldCredentials, QueuedEvent
 from tests.cast import Person
 from tests.operators import CHIEF_PHONE, acts, add_operator, quick_passwords, signed_in  # noqa: F401
 from tests.till import drain, expect, paid, platform, shop_code
@@ -52,6 +53,9 @@ ACTS = [
     ("merchants/shop", "unfreeze"),
     ("payments/provideraccount", "switch-off"),
     ("payments/provideraccount", "switch-on"),
+    ("payments/provideraccount", "check"),
+    ("payments/provideraccount", "revoke-old"),
+    ("payments/credentialchange", "cancel"),
 ]
 
 
@@ -79,7 +83,14 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
         "payments/discrepancy": Discrepancy.objects.get(),
         "merchants/shop": mei.shop,
         "payments/provideraccount": account,
+        "payments/credentialchange": _waiting_change(mei),
     }
+    OldCredentials.objects.create(
+        provider_account=account,
+        sealed_credentials=bytes(account.sealed_credentials),
+        replaced_at=timezone.now(),
+        accepted_until=timezone.now() + timedelta(days=7),
+    )
     expected = []
     for table, name in ACTS:
         reason = f"because of {name}" if declared[table, name].asks else ""
@@ -94,6 +105,17 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
         assert row.operator == operator.user
         assert row.before != row.after
         assert set(row.before) <= set(row.after)
+
+
+def _waiting_change(person: Person) -> CredentialChange:
+    return CredentialChange.objects.create(
+        shop=person.shop,
+        provider="sandbox",
+        sealed_credentials=b"sealed",
+        requested_by=person.staff,
+        requested_at=timezone.now(),
+        effective_at=timezone.now() + timedelta(days=1),
+    )
 
 
 @pytest.mark.django_db

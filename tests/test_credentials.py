@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import LazySettings
 
 from payments import credentials
-from payments.models import ProviderAccount
+from payments.models import OldCredentials, ProviderAccount
+from tests.till import platform
 
 SECRETS = {"api_key": "key-äé-漢", "webhook_secrets": "whsec_b25l whsec_dHdv"}
 
@@ -54,3 +57,45 @@ def test_a_rotated_key_still_opens_and_a_lost_one_does_not(settings: LazySetting
 def test_what_nobody_sealed_cannot_be_opened(sealed: bytes) -> None:
     with pytest.raises(ValueError, match="CREDENTIAL_KEYS"):
         credentials.of(account(sealed))
+
+
+# --- Credentials of several ages -------------------------------------------------------------------------------------
+
+
+def replaced(row: ProviderAccount, secrets: str, at: datetime, accepted_until: datetime | None) -> None:
+    OldCredentials.objects.create(
+        provider_account=row,
+        sealed_credentials=credentials.sealed({"api_key": f"key of {secrets}", "webhook_secrets": secrets}),
+        replaced_at=at,
+        accepted_until=accepted_until,
+    )
+
+
+def test_older_secrets_prove_for_a_while_and_are_readable_for_ever(db: None, now: datetime) -> None:
+    row = platform()
+    newest = credentials.of(row)["webhook_secrets"]
+    hour = timedelta(hours=1)
+    replaced(row, "older-1 older-2", now - hour, now + hour)
+    replaced(row, "oldest", now - 2 * hour, now)
+    replaced(row, "revoked", now - 3 * hour, None)
+    assert list(credentials.secrets(row, "webhook_secrets", now=now)) == [newest, "older-1", "older-2"]
+    assert list(credentials.secrets(row, "webhook_secrets", now=now + hour)) == [newest]
+    assert [given["webhook_secrets"] for given in credentials.every_of(row)] == [
+        newest, "older-1 older-2", "oldest", "revoked",
+    ]  # fmt: skip
+
+
+def test_identity_is_what_is_no_secret() -> None:
+    given = {"key_id": "rzp_live_1", "key_secret": "s3cret", "webhook_secrets": "whsec"}
+    assert credentials.identity("razorpay", given) == {"key_id": "rzp_live_1", "account_id": ""}
+
+
+def test_a_providers_key_is_known_until_it_expires(db: None, now: datetime) -> None:
+    row = platform()
+    assert credentials.given_key(row, "K1", now=now) == ""
+    credentials.keep_key(row, "K1", "pem 1", expires_at=now + timedelta(days=1), now=now)
+    credentials.keep_key(row, "K1", "pem 2", expires_at=now + timedelta(days=2), now=now)
+    credentials.keep_key(row, "K2", "pem for ever", expires_at=None, now=now)
+    assert credentials.given_key(row, "K1", now=now + timedelta(days=1)) == "pem 2"
+    assert credentials.given_key(row, "K1", now=now + timedelta(days=2)) == ""
+    assert credentials.given_key(row, "K2", now=now + timedelta(days=999)) == "pem for ever"

@@ -1,62 +1,19 @@
-"""What we expect and what happened, as operators see it: provider accounts, intents, payments and refunds.
-
-A provider account can be switched; its secrets are never shown. The rest is only read.
-"""
+"""What we expect and what happened, as operators see it and nobody changes it: intents, payments and refunds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator
 from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q
 from django.utils.safestring import SafeString
 
-from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
 from merchants.lists import Recorded, Shown, among, by_id, by_phone, public_id, shown_money
-from merchants.models import Code, User
-from payments import operating
+from merchants.models import Code
 from payments.admin.links import link
 from payments.models import Discrepancy, Payment, PaymentIntent, ProviderAccount, Refund
-
-
-def _switch(active: bool) -> Any:
-    def effect(rows: Sequence[ProviderAccount], *, operator: User, reason: str, now: datetime) -> str:
-        for row in sorted(rows, key=lambda row: row.id):
-            operating.switch(account_id=row.id, active=active, operator=operator, reason=reason, now=now)
-        return f"Switched {'on' if active else 'off'}: {', '.join(map(str, rows))}."
-
-    return effect
-
-
-@admin.register(ProviderAccount, site=desk)
-class ProviderAccountAdmin(ActingAdmin):
-    """Our accounts at the providers. One that is off starts no payment; what was started there is still booked."""
-
-    list_display = ["name", "provider", "shop", "funds", "active", "created_at"]
-    list_display_links = ["name"]
-    list_select_related = ["shop"]
-    list_filter = [Recorded]
-    fields = ["public", "provider", "name", "shop", "funds", "active", "created_at"]
-    search_help_text = "pac_…, shp_…, a phone, or the account's name"
-    acts = [
-        Act("switch-off", "Switch off", "payments.change_provideraccount", _switch(False), lambda row: row.active,
-            "Why is it switched off? Customers can start no payment with it from now on."),
-        Act("switch-on", "Switch on", "payments.change_provideraccount", _switch(True), lambda row: not row.active,
-            "Why is it switched on?"),
-    ]  # fmt: skip
-
-    @admin.display(description="id")
-    def public(self, row: ProviderAccount) -> str:
-        return public_id(row)
-
-    def readings(self, term: str) -> Iterator[Q]:
-        yield from by_id(term, pac="id", shp="shop")
-        yield from by_phone(term, "shop")
-        yield Q(name=term)
 
 
 @admin.register(PaymentIntent, site=desk)

@@ -59,7 +59,7 @@ def test_of_sixty_guesses_at_once_five_are_evaluated(mei: Person) -> None:
             return hmac.compare_digest(one, other)
 
     guesses = [f"{(code + 1 + number) % 1_000_000:06d}" for number in range(60)]
-    calls = [lambda guess=guess: refund(mei, 100_000, guess, f"key-{guess}") for guess in guesses]  # type: ignore[misc]
+    calls = [lambda guess=guess: refund(mei, 100_000, guess, f"key-{guess}") for guess in guesses]
     with mock.patch.object(one_time_codes, "hmac", Watched):
         answers = Counter(together(calls))
     assert answers == {(403, "step_up_invalid"): 60}
@@ -70,7 +70,7 @@ def test_of_sixty_guesses_at_once_five_are_evaluated(mei: Person) -> None:
 
 def test_a_right_code_in_many_requests_at_once_is_good_for_one_refund(mei: Person) -> None:
     code = send_code(mei)
-    calls = [lambda number=number: refund(mei, 60_000, code, f"key-{number}") for number in range(5)]  # type: ignore[misc]
+    calls = [lambda number=number: refund(mei, 60_000, code, f"key-{number}") for number in range(5)]
     assert Counter(together(calls)) == {(201, ""): 1, (403, "step_up_invalid"): 4}
     assert Refund.objects.get().confirmed
     assert_books_hold()

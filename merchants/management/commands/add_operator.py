@@ -26,7 +26,7 @@ from merchants.refusals import Refused
 
 GROUP = "operators"
 RECOVERY_CODES = 8
-_ACTED_ON = ["shop", "queuedevent", "discrepancy", "provideraccount"]
+_ACTED_ON = ["shop", "queuedevent", "discrepancy", "provideraccount", "credentialchange"]
 
 
 class Command(BaseCommand):
@@ -97,7 +97,10 @@ def _admit(phone: str, password: str, *, superuser: bool) -> tuple[User, TOTPDev
 
 
 def _operators() -> Group:
-    """The group: sees everything of shops and money, and may act on four tables. Users are for superusers."""
+    """The group: sees everything of shops and money, and may act on five tables.
+
+    Users, and entering a provider account's credentials, are for superusers.
+    """
     group, _made = Group.objects.get_or_create(name=GROUP)
     ours = Permission.objects.filter(content_type__app_label__in=["merchants", "payments"])
     views = Q(codename__startswith="view_") & ~Q(codename__in=["view_user", "view_token", "view_onetimecode"])
