@@ -30,6 +30,16 @@ def unseal(sealed: bytes | memoryview) -> str:
         raise Unreadable("sealed with a key that CREDENTIAL_KEYS does not list, or changed since") from broken
 
 
+def resealed(sealed: bytes | memoryview) -> bytes | None:
+    """What was sealed by an older key, sealed by the first; None when it is so already. Raises Unreadable."""
+    newest, *_older = settings.CREDENTIAL_KEYS
+    try:
+        Fernet(newest).decrypt(bytes(sealed))
+    except InvalidToken:
+        return seal(unseal(sealed))
+    return None
+
+
 @cache
 def _keys(keys: tuple[str, ...]) -> MultiFernet:
     if not keys:
