@@ -1,4 +1,4 @@
-"""How payments, refunds and the book look in the API."""
+"""How payments, refunds, disputes and the book look in the API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from merchants import ids
 from merchants.models import Code
 from merchants.shapes import Amount, PublicId
 from payments.ledger import Balance
-from payments.models import Account, LedgerEntry, Payment, Refund
+from payments.models import Account, Dispute, LedgerEntry, Payment, Refund
 
 _SHOP_KINDS = {Account.Kind.SHOP_PENDING, Account.Kind.SHOP_AVAILABLE}
 
@@ -46,6 +46,19 @@ class RefundShape(serializers.ModelSerializer[Refund]):
         read_only_fields = fields
 
 
+class DisputeShape(serializers.ModelSerializer[Dispute]):
+    """Money contested by its payer: held while it is `open`; hers again when `won` or `closed`, gone when `lost`."""
+
+    id = PublicId(Dispute.prefix, read_only=True)
+    payment = PublicId(Payment.prefix, source="payment_id", read_only=True)
+    amount = Money()
+
+    class Meta:
+        model = Dispute
+        fields = ["id", "payment", "amount", "state", "evidence_due_at", "opened_at", "closed_at"]
+        read_only_fields = fields
+
+
 class RefundRequest(serializers.Serializer[Any]):
     """What to give back; without an amount, all that is left. Large refunds, and many in a day, want a fresh code."""
 
@@ -72,12 +85,13 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     code = serializers.SerializerMethodField()
     receipt_url = serializers.SerializerMethodField()
     refunds = RefundShape(many=True, read_only=True)
+    disputes = DisputeShape(many=True, read_only=True)
 
     class Meta:
         model = Payment
         fields = [
             "id", "amount", "match", "placed", "expected", "refunded", "description", "quantity", "code", "receipt_url",
-            "occurred_at", "recorded_at", "refunds",
+            "occurred_at", "recorded_at", "refunds", "disputes",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -113,6 +127,7 @@ class EntryShape(serializers.ModelSerializer[LedgerEntry]):
     change = serializers.SerializerMethodField()
     payment = PublicId(Payment.prefix, source="payment_id", read_only=True)
     refund = PublicId(Refund.prefix, source="refund_id", read_only=True)
+    dispute = PublicId(Dispute.prefix, source="dispute_id", read_only=True)
 
     class Meta:
         model = LedgerEntry
@@ -125,6 +140,7 @@ class EntryShape(serializers.ModelSerializer[LedgerEntry]):
             "change",
             "payment",
             "refund",
+            "dispute",
             "occurred_at",
             "recorded_at",
         ]

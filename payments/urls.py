@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("payments", views.PaymentsView.as_view(), name="payments"),
     path("payments/<str:id>", views.PaymentView.as_view(), name="payment"),
     path("payments/<str:id>/refunds", views.RefundsView.as_view(), name="refunds"),
+    path("disputes", views.DisputesView.as_view(), name="disputes"),
     path("providers", account_views.ProvidersView.as_view(), name="providers"),
     path("provider-accounts", account_views.AccountsView.as_view(), name="provider-accounts"),
     path(

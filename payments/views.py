@@ -29,9 +29,9 @@ from merchants.refusals import Refused
 from merchants.step_up import Confirmation
 from merchants.tokens import require, shop_of, staff_of
 from payments import inbox, ledger, providers, refunds
-from payments.models import LedgerEntry, Payment
+from payments.models import Dispute, LedgerEntry, Payment
 from payments.providers.base import Delivery, Reply
-from payments.shapes import BalanceShape, EntryShape, PaymentShape, RefundRequest, RefundShape
+from payments.shapes import BalanceShape, DisputeShape, EntryShape, PaymentShape, RefundRequest, RefundShape
 
 _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
 
@@ -150,6 +150,23 @@ class RefundsView(APIView):
         return once_proved(request, proof, effect, required=True, proved_by="code")
 
 
+class DisputesView(ListAPIView[Dispute]):
+    """Disputes about payments of the caller's shop."""
+
+    serializer_class = DisputeShape
+    filterset_fields = ["state"]
+
+    def get_queryset(self) -> QuerySet[Dispute]:
+        if getattr(self, "swagger_fake_view", False):
+            return Dispute.objects.none()
+        return Dispute.objects.filter(shop=shop_of(self.request))
+
+    @extend_schema(operation_id="disputes")
+    def get(self, request: Request, *args: Any, **options: Any) -> Response:
+        """Money that payers contest, newest first."""
+        return self.list(request, *args, **options)
+
+
 class BalanceView(APIView):
     @extend_schema(
         operation_id="ledger_balance",
@@ -181,7 +198,8 @@ class EntriesView(ListAPIView[LedgerEntry]):
 
 
 def _payments(request: Request) -> QuerySet[Payment]:
-    return Payment.objects.filter(shop=shop_of(request)).select_related("intent").prefetch_related("refunds")
+    own = Payment.objects.filter(shop=shop_of(request))
+    return own.select_related("intent").prefetch_related("refunds", "disputes")
 
 
 def _payment(request: Request, text: str) -> Payment:

@@ -56,3 +56,17 @@ def test_nobody_is_reminded_of_what_has_ended_has_no_date_or_is_too_late(payment
     drain()
     assert disputes.remind(now=now + timedelta(minutes=2)) == 0
     assert reminders() == []
+
+
+def test_the_api_shows_a_shop_its_own_disputes_and_nobody_elses(mei: Person, arjun: Person, payment: Payment) -> None:
+    due = timezone.now() + timedelta(days=5)
+    dispute = contest(payment, due)
+    [row] = mei.api().get("/api/v1/disputes").json()["results"]
+    assert (row["id"], row["payment"], row["state"]) == (str(dispute), str(payment), "open")
+    assert row["amount"] == {"amount": 50, "currency": "CNY"}
+    assert datetime.fromisoformat(row["evidence_due_at"]) == due
+    assert mei.api().get("/api/v1/disputes?state=lost").json()["results"] == []
+    assert arjun.api().get("/api/v1/disputes").json()["results"] == []
+    assert [one["id"] for one in mei.api().get(f"/api/v1/payments/{payment}").json()["disputes"]] == [str(dispute)]
+    [held, _paid] = mei.api().get("/api/v1/ledger/entries").json()["results"]
+    assert (held["kind"], held["dispute"], held["change"]) == ("dispute_held", str(dispute), -50)

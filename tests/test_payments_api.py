@@ -87,6 +87,7 @@ def test_a_payment_says_what_was_expected_what_came_and_what_went_back(
         "occurred_at": told["occurred_at"],
         "recorded_at": told["recorded_at"],
         "refunds": [],
+        "disputes": [],
     }
     assert api.get(PAYMENTS).json() == {"next": None, "previous": None, "results": [told]}
 
@@ -167,12 +168,12 @@ def test_a_list_costs_the_same_number_of_queries_however_long_it_is(
 ) -> None:
     sell(apples, 1)
     api.get(PAYMENTS)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         assert len(api.get(PAYMENTS).json()["results"]) == 1
     sell(apples, 6)
     for row in Payment.objects.all():
         refund(api, row, {"amount": yuan(50)}, f"key-{row.id}")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         assert len(api.get(PAYMENTS).json()["results"]) == 7
 
 

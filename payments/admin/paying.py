@@ -59,7 +59,7 @@ class PaymentAdmin(Shown):
     list_filter = [Recorded]
     list_select_related = ["shop"]
     fields = ["public", "shop", "money", "match", "placed", "intent_link", "provider_account", "object_id",
-              "refunded", "questions", "occurred_at", "recorded_at", "due_at"]  # fmt: skip
+              "refunded", "contested", "questions", "occurred_at", "recorded_at", "due_at"]  # fmt: skip
     search_help_text = "pay_…, int_…, shp_…, a phone, a receipt, a code's slug, or the provider's own id"
 
     def readings(self, term: str) -> Iterator[Q]:
@@ -84,6 +84,10 @@ class PaymentAdmin(Shown):
     @admin.display(description="refunds")
     def refunded(self, row: Payment) -> SafeString | str:
         return SafeString(", ".join(link(refund) for refund in row.refunds.order_by("id"))) or "–"
+
+    @admin.display(description="disputes")
+    def contested(self, row: Payment) -> SafeString | str:
+        return SafeString(", ".join(link(dispute) for dispute in row.disputes.order_by("id"))) or "–"
 
     @admin.display(description="discrepancies")
     def questions(self, row: Payment) -> SafeString | str:

@@ -273,6 +273,15 @@ async function showCode(title, price, codeId) {
 
 // --- Money arrives ---
 
+const DISPUTES = {
+  dispute_opened: "A payer contests a payment",
+  dispute_evidence_due: "Answer the dispute soon",
+  dispute_won: "A dispute was won",
+  dispute_closed: "A dispute was closed",
+  dispute_lost: "A dispute was lost",
+};
+const until = (due) => (due ? `, answer it by ${new Date(due).toLocaleDateString()}` : "");
+
 const FRESH_MS = 600_000; // What is older was missed for too long to be called out; the list and the total say it.
 
 function told({ number, kind, data, created_at }) {
@@ -293,6 +302,11 @@ function told({ number, kind, data, created_at }) {
     announce("Refunded", shown(data.amount), false);
   } else if (kind === "refund_failed") {
     announce("A refund did not go through", shown(data.amount), false);
+  } else if (kind.startsWith("dispute_")) {
+    if (payments.has(data.payment)) reread(data.payment);
+    announce(DISPUTES[kind] ?? "A payment is contested", `${shown(data.amount)}${until(data.evidence_due_at)}`, false);
+  } else if (kind === "account_change") {
+    announce("Where your money arrives is being changed", "If this was not you, stop it now.", false);
   }
   home();
 }
