@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils import timezone
@@ -202,7 +201,7 @@ def _by_code(code: Mapping[str, Any]) -> Started:
         opens = content.lower().startswith("upi://pay")
         return Started(object_id=object_id, qr=content, app_url=content if opens else "")
     picture = code.get("image_url")
-    if not isinstance(picture, str) or not _is_destination(picture):
+    if not isinstance(picture, str) or not picture.startswith(tuple(f"{origin}/" for origin in DESTINATIONS)):
         raise ProviderError("the code has neither content nor a picture that we would show", permanent=False)
     return Started(object_id=object_id, redirect_url=picture)
 
@@ -220,11 +219,6 @@ def _by_hosted_page(account: ProviderAccount, intent: PaymentIntent, visit: Visi
         "cancel_url": visit.return_url,
     }
     return Started(object_id=order_id, redirect_url=f"{settings.RAZORPAY_URL}/v1/checkout/embedded", form=form)
-
-
-def _is_destination(url: str) -> bool:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}" in DESTINATIONS
 
 
 # --- Looking up ------------------------------------------------------------------------------------------------------
