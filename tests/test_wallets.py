@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.conf import LazySettings
@@ -20,6 +22,7 @@ from tests import jadepay
 from tests.cast import Person
 from tests.jadepay import Desk
 from tests.networks.alipay import Alipay
+from tests.networks.wechatpay import WeChatPay
 from tests.test_handover import COMPUTER, PHONE, policy, read_code, seen
 from tests.test_scan import hidden, pay, text
 from tests.till import platform
@@ -160,7 +163,7 @@ def test_a_one_time_code_stays_with_the_wallet_it_was_begun_with(client: Client,
     assert PaymentIntent.objects.count() == 1
 
 
-# --- A real adapter --------------------------------------------------------------------------------------------------
+# --- Real adapters ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -171,9 +174,17 @@ def alipay(db: None) -> Iterator[Alipay]:
         yield network
 
 
-def started_by(agent: str, client: Client, code: Code) -> tuple[Any, PaymentIntent]:
+@pytest.fixture
+def wechat(db: None) -> Iterator[WeChatPay]:
+    with WeChatPay().set() as network:
+        platform()
+        network.account()
+        yield network
+
+
+def started_by(agent: str, client: Client, code: Code, wallet: str = "alipay") -> tuple[Any, PaymentIntent]:
     page = client.get(f"/s/{code.slug}", headers={"User-Agent": agent})
-    form = {"page": hidden(page), "wallet": "alipay"}
+    form = {"page": hidden(page), "wallet": wallet}
     answer = client.post(f"/s/{code.slug}/pay", form, headers={"User-Agent": agent})
     return answer, PaymentIntent.objects.latest("id")
 
@@ -196,3 +207,41 @@ def test_on_a_phone_and_in_its_own_app_alipays_page_opens(
     answer, intent = started_by(agent, client, apple)
     assert (answer.status_code, answer.headers["Location"]) == (303, intent.redirect_url)
     assert checkout.origin(intent.redirect_url) in policy(page)["form-action"].split()
+
+
+@pytest.mark.parametrize("name", ["WeChat on Android", "WeChat on an iPhone"])
+def test_in_wechat_the_payer_is_identified_and_wechats_own_browser_is_called(
+    client: Client, apple: Code, wechat: WeChatPay, name: str
+) -> None:
+    agent = {"User-Agent": AGENTS[name][0]}
+    page = client.get(f"/s/{apple.slug}", headers=agent)
+    assert buttons(page)[0] == ("go", "wechatpay", "Pay with WeChat Pay")
+    answer, intent = started_by(agent["User-Agent"], client, apple, "wechatpay")
+    asked = urlsplit(answer.headers["Location"])
+    assert (answer.status_code, f"{asked.scheme}://{asked.netloc}") == (303, wechat.url)
+    back = urlsplit(parse_qs(asked.query)["redirect_uri"][0])
+    assert back.path == f"/r/{intent.receipt}/payer"
+
+    wechat.grants["011aBcD"] = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
+    answer = client.get(back.path, {"code": "011aBcD", "state": "1"}, headers=agent)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/r/{intent.receipt}")
+    receipt = seen(client, intent, agent["User-Agent"]).content.decode()
+    found = re.search(r'<script id="bridge" type="application/json">([^<]*)</script>', receipt)
+    assert found
+    assert json.loads(found[1])["arguments"]["appId"] == wechat.appid
+    before = len(wechat.requests)
+    assert client.get(back.path, {"code": "011aBcD"}, headers=agent).headers["Location"] == f"/r/{intent.receipt}"
+    assert len(wechat.requests) == before
+
+
+def test_outside_wechat_its_page_opens_on_a_phone_and_its_code_is_scanned_at_a_computer(
+    client: Client, apple: Code, wechat: WeChatPay
+) -> None:
+    for name in ("Chrome on a phone", "WeCom on an iPhone"):
+        answer, intent = started_by(AGENTS[name][0], client, apple, "wechatpay")
+        assert answer.headers["Location"] == intent.redirect_url
+        assert intent.redirect_url.startswith("https://wx.tenpay.com/")
+    answer, intent = started_by(COMPUTER, client, apple, "wechatpay")
+    assert answer.headers["Location"] == f"/r/{intent.receipt}"
+    picture = client.get(f"/r/{intent.receipt}/code.svg")
+    assert read_code(picture.content).startswith("weixin://wxpay/bizpayurl")
