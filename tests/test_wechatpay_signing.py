@@ -19,7 +19,8 @@ from wechatpayv3 import WeChatPay as Peer
 from wechatpayv3 import WeChatPayType
 from wechatpayv3.utils import build_authorization
 
-from payments.models import ProviderAccount
+from payments import credentials
+from payments.models import OldCredentials, ProviderAccount
 from payments.providers import wechatpay
 from payments.providers import wechatpay_signing as signing
 from payments.providers.base import Delivery, UnableToVerify
@@ -247,6 +248,24 @@ def test_the_public_key_proves_where_it_is_configured_and_another_one_by_hand_is
         with pytest.raises(UnableToVerify) as refusal:
             wechatpay.verify(account, unknown, now=now)
         assert (refusal.value.code, refusal.value.ask) == ("key_unknown", "")
+
+
+def test_a_public_key_that_was_replaced_proves_until_its_time_is_over(db: None) -> None:
+    with WeChatPay(public_key_mode=True).set() as network:
+        account, now, raw = network.account(), timezone.now(), network.sample()
+        OldCredentials.objects.create(
+            provider_account=account,
+            sealed_credentials=bytes(account.sealed_credentials),
+            replaced_at=now,
+            accepted_until=now + timedelta(days=7),
+        )
+        new = {"public_key_id": "PUB_KEY_ID_02", "public_key": public_pem(private_key("the next public key"))}
+        account.sealed_credentials = credentials.sealed({**network.credentials(), **new})
+        account.save()
+        by_new = Delivery(raw, signature("PUB_KEY_ID_02", private_key("the next public key"), raw, now))
+        assert [our_verdict(account, one, now) for one in (by_new, network.sign(raw, at=now))] == ["signed", "signed"]
+        later = now + timedelta(days=7)
+        assert our_verdict(account, network.sign(raw, at=later), later) == "key_unknown"
 
 
 # --- What we sign, it verifies ---------------------------------------------------------------------------------------
