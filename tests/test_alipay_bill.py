@@ -23,7 +23,8 @@ EDGES = ["#支付宝业务明细查询", HEADER]
 
 @pytest.fixture
 def network(db: None) -> Iterator[Alipay]:
-    with Alipay().set() as running:
+    """A gateway on a day that does not end while a test runs."""
+    with time_machine.travel(datetime(2026, 11, 20, 12, tzinfo=ZONE)), Alipay().set() as running:
         yield running
 
 
@@ -78,7 +79,7 @@ FAULTS: dict[str, Callable[[str], str]] = {
     "another kind of row": lambda text: text.replace("退款\t", "转账\t"),
     "another header": lambda text: text.replace("完成时间", "完成"),
     "a column more": lambda text: text.replace(",3.50,3.50,", ",3.50,3.50,0.00,"),
-    "no time": lambda text: text.replace("2026-", "26-").replace("2027-", "27-"),
+    "no time": lambda text: text.replace("2026-", "26-"),
     "a payment below zero": lambda text: text.replace(",3.50,3.50,", ",-3.50,3.50,"),
     "a part of a fen": lambda text: text.replace(",3.50,3.50,", ",3.505,3.50,"),
     "a refund without a number": lambda text: text.replace("rfd_", "").replace("\t,交易", "\t,退款"),

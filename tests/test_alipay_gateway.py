@@ -12,6 +12,7 @@ import pytest
 from alipay import DCAliPay
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
@@ -325,6 +326,13 @@ def test_keys_that_cannot_be_read_prove_nothing() -> None:
     broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
     assert list(alipay_gateway.keys({"alipay_public_key": broken, "alipay_certificate": broken})) == []
     assert list(alipay_gateway.keys({})) == []
+
+
+def test_a_key_too_short_for_rsa2_proves_nothing() -> None:
+    short = rsa.generate_private_key(65537, 1024).public_key()
+    pem = short.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    assert list(alipay_gateway.keys({"alipay_public_key": pem})) == []
+    assert len(list(alipay_gateway.keys({"alipay_public_key": pem + key_pair("current")[1]}))) == 1
 
 
 # --- Anything at all -------------------------------------------------------------------------------------------------

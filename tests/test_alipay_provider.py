@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from django.conf import LazySettings
 from django.utils import timezone
 
 from merchants import ids
-from payments import credentials, providers
+from payments import checkout, credentials, inbox, providers
 from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
 from payments.providers import alipay
 from payments.providers.base import (
@@ -27,7 +28,9 @@ from payments.providers.base import (
     UnableToVerify,
     Visit,
 )
+from tests.cast import Person
 from tests.networks.alipay import APP_ID, FORM, SELLER_ID, ZONE, Alipay, key_pair, sdk, signed_form, unsaved
+from tests.till import assert_books_hold, drain, shop_code, total
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 NOON = datetime(2026, 11, 22, 4, tzinfo=UTC)  # In Shanghai.
@@ -461,3 +464,34 @@ def test_it_is_offered_for_yuan_and_known_by_its_own_app(settings: LazySettings)
     assert frozenset({"CNY"}) == alipay.CURRENCIES
     assert providers.opened_in("Mozilla/5.0 (Linux; Android 14) AliApp(AP/10.5) AlipayClient/10.5") == "alipay"
     assert providers.opened_in("Mozilla/5.0 (iPhone) AliApp(DingTalk/7.0) com.laiwang.DingTalk") == ""
+
+
+# --- Into the book ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["as it was sent", "backwards", "every second one first"])
+def test_in_any_order_and_twice_it_is_the_same_book(
+    network: Alipay, account: ProviderAccount, mei: Person, order: str
+) -> None:
+    intent = checkout.start(
+        code=shop_code(mei.shop),
+        amount=200,
+        quantity=1,
+        page=uuid.uuid4(),
+        payer="somebody",
+        now=timezone.now(),
+        wallet="alipay",
+    )
+    trade = network.pay(intent.reference)
+    network.refund_at_desk(trade, 50)
+    network.refund_at_desk(trade, 30)
+    sent = [one.delivery for one in network.sent(trade)]
+    ordered = {"as it was sent": sent, "backwards": sent[::-1], "every second one first": sent[1::2] + sent[::2]}[order]
+    for delivery in ordered + ordered:
+        inbox.receive(provider="alipay", account=account.name, delivery=delivery, now=timezone.now())
+        drain()
+    payment = Payment.objects.get(object_id=trade)
+    assert (payment.amount, payment.match, payment.intent_id) == (200, "exact", intent.id)
+    assert sum(refund.amount for refund in payment.refunds.all()) == 80
+    assert (total("shop_pending", shop=mei.shop), total("provider_receivable", account=account)) == (120, -120)
+    assert_books_hold()

@@ -40,6 +40,7 @@ _NOT_ALLOWED = {"20001", "40006"}
 _CREDENTIALS = re.compile(r"isv\.(invalid|missing)-(app-id|signature|cert|app-cert)|isv\.app-unauthor", re.IGNORECASE)
 _PASSING = re.compile(r"SYSTEM_ERROR$|unknow-error$|UNKNOW_ERROR$|service-unavailable$", re.IGNORECASE)
 _PARAMETERS_MAX = 200
+_BITS_MIN = 2048  # RSA2 asks for it; what a shorter key signs proves too little.
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.+?-----END [A-Z0-9 ]+-----", re.DOTALL)
 
 
@@ -241,7 +242,7 @@ def _public_keys(bare: str, certificate: str) -> tuple[Key, ...]:
 
 
 def _named(public: object, serial: str) -> list[Key]:
-    if not isinstance(public, rsa.RSAPublicKey):
+    if not isinstance(public, rsa.RSAPublicKey) or public.key_size < _BITS_MIN:
         return []
     form = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return [Key(f"sha256:{hashlib.sha256(form).hexdigest()[:12]}", public, serial)]
