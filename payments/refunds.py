@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from merchants.models import Shop, Staff
 from merchants.step_up import Confirmation
 from payments import chart, circuit, facts, inbox, ledger, providers
 from payments.chart import Subject
-from payments.known import pending_left, refunded
+from payments.known import contested, pending_left, refunded
 from payments.models import Discrepancy, Payment, ProviderAccount, Refund
 from payments.providers.base import ProviderError
 
@@ -67,13 +68,13 @@ def request(
             .select_related("provider_account")
             .get(id=payment.id, shop=shop)
         )
-        known, earlier = facts.of_payment(row), facts.of_refunds(Refund.objects.filter(payment=row))
-        _check(row, amount, refunded(earlier))
+        payment_facts, known = facts.of_payment(row), facts.of_payments([row], partial(ids.new, now))
+        _check(row, amount, refunded(list(known.refunds.values())), contested(list(known.disputes.values())))
         if confirmation is not None:
             step_up.redeem(confirmation, purpose=step_up.Purpose.REFUND, now=now)
         elif _wants_code(shop, amount, row.currency, now):
             raise step_up.required(step_up.Purpose.REFUND)
-        pending = amount <= pending_left(known, earlier)
+        pending = amount <= pending_left(payment_facts, known)
         refund = Refund.objects.create(
             id=ids.new(now),
             payment=row,
@@ -87,16 +88,17 @@ def request(
             created_at=now,
             next_call_at=now,
         )
-        subject = Subject(known.source, row.currency, row.id, refund.id)
+        subject = Subject(payment_facts.source, row.currency, row.id, refund.id)
         ledger.post([chart.refund_asked(subject, amount, now, pending=pending)], now=now)
-        if ledger.total_of(known.source.inside(pending=pending), row.currency) < 0:
+        if ledger.total_of(payment_facts.source.inside(pending=pending), row.currency) < 0:
             raise UnableToRefund("balance_too_low", "The shop's balance does not cover this refund.")
         transaction.on_commit(lambda: bell.ring(SEND))
     return refund
 
 
 def has_due(*, now: datetime) -> bool:
-    return Refund.objects.filter(next_call_at__lte=now, state=Refund.State.REQUESTED).exists()
+    due = Refund.objects.filter(next_call_at__lte=now, state=Refund.State.REQUESTED)
+    return due.exclude(payment__provider_account__in=circuit.resting()).exists()
 
 
 def send_due(*, now: datetime, limit: int = 50, in_time: Callable[[], bool] = lambda: True) -> int:
@@ -112,11 +114,13 @@ def send_due(*, now: datetime, limit: int = 50, in_time: Callable[[], bool] = la
     return sent
 
 
-def _check(payment: Payment, amount: int, returned: int) -> None:
+def _check(payment: Payment, amount: int, returned: int, disputed: int) -> None:
     if not payment.placed:
         raise UnableToRefund("payment_in_suspense", "This payment is being looked into and cannot be refunded yet.")
     if amount <= 0:
         raise UnableToRefund("amount_wrong", "The amount must be above zero.")
+    if payment.amount - returned >= amount > payment.amount - returned - disputed:
+        raise UnableToRefund("payment_disputed", "The payer contests this payment; her bank decides.")
     if amount > payment.amount - returned:
         raise UnableToRefund("refund_too_large", "More than is left of this payment cannot be refunded.")
 
