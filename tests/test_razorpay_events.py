@@ -416,7 +416,7 @@ def _spoiled(draw: st.DrawFn) -> bytes:
         for key in place[:-1]:
             holder = holder[key]
         if draw(st.booleans()) or len(place) == 1:
-            holder[place[-1]] = draw(_STRANGE)
+            holder[place[-1]] = copy.deepcopy(draw(_STRANGE))
         else:
             del holder[place[-1]]
     raw = json.dumps(message["whole"]).encode()
