@@ -29,6 +29,15 @@ WRITERS = {
     "WebhookEvent": {"payments/inbox.py"},
     "QueuedEvent": {"payments/inbox.py"},
     "OperatorAct": {"merchants/audit.py"},
+    "OneTimeCode": {"merchants/one_time_codes.py"},
+    "ProviderAccount": {
+        "payments/accounts.py",
+        "payments/operating.py",
+        "payments/management/commands/enable_sandbox.py",
+    },
+    "OldCredentials": {"payments/accounts.py"},
+    "CredentialChange": {"payments/accounts.py"},
+    "ProviderKey": {"payments/credentials.py"},
 }
 TABLES = {
     "payments_payment": "Payment",
@@ -43,6 +52,11 @@ TABLES = {
     "payments_balancesnapshot": "BalanceSnapshot",
     "payments_webhookevent": "WebhookEvent",
     "payments_queuedevent": "QueuedEvent",
+    "payments_provideraccount": "ProviderAccount",
+    "payments_oldcredentials": "OldCredentials",
+    "payments_credentialchange": "CredentialChange",
+    "payments_providerkey": "ProviderKey",
+    "merchants_onetimecode": "OneTimeCode",
     "merchants_notice": "Notice",
     "merchants_noticecounter": "NoticeCounter",
 }
