@@ -218,7 +218,7 @@ def settle_refunds(db: sqlite3.Connection, *, now: datetime, timings: Timings, l
         db.execute("UPDATE refunds SET state = ?, occurred_at = ? WHERE id = ?", (state, moment(now), row["id"]))
         if state == "succeeded":
             _add_to_totals(db, row["account"], row["currency"], refunded=row["amount"])
-        refund = {**refund_shape(row), "state": state}
+        refund = {**refund_shape(row), "state": state, "settled_at": moment(now)}
         payment = payment_shape(db.execute("SELECT * FROM payments WHERE id = ?", (row["payment_id"],)).fetchone())
         order = order_row(db, row["order_id"])
         tell(db, event_type=f"refund.{state}", order=order, payment=payment, refund=refund, now=now, timings=timings)
@@ -263,7 +263,7 @@ def payment_shape(row: sqlite3.Row) -> dict[str, Any]:
 def refund_shape(row: Mapping[str, Any] | sqlite3.Row) -> dict[str, Any]:
     """Return a refund as the API shows it."""
     names = ("id", "reference", "payment_id", "amount", "currency", "state", "created_at")
-    return {name: row[name] for name in names}
+    return {**{name: row[name] for name in names}, "settled_at": row["occurred_at"]}
 
 
 def whole_books(db: sqlite3.Connection) -> dict[str, Any]:

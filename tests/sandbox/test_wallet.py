@@ -150,18 +150,20 @@ def test_a_refund_is_pending_first_then_succeeds_and_is_told(shop: Shop, wallet:
         "currency": "CNY",
         "state": "pending",
         "created_at": refund["created_at"],
+        "settled_at": None,
     }
     notice = shop.wait_for(2)[1]
     assert notice.verifies(shop.secret)
     assert notice.json["type"] == "refund.succeeded"
     assert notice.json["data"]["payment"] == payment
     told = {name: value for name, value in refund.items() if name != "created_at"}
-    assert notice.json["data"]["refund"] == told | {"state": "succeeded"}
-    assert shop.call("GET", "/refunds/back-1").json() == refund | {"state": "succeeded"}
-    assert shop.found("refund-1")["refunds"] == [refund | {"state": "succeeded"}]
+    settled = {"state": "succeeded", "settled_at": notice.json["occurred_at"]}
+    assert notice.json["data"]["refund"] == told | settled
+    assert shop.call("GET", "/refunds/back-1").json() == refund | settled
+    assert shop.found("refund-1")["refunds"] == [refund | settled]
     books = wallet.books()
     assert books["accounts"][shop.account] == {"CNY": {"received": 200, "refunded": 50, "net": 150}}
-    assert refund | {"state": "succeeded", "account": shop.account} in books["refunds"]
+    assert refund | settled | {"account": shop.account} in books["refunds"]
 
 
 def test_refunds_in_parallel_never_exceed_what_was_received(shop: Shop, wallet: Wallet) -> None:
