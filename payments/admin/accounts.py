@@ -197,7 +197,7 @@ class ProviderAccountAdmin(ActingAdmin):
         return True
 
     def _page(self, request: HttpRequest, title: str, more: dict[str, Any]) -> HttpResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # Django's admin sets it, too.
+        request.current_app = self.admin_site.name
         context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, **more}
         return TemplateResponse(request, "admin/payments/credentials.html", context)
 
