@@ -16,7 +16,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as some
 
 from payments import credentials
-from payments.models import OldCredentials
+from payments.models import OldCredentials, ProviderAccount
 from payments.providers import wechatpay, wechatpay_reading
 from payments.providers.base import Delivery, Event, UnableToRead, UnableToVerify, Verified, answered
 from tests.networks.wechatpay import WeChatPay
@@ -269,8 +269,14 @@ def network(db: None) -> Iterator[WeChatPay]:
         yield running
 
 
-def test_what_an_old_key_sealed_is_read_after_the_key_was_replaced_twice(network: WeChatPay) -> None:
-    account = network.account()
+@pytest.fixture
+def account(network: WeChatPay) -> ProviderAccount:
+    return network.account()
+
+
+def test_what_an_old_key_sealed_is_read_after_the_key_was_replaced_twice(
+    network: WeChatPay, account: ProviderAccount
+) -> None:
     held = {**TRANSACTION, "out_trade_no": "int_old"}
     old = Verified("EV-1", network.notice("EV-1", "TRANSACTION.SUCCESS", "transaction", held, TOLD_AT), "signed")
     for days in (9, 5):
@@ -330,8 +336,10 @@ def fuzzed(draw: Callable[..., Any], network: WeChatPay) -> bytes:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=some.data())
-def test_nothing_comes_out_but_what_is_declared(network: WeChatPay, data: some.DataObject) -> None:
-    account, now = network.account(), timezone.now()
+def test_nothing_comes_out_but_what_is_declared(
+    network: WeChatPay, account: ProviderAccount, data: some.DataObject
+) -> None:
+    now = timezone.now()
     raw = fuzzed(data.draw, network)
     header = some.text(max_size=30) | some.sampled_from([network.current.serial, str(int(now.timestamp())), "A" * 344])
     heads = ["wechatpay-timestamp", "wechatpay-nonce", "wechatpay-serial", "wechatpay-signature"]
