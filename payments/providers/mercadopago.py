@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from datetime import timezone as time_zone
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.utils import timezone
@@ -58,7 +58,7 @@ _PAGE = 50
 _PAGES_MAX = 2000
 _PAYMENTS_MAX = 20  # Of one order or chargeback.
 # "Not in that state", "too old", "no partial refund of this one": the final words on a refund.
-_NO = {2024, 2063, 3024, 15016}
+_NO = {"2024", "2063", "3024", "15016"}
 
 
 def start(account: ProviderAccount, intent: PaymentIntent, visit: Visit) -> Started:
@@ -77,7 +77,7 @@ def close(account: ProviderAccount, intent: PaymentIntent) -> Verified:
     if not object_id:
         # The answer to the start was lost: the same key leads to the same order, or to a new one that nobody has seen.
         try:
-            object_id = f"order/{mercadopago_words.order_id(_order(account, intent)['id'])}"
+            object_id = start(account, intent, Visit(return_url="")).object_id
         except Refused:
             return _nothing(intent)
     path = f"/v1/{_path(object_id)}/cancel"
@@ -103,9 +103,9 @@ def refund(account: ProviderAccount, refund: Refund, payment_object_id: str) -> 
         # The network's "no" is its word on this refund, and enters the inbox as such.
         amount = mercadopago_words.written(refund.amount, refund.currency)
         return answered({"refused": refusal.answer, "amount": amount, "at": timezone.now().isoformat(), **about})
-    if made.get("status") not in (None, "approved") and made.get("id"):
+    if made.get("status") not in (None, "approved"):
         # The answer to the first asking is repeated; how the refund stands now, only this tells.
-        now = _send(account, "GET", f"{path}/{mercadopago_words.word(made['id'])}")
+        now = _send(account, "GET", f"{path}/{quote(str(made.get('id')), safe='')}")
         made = _read(now) if now.ok else made
     return answered({"refund": made, **about})
 
@@ -184,25 +184,32 @@ def _signed_by(account: ProviderAccount, delivery: Delivery, now: datetime) -> s
     and is signed as it stands there or in lower case.
     """
     header = delivery.headers.get("x-signature", "").strip()
-    secrets = list(credentials.secrets(account, "webhook_secrets", now=now))
-    if not header or not secrets:
+    if not header:
         return ""
     parts = {}
     for part in header.split(","):
         name, _, value = part.partition("=")
         parts[name.strip().lower()] = value.strip()
-    at, told = parts.get("ts", ""), parts.get("v1", "")
-    if not re.fullmatch(r"[0-9]{1,16}", at):
-        raise UnableToVerify("signature_wrong")
+    at, told = parts.get("ts", ""), parts.get("v1", "").encode("utf-8", "replace")
     name, request_id = delivery.query.get("data.id", "").strip(), delivery.headers.get("x-request-id", "").strip()
-    for secret in secrets:
-        for form in {name, name.lower()}:
-            if hmac.compare_digest(_signature(secret, form, request_id, at), told.encode("utf-8", "replace")):
-                moment = int(at) / 1000 if int(at) >= _MILLISECONDS_FROM else int(at)
-                if abs(now.timestamp() - moment) > _TOLERANCE.total_seconds():
-                    raise UnableToVerify("timestamp_stale")
-                return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:12]}"
-    raise UnableToVerify("signature_wrong")
+    checked = False
+    for secret in credentials.secrets(account, "webhook_secrets", now=now):
+        checked = True
+        if any(hmac.compare_digest(_signature(secret, form, request_id, at), told) for form in {name, name.lower()}):
+            if not _is_near(at, now):
+                raise UnableToVerify("timestamp_stale")
+            return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:12]}"
+    if checked:
+        raise UnableToVerify("signature_wrong")
+    return ""  # Without a secret of ours nothing can be said of it.
+
+
+def _is_near(at: str, now: datetime) -> bool:
+    """Whether a time in seconds or (as it is mostly sent) milliseconds is within the tolerance, either way."""
+    if not re.fullmatch(r"[0-9]{1,16}", at):
+        return False
+    moment = int(at) / 1000 if int(at) >= _MILLISECONDS_FROM else int(at)
+    return abs(now.timestamp() - moment) <= _TOLERANCE.total_seconds()
 
 
 def _signature(secret: str, name: str, request_id: str, at: str) -> bytes:
@@ -222,7 +229,7 @@ class Refused(ProviderError):
         self.answer = answer
         causes = answer.get("cause")
         listed = causes if isinstance(causes, list) else []
-        self.codes = {cause.get("code") for cause in listed if isinstance(cause, dict)}
+        self.codes = {str(cause.get("code")) for cause in listed if isinstance(cause, dict)}
 
 
 _PATHS = {"order": "orders", "payment": "payments", "chargeback": "chargebacks"}
@@ -286,13 +293,13 @@ def _send(account: ProviderAccount, method: str, path: str, *, key: str = "", bo
 
 def _read(answer: client.Answer) -> dict[str, Any]:
     """The answer with its numbers as they are written. Raises Refused for a 400 or 404 that says why."""
-    if answer.ok or answer.status in (400, 404):
-        try:
-            read = json.loads(answer.body, parse_float=str)
-        except (ValueError, RecursionError) as failure:
-            raise ProviderError("the answer is no JSON", permanent=False) from failure
-        if isinstance(read, dict):
-            if answer.ok:
-                return read
-            raise Refused(answer.refusal(), read)
-    raise answer.refusal() if not answer.ok else ProviderError("the answer is no JSON object", permanent=False)
+    try:
+        read = json.loads(answer.body, parse_float=str)
+    except (ValueError, RecursionError):
+        read = None
+    if not answer.ok:
+        told = answer.refusal()
+        raise Refused(told, read) if answer.status in (400, 404) and isinstance(read, dict) else told
+    if not isinstance(read, dict):
+        raise ProviderError("the answer is no JSON object", permanent=False)
+    return read

@@ -239,7 +239,7 @@ def _payments(account: ProviderAccount, span: dict[str, str]) -> list[dict[str, 
         try:
             paging = told["parametros"]["paginacao"]
             total, pages = int(paging["quantidadeTotalDeItens"]), int(paging["quantidadeDePaginas"])
-            found.update({row["endToEndId"]: row for row in told.get("pix", [])})
+            found.update({row["endToEndId"]: row for row in told.get("pix") or []})
         except (KeyError, TypeError, ValueError, AttributeError) as failure:
             raise ProviderError(f"the list has not the form we know: {failure!r}", permanent=False) from failure
         if page + 1 >= pages:

@@ -148,7 +148,7 @@ class MercadoPagoNetwork(Network):
         left = Decimal(str(payment["transaction_amount"])) - Decimal(str(payment["transaction_amount_refunded"]))
         if not 0 < asked["amount"] <= left:
             return _no(400, "The action requested is not valid for the current payment state", 2063)
-        return _yes(201, self._give_back(payment, asked["amount"], done=not self.refunds_wait))
+        return _yes(201, self._give_back(payment, Decimal(asked["amount"]), done=not self.refunds_wait))
 
     def _found(self, query: dict[str, str]) -> Response:
         assert query["sort"] in ("date_created", "date_approved") and query["criteria"] == "asc", query
