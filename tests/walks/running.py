@@ -33,6 +33,7 @@ from payments import providers
 from payments.models import LedgerEntry, Payment, PaymentIntent, ProviderAccount, QueuedEvent, Refund
 from payments.providers.base import Visit
 from qr.management.commands.demo import Api
+from tests.networks.every import EVERY
 from tests.sandbox.pretend_shop import CONTROL_KEY, Wallet, eventually
 from tests.services import PREFIX
 from tests.test_stream import Ear, Server, database_url
@@ -57,11 +58,14 @@ class Product:
         self.stream_url = f"http://127.0.0.1:{self.port + product.PORTS['event stream']}/api/v1/notices/stream"
         self.wallet = Wallet(self.folder.path / "wallet.sqlite3")
         self.programs: dict[str, product.Program] = {}
+        self.networks = {provider: network() for provider, network in EVERY.items()}
         self._read: dict[Path, int] = {}
 
     def start(self) -> None:
         """Starts everything and returns when all of it is ready."""
         self.wallet.start(PACE)
+        for network in self.networks.values():
+            network.__enter__()
         stores = embedded.start(self.folder, environment={"DATABASE_URL": database_url()})
         [self.valkey] = stores.servers
         self._home = stores.home
@@ -82,6 +86,8 @@ class Product:
                 program.process.wait(10)
         if self.wallet.process.poll() is None:
             self.wallet.stop()
+        for network in self.networks.values():
+            network.__exit__()
         self.valkey.stop()
         for place in {self.folder.path, self._home or self.folder.path}:
             shutil.rmtree(place, ignore_errors=True)
@@ -184,6 +190,13 @@ class Product:
             "PROMETHEUS_MULTIPROC_DIR": str(path / "metrics"),
             "DATABASE_URL": database_url(),
             "REDIS_URL": redis_url,
+            # Walks come from this machine: here it is its own proxy.
+            "TRUSTED_PROXIES": "127.0.0.1",
+            **{
+                name: _written(value)
+                for network in self.networks.values()
+                for name, value in network.settings().items()
+            },
         }
 
     def _process(self, name: str) -> Process:
@@ -194,6 +207,11 @@ class Product:
     def _await(self, name: str) -> None:
         program = self.programs[name]
         eventually(program.ready, f"{name} to be ready:\n{embedded.end_of(program.log)}", within_s=START_LIMIT_S)
+
+
+def _written(value: object) -> str:
+    """A setting as the environment holds it."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 @dataclass
