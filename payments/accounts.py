@@ -36,7 +36,7 @@ _SHOP_NAME_MAX = 30  # In a text; nobody shall write our texts by naming a shop.
 _TEXTS = {
     "requested": (
         "Pushcart: new {title} credentials of {shop} take effect {when}: they decide where its sales are paid to. "
-        "Not you? Cancel {change} before then, or tell us its number, and sign in anew."
+        "Not you? Stop {change} before then at {app}, or tell us its number."
     ),
     "canceled": "Pushcart: the new {title} credentials of {shop} ({change}) were canceled. Nothing has changed.",
     "applied": "Pushcart: the new {title} credentials of {shop} ({change}) took effect. Not you? Tell us at once.",
@@ -300,7 +300,7 @@ def _say(shop: Shop, step: str, provider: str, data: dict[str, str], words: dict
     title = providers.named(provider).TITLE
     told = Telling(shop.id, NOTICE, {"step": step, "provider": provider, "title": title, **data})
     notify.tell([told], now=now)
-    text = _TEXTS[step].format(title=title, shop=_named(shop), **words)
+    text = _TEXTS[step].format(title=title, shop=_named(shop), app=f"{settings.PUBLIC_URL}/app/", **words)
     for phone in _owners_phones(shop):
         texts.queue(phone=phone, text=text, code="", now=now, expires_at=now + settings.CREDENTIAL_CHANGE_DELAY)
     transaction.on_commit(lambda: notify.announce([shop.id]))

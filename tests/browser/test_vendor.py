@@ -141,6 +141,34 @@ def test_a_phone_that_has_heard_nothing_yet_misses_nothing_while_its_line_is_cut
     expect(page.locator("#total")).to_have_text("CN¥9.00", timeout=20_000)
 
 
+def test_an_owner_stops_credentials_that_somebody_else_entered(
+    phone: Callable[..., Page], product: Product, screenshot: Callable[[Page, str], Path]
+) -> None:
+    api, number = f"{product.url}/api/v1", new_phone()
+    requests.post(f"{api}/auth/code", json={"phone": number}, timeout=10)
+    first = product.code_sent_to(number)
+    token = requests.post(f"{api}/auth/token", json={"phone": number, "code": first}, timeout=10).json()["token"]
+    page = phone()
+    page.goto(f"{product.url}/app/")
+    page.evaluate("(token) => localStorage.setItem('pushcart', JSON.stringify({ token }))", token)
+    page.reload()
+    expect(page.get_by_text("Live")).to_be_visible()
+
+    mine = {"Authorization": f"Bearer {token}", "Idempotency-Key": "1"}
+    requests.post(f"{api}/auth/step-up", json={"purpose": "account"}, headers=mine, timeout=10)
+    while (code := product.code_sent_to(number)) == first:
+        page.wait_for_timeout(100)
+    given = {"provider": "sandbox", "credentials": {"api_key": "k", "webhook_secrets": "w"}, "code": code}
+    assert requests.post(f"{api}/provider-accounts", json=given, headers=mine, timeout=10).status_code == 201
+
+    expect(page.get_by_text("New Pretend wallet credentials decide from")).to_be_visible()
+    screenshot(page, "app-credentials")
+    page.get_by_role("button", name="This was not me: stop it").click()
+    expect(page.get_by_text("New credentials were stopped")).to_be_visible()
+    expect(page.get_by_role("button", name="This was not me: stop it")).to_have_count(0)
+    assert requests.get(f"{api}/provider-accounts", headers=mine, timeout=10).json()["results"] == []
+
+
 def test_the_phone_page_is_small(product: Product) -> None:
     document = requests.get(f"{product.url}/app/", timeout=10)
     names = re.findall(r'"(/static/app/[^"]+)"', document.text)

@@ -9,6 +9,7 @@ import { listen } from "./stream.js";
 let shop = null;
 let items = [];
 let payments = new Map(); // Today's, by id: the list and the stream may both tell of one.
+let waiting = []; // The shop's own accounts whose new credentials its owner can still stop.
 let online = false;
 let hangUp = () => {};
 
@@ -119,6 +120,12 @@ async function open() {
   });
   await readPayments();
   for await (const item of rows("/items?limit=200")) if (item.active) items.push(item);
+  await readChanges();
+}
+
+async function readChanges() {
+  const own = shop.role === "owner" ? (await ask("GET", "/provider-accounts")).data.results : [];
+  waiting = own.filter(({ change }) => change);
   home();
 }
 
@@ -150,6 +157,7 @@ function home() {
       h("p", { className: "sum", id: "total" }, shown({ amount: sum, currency: shop.currency })),
       h("p", {}, sold.length === 1 ? "1 payment" : `${sold.length} payments`),
     ),
+    ...waiting.map(changeRow),
     h(
       "section",
       {},
@@ -167,6 +175,21 @@ function home() {
         : h("p", { className: "soft" }, "None yet. Show a code to your first customer."),
     ),
     h("button", { className: "quiet", onclick: signOut }, "Sign out"),
+  );
+}
+
+function changeRow({ title, change }) {
+  const when = new Date(change.effective_at).toLocaleString(document.documentElement.lang, { timeZone: shop.time_zone });
+  const stop = async ({ target }) => {
+    target.disabled = true;
+    await ask("DELETE", `/provider-accounts/changes/${change.id}`).catch(() => {}); // Over already: the list says so.
+    await readChanges();
+  };
+  return h(
+    "section",
+    {},
+    h("p", { className: "wrong" }, `New ${title} credentials decide from ${when} where your sales are paid to.`),
+    h("button", { className: "plain", onclick: stop }, "This was not me: stop it"),
   );
 }
 
@@ -280,6 +303,12 @@ const DISPUTES = {
   dispute_closed: "A dispute was closed",
   dispute_lost: "A dispute was lost",
 };
+const CHANGES = {
+  requested: "New credentials were entered",
+  canceled: "New credentials were stopped",
+  applied: "New credentials took effect",
+  entered_by_operator: "We entered new credentials",
+};
 const until = (due) => (due ? `, answer it by ${new Date(due).toLocaleDateString()}` : "");
 
 const FRESH_MS = 600_000; // What is older was missed for too long to be called out; the list and the total say it.
@@ -306,7 +335,8 @@ function told({ number, kind, data, created_at }) {
     if (payments.has(data.payment)) reread(data.payment);
     announce(DISPUTES[kind] ?? "A payment is contested", `${shown(data.amount)}${until(data.evidence_due_at)}`, false);
   } else if (kind === "account_change") {
-    announce("Where your money arrives is being changed", "If this was not you, stop it now.", false);
+    readChanges();
+    announce(CHANGES[data.step], data.title, false);
   }
   home();
 }
