@@ -337,7 +337,7 @@ def _refusal(message: Entity) -> Event:
         amount=amount_of(message["amount"]),
         currency=currency_of(message["currency"]),
         occurred_at=moment_of(message["at"]),
-        reference=str(message["reference"]),
+        reference=reference_in(message),
     )
 
 
@@ -349,5 +349,5 @@ def _never_started(message: Entity) -> Event:
         amount=amount_of(intent["amount"]),
         currency=currency_of(intent["currency"]),
         occurred_at=moment_of(message["at"]),
-        reference=str(intent["reference"]),
+        reference=reference_in(intent),
     )
