@@ -198,12 +198,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # does whatever calls outward or may wait. A worker without -Q takes both.
 CELERY_TASK_QUEUES = [Queue("celery"), Queue("errands")]
 CELERY_TASK_ROUTES = {
+    "payments.drain_inbox": {"queue": "celery"},
+    "payments.sweep": {"queue": "celery"},
+    "payments.*": {"queue": "errands"},
     "merchants.*": {"queue": "errands"},
-    "payments.send_refunds": {"queue": "errands"},
-    "payments.ask_providers": {"queue": "errands"},
-    "payments.release_pending": {"queue": "errands"},
-    "payments.apply_credential_changes": {"queue": "errands"},
-    "payments.snapshot_balances": {"queue": "errands"},
 }
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 120,
@@ -213,22 +211,15 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
 }
 SWEEP_EVERY_S = 2.0
+_IN_AN_HOUR = {"expires": 3600}
 CELERY_BEAT_SCHEDULE = {
     # Whatever lost its bell is found here; this interval bounds the delay of a lost bell.
     # `expires` keeps a stopped worker's return from finding an hour of sweeps waiting.
     "sweep": {"task": "payments.sweep", "schedule": SWEEP_EVERY_S, "options": {"expires": 10}},
     "release-pending": {"task": "payments.release_pending", "schedule": 60.0, "options": {"expires": 60}},
     "credential-changes": {"task": "payments.apply_credential_changes", "schedule": 60.0, "options": {"expires": 60}},
-    "snapshot-balances": {
-        "task": "payments.snapshot_balances",
-        "schedule": crontab(minute=20),
-        "options": {"expires": 3600},
-    },
-    "forget-expired": {
-        "task": "merchants.forget_expired",
-        "schedule": crontab(minute=40),
-        "options": {"expires": 3600},
-    },
+    "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
+    "forget-expired": {"task": "merchants.forget_expired", "schedule": crontab(minute=40), "options": _IN_AN_HOUR},
 }
 
 # --- Signing in by phone -------------------------------------------------------------------------------------------
