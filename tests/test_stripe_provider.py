@@ -411,13 +411,13 @@ def test_we_take_what_the_sdk_takes_but_for_the_future(
 ) -> None:
     """Good, tampered, stale, rotated, re-serialised, and headers put together in every way."""
     now, raw = timezone.now(), network.sample()
-    age_s = data.draw(st.sampled_from([0, 10, 290, 310, 9000, -10, -290, -310, -9000]))
+    age_s = data.draw(st.sampled_from([0, 10, 240, 310, 9000, -10, -240, -310, -9000]))
     key = data.draw(st.sampled_from(["current", "current", "previous", "other"]))
     genuine = network.sign(raw, at=now - timedelta(seconds=age_s), key=key)  # type: ignore[arg-type]
     moment, good = (part.split("=")[1] for part in genuine.headers["stripe-signature"].split(","))
     pieces = [
         f"t={moment}", f"t={int(moment) - 1}", f"v1={good}", f"v1={good.upper()}", f"v1={'0' * 64}", f"v0={good}",
-        f" v1={good}", f"v1= {good}", f"v1={good}=", f"V1={good}", "v1=é", "v1", "t", "", "v1=",
+        f" v1={good}", f"v1= {good}", f"v1={good}=", f"V1={good}", "v1=e", "v1", "t", "", "v1=",
     ]  # fmt: skip
     usual = st.just([pieces[0], pieces[2]])
     chosen = data.draw(usual | st.lists(st.sampled_from(pieces), max_size=5) | st.permutations(pieces[:6]))
@@ -483,7 +483,7 @@ def test_a_replaced_secret_proves_until_its_time_is_over(network: Stripe, accoun
         accepted_until=now + timedelta(hours=1),
     )
     header = delivery.headers["stripe-signature"]
-    verified = stripe.verify(account, Delivery(delivery.raw, {"stripe-signature": f"{header},v0=\0"}), now=now)
+    verified = stripe.verify(account, Delivery(delivery.raw, {"stripe-signature": f"v1=é,{header},v0=\0"}), now=now)
     assert verified.headers == {"stripe-signature": header}
     assert (verified.authority, verified.delivery_id) == ("signed", json.loads(delivery.raw)["id"])
     assert network.secrets["current"] not in verified.key_id

@@ -20,6 +20,7 @@ from payments.providers.stripe_amounts import from_stripe
 Thing = dict[str, Any]
 
 _ID = re.compile(r"[A-Za-z0-9_]{1,80}")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
 _REFERENCE_MAX = 120
 _YEAR_2100 = 4_102_444_800
 
@@ -47,6 +48,8 @@ def of_answer(answer: Thing) -> list[Event]:
         events.append(_payment_intent_as_it_stands(answer["payment_intent"]))
     events += [_refund(refund, _settled_at(refund)) for refund in answer.get("refunds", [])]
     asked_at = datetime.fromisoformat(answer["at"]) if "at" in answer else None
+    if asked_at is not None and asked_at.tzinfo is None:
+        raise ValueError("a time without a zone")
     for dispute in answer.get("disputes", []):
         # A dispute does not say when it ended; whatever it was before, it had ended when we asked.
         at = asked_at if asked_at and has_ended(dispute) else moment(dispute["created"])
@@ -81,8 +84,8 @@ def payment_id(thing: Thing) -> str:
 
 def currency_of(thing: Thing) -> str:
     code = thing["currency"]
-    if not isinstance(code, str):
-        raise TypeError(f"not a currency: {code!r:.40}")
+    if not isinstance(code, str) or not _CURRENCY.fullmatch(code):
+        raise ValueError(f"not a currency: {code!r:.40}")
     return code.upper()
 
 
@@ -262,27 +265,27 @@ def _payout(kind: Kind, payout: Thing, at: datetime) -> Event:
 
 
 def _never_started(terms: Thing, at: str) -> Event:
-    """Stripe never heard of it, so nobody can pay it: that is closed, too. In our own units."""
-    return Event(
-        kind="payment.closed",
-        object_id="",
-        amount=whole(terms["amount"]),
-        currency=str(terms["currency"]),
-        occurred_at=datetime.fromisoformat(at),
-        reference=str(terms["reference"]),
-    )
+    """Stripe never heard of it, so nobody can pay it: that is closed, too."""
+    return _of_ours("payment.closed", terms, at)
 
 
 def _refused(asked: Thing, at: str) -> Event:
-    """Stripe will never make this refund: its final word on it. In our own units."""
+    """Stripe will never make this refund: its final word on it."""
+    return replace(_of_ours("refund.failed", asked, at), parent_object_id=identifier(asked["payment"]))
+
+
+def _of_ours(kind: Kind, terms: Thing, at: str) -> Event:
+    """What we noted ourselves beside an answer, in our own units."""
+    asked_at = datetime.fromisoformat(at)
+    if whole(terms["amount"]) <= 0 or asked_at.tzinfo is None:
+        raise ValueError("not what we note")
     return Event(
-        kind="refund.failed",
+        kind=kind,
         object_id="",
-        parent_object_id=identifier(asked["payment"]),
-        amount=whole(asked["amount"]),
-        currency=str(asked["currency"]),
-        occurred_at=datetime.fromisoformat(at),
-        reference=str(asked["reference"]),
+        amount=terms["amount"],
+        currency=currency_of(terms),
+        occurred_at=asked_at,
+        reference=reference({"client_reference_id": terms["reference"]}),
     )
 
 
