@@ -276,5 +276,6 @@ def answered(message: Mapping[str, Any]) -> Verified:
 
     `message` holds what the provider said, unchanged, under names that `normalise` knows it by again.
     """
-    raw = json.dumps(message, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    # In ASCII: half of a surrogate pair, which JSON can name, could not be written otherwise.
+    raw = json.dumps(message, sort_keys=True, separators=(",", ":")).encode()
     return Verified(delivery_id=f"queried:{hashlib.sha256(raw).hexdigest()}", raw=raw, authority="queried")
