@@ -213,6 +213,19 @@ def test_aliyun_accepts_our_signature_and_finds_the_code(aliyun: LazySettings) -
     assert request.headers["x-acs-signature-nonce"] != second.headers["x-acs-signature-nonce"]
 
 
+def test_a_text_without_a_code_goes_by_aliyuns_template_for_notices_or_not_at_all(aliyun: LazySettings) -> None:
+    with stand_in(lambda _: (200, b'{"Code": "OK"}')) as outside:
+        aliyun.ALIYUN_SMS_URL = outside.url
+        with pytest.raises(ChannelError) as failure:
+            AliyunChannel().send(phone=PHONE, text="new credentials", code="")
+        assert (failure.value.permanent, outside.received) == (True, [])
+        aliyun.ALIYUN_SMS_NOTICE_TEMPLATE = "SMS_777"
+        AliyunChannel().send(phone=PHONE, text="new credentials", code="")
+    (request,) = outside.received
+    asked = parse_qs(urlsplit(request.target).query)
+    assert (asked["TemplateCode"], asked["TemplateParam"]) == (["SMS_777"], ["{}"])
+
+
 def test_the_signature_is_that_of_aliyuns_own_example() -> None:
     """The worked example of "V3 request structure and signature", with its published signature."""
     headers = signed_headers(

@@ -75,6 +75,22 @@ def test_a_failure_that_may_pass_is_tried_again_later_and_the_last_one_ends_it(
 
 
 @pytest.mark.django_db
+def test_a_warning_that_is_of_use_for_a_day_is_tried_for_hours(now: datetime, twilio: LazySettings) -> None:
+    message = texts.queue(phone=PHONE, text="stop it", code="", now=now, expires_at=now + timedelta(days=1))
+    with stand_in(lambda _: (503, b"{}")) as outside:
+        twilio.TWILIO_URL = outside.url
+        for _ in range(8):
+            texts.send_due(now=message.due_at)
+            message.refresh_from_db()
+            assert message.state == "queued"
+        assert message.due_at - now > timedelta(hours=8)
+        texts.send_due(now=message.due_at)
+        assert len(outside.received) == 9
+    message.refresh_from_db()
+    assert (message.state, bytes(message.sealed_body)) == ("failed", b"")
+
+
+@pytest.mark.django_db
 def test_a_failure_that_waiting_cannot_change_ends_at_once(now: datetime, twilio: LazySettings) -> None:
     message = waiting(now)
     with stand_in(lambda _: (400, b'{"code": 21211}')) as outside:
