@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from merchants.models import Shop
-from payments import asking, checkout, inbox, reconcile, refunds
+from payments import asking, checkout, circuit, inbox, reconcile, refunds
 from payments.models import Dispute, Inquiry, LedgerEntry, Payment, PaymentIntent, ProviderAccount, Refund, WebhookEvent
 from payments.providers import mercadopago, opened_in
 from payments.providers.base import (
@@ -21,11 +22,13 @@ from payments.providers.base import (
     Event,
     ProviderError,
     Ref,
+    UnableToRead,
     Unauthorised,
     Verified,
     Visit,
 )
 from tests.cast import Person, open_shop
+from tests.networks.base import Response
 from tests.networks.mercadopago import SELLER, TOKEN, MercadoPagoNetwork
 from tests.till import assert_books_hold, drain, shop_code, total
 
@@ -203,6 +206,40 @@ def test_credentials_that_are_not_taken_are_said_to_be_so(
             mercadopago.query(account, ref)
     intent = begin(ana.shop)
     assert intent.start_failure.startswith("refused with 401") and TOKEN not in intent.start_failure
+
+
+STRANGE = [
+    b"",
+    b"null",
+    b"[" * 50_000,
+    b'{"id":"ORD1","type_response":7,"paging":{"total":1}}',
+    b'{"id":"../x","status":"in_process","payments":7}',
+    b'{"cause":[7,{"code":[2063]}],"results":[7],"paging":7}',
+]
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_whatever_mercadopago_answers_is_an_answer_or_its_failure(
+    network: MercadoPagoNetwork, account: ProviderAccount, ana: Person, status: int
+) -> None:
+    intent = begin(ana.shop)
+    asked = Refund(amount=100, currency="BRL")
+    for body in STRANGE:
+        network.says = Response(status, body)
+        for call in (
+            lambda: mercadopago.start(account, intent, VISIT),
+            lambda: mercadopago.close(account, intent),
+            lambda: mercadopago.refund(account, asked, "E" * 32),
+            lambda: mercadopago.query(account, Ref(intent.reference, intent.provider_object_id)),
+            lambda: mercadopago.query(account, Ref(intent.reference)),
+            lambda: mercadopago.query(account, Ref(object_id="chargeback/1")),
+            lambda: list(mercadopago.statement(account, date(2026, 3, 2))),
+        ):
+            circuit.succeeded(account.id)
+            with suppress(ProviderError):
+                answer = call()
+                with suppress(UnableToRead):
+                    assert not isinstance(answer, Verified) or mercadopago.normalise(account, answer) is not None
 
 
 def test_its_app_is_known_by_its_browser(network: MercadoPagoNetwork) -> None:

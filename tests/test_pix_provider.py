@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from merchants.models import Shop
-from payments import asking, checkout, credentials, inbox, reconcile, refunds
+from payments import asking, checkout, circuit, credentials, inbox, reconcile, refunds
 from payments.models import Dispute, LedgerEntry, Payment, PaymentIntent, ProviderAccount, Refund
 from payments.models import WebhookEvent as Kept
 from payments.providers import pix
@@ -23,11 +24,14 @@ from payments.providers.base import (
     Event,
     ProviderError,
     Ref,
+    UnableToRead,
     Unauthorised,
+    Verified,
     Visit,
 )
 from tests.cast import Person, open_shop
 from tests.networks import pix as bank_side
+from tests.networks.base import Response
 from tests.networks.pix import KEY, PixBank
 from tests.till import assert_books_hold, drain, shop_code, total
 
@@ -360,6 +364,40 @@ def test_credentials_that_are_not_taken_are_said_to_be_so(bank: PixBank, account
     intent = begin(ana.shop)
     assert intent.start_failure.startswith("refused with 400")
     assert bank_side.CLIENT[1] not in intent.start_failure
+
+
+STRANGE = [
+    b"",
+    b"null",
+    b"[" * 50_000,
+    b'{"pix":7,"calendario":7,"status":"ATIVA"}',
+    b'{"pix":[7],"status":"CONCLUIDA"}',
+    b'{"parametros":{"paginacao":7}}',
+]
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_whatever_pix_answers_is_an_answer_or_its_failure(
+    bank: PixBank, account: ProviderAccount, ana: Person, status: int
+) -> None:
+    intent = begin(ana.shop)
+    asked = Refund(amount=100, currency="BRL")
+    for body in STRANGE:
+        bank.says = Response(status, body)
+        for call in (
+            lambda: pix.start(account, intent, VISIT),
+            lambda: pix.close(account, intent),
+            lambda: pix.refund(account, asked, "E" * 32),
+            lambda: pix.query(account, Ref(intent.reference, intent.provider_object_id)),
+            lambda: pix.query(account, Ref(intent.reference)),
+            lambda: pix.query(account, Ref(object_id="E" * 32)),
+            lambda: list(pix.statement(account, date(2026, 3, 2))),
+        ):
+            circuit.succeeded(account.id)
+            with suppress(ProviderError):
+                answer = call()
+                with suppress(UnableToRead):
+                    assert not isinstance(answer, Verified) or pix.normalise(account, answer) is not None
 
 
 def test_only_addresses_that_the_settings_allow_are_called(bank: PixBank, account: ProviderAccount) -> None:

@@ -51,6 +51,7 @@ class MercadoPagoNetwork(Network):
         self.knows_us = True
         self.paying = False  # Somebody is just paying: an order cannot be canceled then.
         self.hidden = 0  # Payments that a search counts and does not show.
+        self.says: Response | None = None  # What it answers to everything.
         self.requests: list[str] = []
         self._serial = 100_000
 
@@ -58,6 +59,8 @@ class MercadoPagoNetwork(Network):
 
     def answer(self, request: Request) -> Response:
         self.requests.append(f"{request.method} {request.path}")
+        if self.says:
+            return self.says
         if not self.knows_us or request.headers.get("authorization") != f"Bearer {TOKEN}":
             return _no(401, "unauthorized", 401)
         response = self._under_key(request) if request.method == "POST" else self._got(request)

@@ -124,6 +124,7 @@ class PixBank(Network):
         self.lose_answers = 0
         self.page_max = 1000
         self.hidden = 0  # Payments that a list counts and does not show.
+        self.says: Response | None = None  # What it answers to everything but the question for a token.
         self.requests: list[str] = []
 
     # --- What it answers ---
@@ -134,6 +135,8 @@ class PixBank(Network):
             return self._token(request)
         if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
             return _problem(401, "NaoAutorizado")
+        if self.says:
+            return self.says
         response = self._carried_out(request)
         if self.lose_answers:
             self.lose_answers -= 1
