@@ -303,6 +303,17 @@ def test_credentials_of_another_account_there_open_another_here(arjun: Person) -
     ]
 
 
+def test_a_shop_that_goes_back_to_its_first_account_takes_payments_with_it_again(arjun: Person) -> None:
+    first = take_effect(arjun, {**GIVEN, "account_id": "acc_1"}, "1")
+    second = take_effect(arjun, {**GIVEN, "account_id": "acc_2"}, "2")
+    take_effect(arjun, {**NEWER, "account_id": "acc_1"}, "3")
+    for account in (first, second):
+        account.refresh_from_db()
+    assert (first.active, second.active) == (True, False)
+    assert credentials.of(first)["key_secret"] == "the-new-secret"
+    assert [row for row in checkout.accepted(arjun.shop) if row.shop_id] == [first]
+
+
 def test_an_account_by_which_we_hold_the_shops_money_is_never_replaced_by_it(arjun: Person) -> None:
     held = ProviderAccount.objects.create(
         provider="razorpay",
