@@ -27,8 +27,9 @@ ASK = inquiries.ASK
 
 _log = journal(__name__)
 
-# Closing is tried again this long after a failure: the intent cannot end before its provider has closed it.
-_CLOSE_AGAIN = timedelta(seconds=30)
+# Closing is tried again: the intent cannot end before its provider has closed it. What takes a provider days to decide
+# (a bank debit under way) is asked about ever less often, a tenth of its delay later.
+_CLOSE_AGAIN, _CLOSE_AGAIN_MAX = timedelta(seconds=30), timedelta(hours=1)
 # A question for which the provider's budget had nothing left waits this long, and loses no turn.
 _ASK_AGAIN = timedelta(seconds=10)
 
@@ -137,7 +138,8 @@ def _take_overdue(now: datetime, resting: Sequence[UUID]) -> PaymentIntent | Non
         intent = _first(_overdue(now, resting))
         if intent is not None:
             closing = intent.closing or PaymentIntent.Closing.EXPIRED
-            PaymentIntent.objects.filter(id=intent.id).update(closing=closing, next_close_at=now + _CLOSE_AGAIN)
+            again = min(max((now - intent.expires_at) / 10, _CLOSE_AGAIN), _CLOSE_AGAIN_MAX)
+            PaymentIntent.objects.filter(id=intent.id).update(closing=closing, next_close_at=now + again)
     return intent
 
 

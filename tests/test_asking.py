@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from merchants.models import Item, Notice
-from payments import asking, ledger, reconcile
+from payments import asking, circuit, ledger, reconcile
 from payments.models import Payment, PaymentIntent, QueuedEvent, WebhookEvent
 from tests.cast import Person
 from tests.running_wallet import approve, known_at, running_wallet, start
@@ -289,3 +289,14 @@ def test_an_intent_that_the_wallet_never_heard_of_expires_too(wallet: Wallet, db
         drain()
     intent.refresh_from_db()
     assert (intent.state, intent.next_close_at) == ("expired", None)
+
+
+def test_what_takes_days_to_end_is_closed_ever_less_often(known: None, apples: Item, settings: LazySettings) -> None:
+    intent = start(apples.codes.get())
+    settings.SANDBOX_URL = "http://127.0.0.1:9"
+    for late, again in ((0, 30), (60, 30), (600, 60), (7200, 720), (360_000, 3600)):
+        now = intent.expires_at + timedelta(seconds=late)
+        PaymentIntent.objects.update(next_close_at=now)
+        circuit.succeeded(intent.provider_account_id)
+        assert asking.close_overdue(now=now) == 1
+        assert PaymentIntent.objects.get().next_close_at == now + timedelta(seconds=again)
