@@ -218,6 +218,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "payments.sweep", "schedule": SWEEP_EVERY_S, "options": {"expires": 10}},
     "release-pending": {"task": "payments.release_pending", "schedule": 60.0, "options": {"expires": 60}},
     "credential-changes": {"task": "payments.apply_credential_changes", "schedule": 60.0, "options": {"expires": 60}},
+    "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
     "forget-expired": {"task": "merchants.forget_expired", "schedule": crontab(minute=40), "options": _IN_AN_HOUR},
 }
@@ -296,6 +297,7 @@ STATEMENT_BYTES_MAX = 536_870_912  # A million rows of the widest settlement fil
 # A provider that fails this often in a row is left alone for a while, each time twice as long: nobody waits in vain.
 CIRCUIT_FAILURES_MAX = 5
 CIRCUIT_OPEN_S = (15, 30, 60, 120, 300)
+EVIDENCE_REMINDER = timedelta(days=2)  # Before the date until which a shop may answer a dispute.
 # Questions to one provider: a storm of them would get our account blocked, and its answers for payers with it.
 QUERY_BUDGET = env("QUERY_BUDGET", "300/minute")
 # Notifications that nobody signed, for one account: each costs a row and a question.

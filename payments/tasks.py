@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from merchants import bell, texts
-from payments import accounts, asking, inbox, ledger, reconcile, refunds
+from payments import accounts, asking, disputes, inbox, ledger, reconcile, refunds
 
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
@@ -60,6 +60,12 @@ def release_pending() -> None:
 @shared_task(name=accounts.APPLY)
 def apply_credential_changes() -> None:
     while accounts.apply_due(now=timezone.now(), limit=_AT_ONCE) == _AT_ONCE:
+        continue
+
+
+@shared_task(name="payments.remind_of_disputes")
+def remind_of_disputes() -> None:
+    while disputes.remind(now=timezone.now()):
         continue
 
 
