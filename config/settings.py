@@ -393,5 +393,6 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "celery": {"level": "WARNING"},
         "kombu": {"level": "ERROR"},
+        "urllib3": {"level": "WARNING"},  # Below that it writes the addresses of calls, in which secrets may stand.
     },
 }

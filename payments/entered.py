@@ -58,6 +58,8 @@ def read(provider: str, given: Mapping[str, str]) -> dict[str, str]:
         try:
             if value:
                 kept[name] = _READERS[field.form](field, value, provider)
+                if field.length and len(kept[name]) != field.length:
+                    raise _Refusal("length_wrong", f"This has exactly {field.length} characters.")
             elif field.required:
                 raise _Refusal("required", "This field is required.")
         except _Refusal as refusal:

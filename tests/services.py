@@ -108,11 +108,11 @@ def _delete(folder: DataFolder, home: Path | None) -> None:
 def _delete_what_killed_runs_left() -> None:
     """A run that was killed could not tidy up. What can be claimed belongs to nobody who lives."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if path.is_symlink() or path.stat().st_uid != os.geteuid():
-            continue  # Somebody else's, and not to be believed.
         try:
+            if path.is_symlink() or path.stat().st_uid != os.geteuid():
+                continue  # Somebody else's, and not to be believed.
             folder = claim(path)
-        except CannotStart:
+        except (CannotStart, FileNotFoundError):  # Another run, begun in this moment, may have deleted it already.
             continue
         note = path / "servers.home"
         _delete(folder, Path(note.read_text().strip()) if note.exists() else None)

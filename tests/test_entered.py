@@ -81,6 +81,13 @@ def test_a_secret_that_no_header_could_carry_is_refused(value: str) -> None:
     assert refused("razorpay", {**good, "key_secret": value}) == {"key_secret": "not_plain"}
 
 
+def test_a_key_of_one_length_only_is_refused_with_any_other() -> None:
+    given = {**WECHAT, "private_key": private(RSA)}
+    assert refused("wechatpay", {**given, "apiv3_key": "k" * 31}) == {"apiv3_key": "length_wrong"}
+    assert refused("wechatpay", {**given, "apiv3_key": "k" * 33}) == {"apiv3_key": "length_wrong"}
+    assert entered.read("wechatpay", given)["apiv3_key"] == "k" * 32
+
+
 def test_what_is_too_long_is_refused() -> None:
     good = {"key_id": "rzp_live_1", "key_secret": "s3cret", "webhook_secrets": "whsec"}
     assert entered.read("razorpay", {**good, "key_secret": "x" * 1000})["key_secret"] == "x" * 1000

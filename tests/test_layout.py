@@ -56,6 +56,7 @@ TESTED_BY = {
     "merchants/lists.py": ("tests/test_payments_admin.py", "the back office's lists over many rows"),
     "merchants/management/commands/add_operator.py": ("tests/test_desk.py", "operators enter with what it gave them"),
     "merchants/notify.py": ("tests/test_notices.py", "named for what it writes"),
+    "merchants/one_time_codes.py": ("tests/test_sign_in.py", "codes are sent, guessed at and redeemed over HTTP"),
     "merchants/phone_page.py": ("tests/browser/test_vendor.py", "the page is used in Chromium"),
     "merchants/refusals.py": ("tests/test_sign_in.py", "refusals as a client reads them"),
     "merchants/shapes.py": ("tests/test_items.py", "fields as a client writes and reads them"),
@@ -65,7 +66,12 @@ TESTED_BY = {
     "merchants/views/files.py": ("tests/test_photos.py", "photos over HTTP"),
     "merchants/views/hearing.py": ("tests/test_notices.py", "notices over HTTP"),
     "merchants/views/selling.py": ("tests/test_items.py", "items, codes and the shop over HTTP"),
+    "payments/account_shapes.py": ("tests/test_accounts.py", "a shop's accounts as its owner reads and writes them"),
+    "payments/account_views.py": ("tests/test_accounts.py", "a shop's accounts over HTTP"),
+    "payments/admin/accounts.py": ("tests/test_account_desk.py", "operators open, check and replace accounts"),
+    "payments/admin/credential_forms.py": ("tests/test_account_desk.py", "the forms as operators fill them in"),
     "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
+    "payments/contested.py": ("tests/stories/test_contested.py", "each dispute is a story with its numbers"),
     "payments/chart.py": ("tests/stories/test_money_in.py", "each movement is a story with its numbers"),
     "payments/facts.py": ("tests/laws/test_the_shell.py", "facts are loaded and locked on the real tables"),
     "payments/known.py": ("tests/test_meaning.py", "the facts of decisions"),
@@ -74,7 +80,16 @@ TESTED_BY = {
     "payments/money_back.py": ("tests/stories/test_money_back.py", "each way back is a story with its numbers"),
     "payments/operating.py": ("tests/test_payments_admin.py", "operators act through it"),
     "payments/providers/base.py": ("tests/test_sandbox_provider.py", "the protocol, as one provider keeps it"),
+    "payments/providers/alipay.py": ("tests/test_alipay_provider.py", "`alipay` alone would name its SDK"),
+    "payments/providers/mercadopago.py": ("tests/test_mercadopago_provider.py", "the same"),
+    "payments/providers/pix.py": ("tests/test_pix_provider.py", "the same"),
+    "payments/providers/razorpay.py": ("tests/test_razorpay_provider.py", "the same"),
+    "payments/providers/razorpay_calls.py": ("tests/test_razorpay_provider.py", "refusals, as the module meets them"),
+    "payments/providers/stripe.py": ("tests/test_stripe_provider.py", "the same"),
+    "payments/providers/stripe_calls.py": ("tests/test_stripe_provider.py", "refusals, as the module meets them"),
+    "payments/providers/wechatpay.py": ("tests/test_wechatpay_provider.py", "the same"),
     "payments/providers/sandbox.py": ("tests/test_sandbox_provider.py", "`sandbox` alone would name the wallet"),
+    "payments/recording.py": ("tests/laws/test_the_shell.py", "decisions are written on the real tables"),
     "payments/sandbox/*.py": ("tests/sandbox/test_wallet.py", "a program of its own with tests of its own"),
     "payments/shapes.py": ("tests/test_payments_api.py", "payments as a client reads them"),
     "payments/tasks.py": ("tests/walks/test_killed.py", "a real worker does them"),
@@ -243,8 +258,11 @@ def test_every_test_file_mirrors_a_module() -> None:
 
 
 def _own_test(module: Path) -> bool:
-    """A test file of its own name; a module inside a package shares that name with others, and needs a reason."""
-    alone = len(module.parts) == 2 or "commands" in module.parts
+    """A test file of its own name; a module inside a package shares that name with others, and needs a reason.
+
+    Commands and the parts of providers have names that nothing else has.
+    """
+    alone = len(module.parts) == 2 or not {"commands", "providers"}.isdisjoint(module.parts)
     return alone and Path("tests") / f"test_{module.stem}.py" in tracked()
 
 

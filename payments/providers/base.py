@@ -76,7 +76,8 @@ class Field:
 
     `form` says what is checked when it is entered: a `private_key`, `public_key` or `certificate` in PEM, several
     `secrets` by spaces (the newest first), an `address` among those that the settings allow, or any `text`.
-    `names_us`: by this value the provider's messages name our account, under this field's name (`Event.account`).
+    `length`: how many characters it has, where there is only one length. `names_us`: by this value the provider's
+    messages name our account, under this field's name (`Event.account`).
     """
 
     name: str
@@ -85,6 +86,7 @@ class Field:
     required: bool = True
     form: Literal["text", "secrets", "private_key", "public_key", "certificate", "address"] = "text"
     names_us: bool = False
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ FIELDS = (
     Field("appid", "App id (wx…)", secret=False, names_us=True),
     Field("merchant_serial", "Serial number of the merchant certificate", secret=False),
     Field("private_key", "Merchant private key (apiclient_key.pem)", form="private_key"),
-    Field("apiv3_key", "APIv3 key (32 characters)"),
+    Field("apiv3_key", "APIv3 key (32 characters)", length=32),
     Field("public_key_id", "WeChat Pay public key id (PUB_KEY_ID_…)", secret=False, required=False),
     Field("public_key", "WeChat Pay public key", secret=False, required=False, form="public_key"),
     Field("app_secret", "App secret, for payments inside WeChat", required=False),
