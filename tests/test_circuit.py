@@ -95,4 +95,4 @@ def test_without_redis_every_circuit_is_closed(account: UUID, monkeypatch: pytes
 
 def _nobody() -> redis.Redis:
     """A client of a server that is not there."""
-    return redis.Redis(host="127.0.0.1", port=9, socket_connect_timeout=0.2, retry=None)
+    return redis.Redis(host="127.0.0.1", port=9, socket_connect_timeout=0.2)

@@ -26,8 +26,8 @@ def reminders() -> list[Notice]:
     return list(Notice.objects.filter(kind="dispute_evidence_due"))
 
 
-def contest(payment: Payment, due: datetime | None, **changes: str) -> Dispute:
-    disputed(payment, "opened", amount=50, due=due, **changes).deliver()
+def contest(payment: Payment, due: datetime | None, object_id: str = "wdp_1") -> Dispute:
+    disputed(payment, "opened", amount=50, due=due, object_id=object_id).deliver()
     drain()
     return Dispute.objects.latest("id")
 
