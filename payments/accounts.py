@@ -218,18 +218,21 @@ def _apply(change_id: UUID, shop_id: UUID, now: datetime) -> bool:
             account = replace(replaced, identity=change.identity, sealed=sealed, keep_old=True, now=now)
         else:
             account = _open_for(shop, change, sealed, now)
-        _take_over(account)
+        _take_over(account, opened=replaced is None)
         _end(change, _State.APPLIED, now)
         _tell(shop, "applied", change, now)
     _log.info("credentials_changed", account=str(account), change=str(change))
     return True
 
 
-def _take_over(account: ProviderAccount) -> None:
+def _take_over(account: ProviderAccount, *, opened: bool) -> None:
     """New payments go to this account of the shop's own alone; where operators had switched all off, all stay off."""
-    others = ProviderAccount.objects.filter(shop=account.shop, provider=account.provider, funds=account.funds)
-    if others.filter(active=True).exclude(id=account.id).update(active=False):
-        ProviderAccount.objects.filter(id=account.id).update(active=True)
+    of_shop = ProviderAccount.objects.filter(shop=account.shop, provider=account.provider, funds=account.funds)
+    others, own = of_shop.exclude(id=account.id), of_shop.filter(id=account.id)
+    if others.filter(active=True).update(active=False):
+        own.update(active=True)
+    elif opened and others.exists():
+        own.update(active=False)
 
 
 def _still_waiting(change_id: UUID) -> CredentialChange | None:

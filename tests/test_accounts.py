@@ -346,6 +346,16 @@ def test_an_account_that_operators_switched_off_stays_off(arjun: Person) -> None
     assert (account.active, credentials.of(account)["key_secret"]) == (False, "the-new-secret")
 
 
+def test_a_shop_whose_accounts_operators_switched_off_gets_no_other_one_by_itself(arjun: Person) -> None:
+    first = take_effect(arjun, {**GIVEN, "account_id": "acc_1"}, "1")
+    ProviderAccount.objects.update(active=False)
+    second = take_effect(arjun, {**NEWER, "account_id": "acc_2"}, "2")
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert second.id != first.id
+    assert (first.active, second.active) == (False, False)
+
+
 def test_the_task_lets_everything_take_effect_that_is_due(arjun: Person, now: datetime) -> None:
     enter(arjun)
     apply_credential_changes()
