@@ -160,6 +160,28 @@ def test_a_signed_text_that_was_cut_at_other_places_is_never_booked() -> None:
     assert [(e.amount, e.decision) for e in alipay.normalise(unsaved(), proved)] == [(900_000, "quarantine")]
 
 
+@pytest.mark.usefixtures("no_old_keys")
+def test_a_signed_text_whose_rest_is_cut_into_a_name_is_refused() -> None:
+    """A name is signed as it stands as well: one with "&" and "=" in it could hide what was really paid."""
+    genuine = {**FORM, "subject": "x&total_amount=9000.00&trade_no=2&trade_status=TRADE_SUCCESS&zz="}
+    told = dict(parse_qsl(signed_form(genuine).decode()))
+    signed = "&".join(f"{name}={told[name]}" for name in sorted(told) if name not in ("sign", "sign_type"))
+    begin = signed.index("&zz=") + 1
+    hidden, _, last = signed[begin:].rpartition("=")
+    cut = {
+        **{name: value for name, value in FORM.items() if name < "subject"},
+        "subject": "x",
+        "total_amount": "9000.00",
+        "trade_no": "2",
+        "trade_status": "TRADE_SUCCESS",
+        hidden: last,
+    }
+    raw = urlencode({**cut, "sign_type": "RSA2", "sign": told["sign"]}).encode()
+    assert sdk_accepts(raw)
+    with pytest.raises(UnableToVerify):
+        alipay.verify(unsaved(), Delivery(raw), now=NOON)
+
+
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,8 @@ _NOT_ALLOWED = {"20001", "40006"}
 _CREDENTIALS = re.compile(r"isv\.(invalid|missing)-(app-id|signature|cert|app-cert)|isv\.app-unauthor", re.IGNORECASE)
 _PASSING = re.compile(r"SYSTEM_ERROR$|unknow-error$|UNKNOW_ERROR$|service-unavailable$", re.IGNORECASE)
 _PARAMETERS_MAX = 200
+# A name with "&" or "=" in it would be a piece of the signed text that was cut at other places.
+_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _BITS_MIN = 2048  # RSA2 asks for it; what a shorter key signs proves too little.
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.+?-----END [A-Z0-9 ]+-----", re.DOTALL)
 
@@ -128,12 +130,15 @@ def certificate_serial(pem: str) -> str:
 def form(raw: bytes) -> dict[str, bytes]:
     """The form's parameters, decoded from the address's way of writing but not from their charset: bytes are signed.
 
-    Raises ValueError for a parameter that stands twice, since nobody knows which of them was meant.
+    Raises ValueError for a parameter that stands twice, since nobody knows which of them was meant, and for a name of
+    another form than Alipay's.
     """
     pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=_PARAMETERS_MAX)
     found = {name: value.encode("latin-1") for name, value in pairs}
     if len(found) != len(pairs):
         raise ValueError("a parameter stands twice")
+    if not all(map(_NAME.fullmatch, found)):
+        raise ValueError("a parameter whose name is none")
     return found
 
 
