@@ -297,7 +297,26 @@ def test_what_was_never_notified_is_found_by_asking(bank: PixBank, account: Prov
 def test_money_for_a_code_on_paper_has_no_reference(bank: PixBank, account: ProviderAccount) -> None:
     deliver(account, bank.sent(bank.pay_static(700))[0].delivery)
     drain()
+    assert Payment.objects.count() == 0  # It does not say which key was paid, so the bank is asked first.
+    asking.inquire(now=timezone.now())
+    drain()
     assert (Payment.objects.get().match, Payment.objects.get().intent_id) == ("unexpected", None)
+
+
+def test_what_the_same_bank_tells_of_another_client_of_its_own_is_not_booked(
+    bank: PixBank, account: ProviderAccount, ana: Person
+) -> None:
+    """Whoever has a key at that bank can give it our address, and make a charge of his own under our txid."""
+    intent = begin(ana.shop)
+    theirs = {"endToEndId": E2E, "txid": intent.reference.replace("_", ""), "valor": "12.50"}
+    back = {"id": "1", "valor": "1.00", "status": "DEVOLVIDO", "horario": {"solicitacao": "2026-09-09T20:15:01Z"}}
+    told = {"pix": [{**theirs, "horario": "2026-09-09T20:15:00Z", "devolucoes": [back]}]}
+    deliver(account, bank.sign(json.dumps(told).encode(), at=timezone.now()))
+    drain()
+    assert asking.inquire(now=timezone.now()) == 1
+    drain()
+    intent.refresh_from_db()
+    assert (intent.state, Payment.objects.count(), LedgerEntry.objects.count()) == ("open", 0, 0)
 
 
 def test_a_payment_to_another_key_is_not_booked(bank: PixBank, account: ProviderAccount, ana: Person) -> None:

@@ -47,7 +47,7 @@ def test_a_batch_tells_of_every_payment_and_refund() -> None:
     ours = {**back, "id": "rfd01jq4s4ky8hwq6na5pxb65b3d3", "status": "DEVOLVIDO"}
     ours["horario"] = {**back["horario"], "liquidacao": "2020-09-09T17:16:00-03:00"}  # type: ignore[dict-item]
     batch = [
-        paid_pix(devolucoes=back, componentesValor={"saque": {"valor": "50.00"}}),
+        paid_pix(devolucoes=back, componentesValor={"saque": {"valor": "50.00"}}, chave=KEY),
         paid_pix(endToEndId="F" * 32, txid="int01jq4s4ky8hwq6na5pxb65b3d3", devolucoes=[ours], chave=KEY),
     ]
     told = read({"pix": batch})
@@ -63,7 +63,14 @@ def test_a_batch_tells_of_every_payment_and_refund() -> None:
     ]
     assert told[0].occurred_at == datetime(2020, 9, 9, 20, 15, 0, 358000, tzinfo=UTC)
     assert told[3].occurred_at == datetime(2020, 9, 9, 20, 16, tzinfo=UTC)
-    assert [dict(e.account) for e in told] == [{}, {}, {"key": KEY}, {"key": KEY}]
+    assert [dict(e.account) for e in told] == [{"key": KEY}] * 4
+
+
+def test_a_payment_that_does_not_name_its_key_is_only_a_reason_to_ask() -> None:
+    back = {"id": "1", "valor": "1.00", "status": "DEVOLVIDO", "horario": {"solicitacao": "2020-09-09T20:15:01Z"}}
+    message = {"pix": [paid_pix(devolucoes=[back])]}
+    assert [(e.kind, e.object_id, e.decision) for e in read(message)] == [("payment.succeeded", E2E, "query")]
+    assert [e.decision for e in read(message, "queried")] == ["apply", "apply"]
 
 
 @pytest.mark.parametrize("txid", [None, "", "***"])
@@ -147,4 +154,5 @@ def test_whatever_comes_is_proved_and_read_or_refused_by_name(
         return
     for event in told:
         assert event.amount > 0 and event.currency == "BRL" and event.occurred_at.tzinfo is not None
-        assert len(event.object_id) <= 35 and event.decision == "apply"
+        assert len(event.object_id) <= 35
+        assert event.decision == ("apply" if authority == "queried" or event.account else "query")

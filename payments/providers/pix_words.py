@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,7 +46,7 @@ def events(verified: Verified) -> list[Event]:
         message = _object(json.loads(verified.raw))
         if verified.authority == "queried":
             return _of_answer(message)
-        return _of_payments(message.get("pix"))
+        return _of_notification(message.get("pix"))
     except _MISSHAPEN as failure:
         raise UnableToRead(f"the bank's message has not the form we know: {failure!r}") from failure
 
@@ -101,6 +102,22 @@ def _of_answer(message: dict[str, Any]) -> list[Event]:
 
 def _of_payments(payments: Any) -> list[Event]:
     return [event for payment in _list(payments) for event in _of_payment(_object(payment))]
+
+
+def _of_notification(payments: Any) -> list[Event]:
+    """The bank tells every client of its own under one certificate, at whatever address that client has given it.
+
+    So a payment is believed where it names the key that was paid, which is then compared with ours. Where it does not,
+    it may be somebody else's, under a txid that he took from us: the bank is asked about it as our own client.
+    """
+    events = []
+    for payment in map(_object, _list(payments)):
+        paid, *refunds = _of_payment(payment)
+        if paid.account:
+            events += [paid, *refunds]
+        else:
+            events.append(replace(paid, decision="query", reason="does not say which key was paid"))
+    return events
 
 
 def _of_payment(payment: dict[str, Any]) -> list[Event]:
