@@ -176,14 +176,15 @@ def refund_reported(subject: Subject, amount: int, at: datetime, *, pending: boo
 def refund_returned(subject: Subject, amount: int, at: datetime, *, pending: bool) -> Movement:
     """A refund that had succeeded came back: from the provider's side to the shop."""
     source = subject.source
-    return subject.movement(
-        Kind.REFUND_FAILED,
-        _refund_key(f"returned_{_moment(at)}", subject),
-        source.outside,
-        source.inside(pending=pending),
-        amount,
-        at,
-    )
+    key = _refund_key(f"{'returned_pending' if pending else 'returned'}_{_moment(at)}", subject)
+    return subject.movement(Kind.REFUND_FAILED, key, source.outside, source.inside(pending=pending), amount, at)
+
+
+def refund_divided(subject: Subject, amount: int, at: datetime, part: str, *, pending: bool) -> Movement:
+    """Of a refund booked from a total, `part` (the provider's id) is one of its own: it leaves the total's row."""
+    source = subject.source
+    key = _refund_key(f"divided_{part}", subject)
+    return subject.movement(Kind.REFUND_FAILED, key, source.outside, source.inside(pending=pending), amount, at)
 
 
 def dispute_held(subject: Subject, amount: int, at: datetime, *, pending: bool) -> Movement:

@@ -331,7 +331,7 @@ def test_a_failed_refund_returns_to_where_the_shops_money_stands_now(
         ("refund.failed", {"state": "failed", "settled_at": NOON}, {}, "booked already"),
         (
             "refund.succeeded",
-            {"state": "failed", "settled_at": NOON + timedelta(seconds=1)},
+            {"state": "failed", "object_id": "wrf_1", "settled_at": NOON + timedelta(seconds=1)},
             {},
             "overtaken by a later word on this refund",
         ),

@@ -145,3 +145,118 @@ def test_a_reported_refund_that_was_ours_and_then_failed_is_undone() -> None:
     assert back(facts) == 0
     assert [telling.kind for telling in decision.tellings] == ["refund_failed"]
     assert {row.state for row in facts.refunds.values()} == {"failed"}
+
+
+def test_a_refund_that_is_recognised_by_an_older_word_is_ours_and_stands_as_the_later_word_said() -> None:
+    money = payment()
+    ours = refund(money)
+    facts = known(money, ours)
+    hear(word("refund.succeeded", None, seconds=5), facts)
+    assert hear(word("refund.succeeded", ours), facts) == "applied"
+    assert (back(facts), facts.refunds[ours.id].state) == (50, "succeeded")
+    facts = known(money, ours)
+    hear(word("refund.succeeded", None), facts)
+    hear(word("refund.failed", None, seconds=5), facts)
+    assert hear(word("refund.succeeded", ours, seconds=1), facts) == "applied"
+    assert (back(facts), facts.refunds[ours.id].state) == (0, "failed")
+
+
+def test_a_refund_that_is_under_way_is_recognised_when_it_is_told_of_after_its_end() -> None:
+    money = payment()
+    ours = refund(money)
+    facts = known(money, ours)
+    hear(word("refund.succeeded", None, seconds=5), facts)
+    assert hear(word("refund.pending", ours), facts) == "applied"
+    assert (back(facts), facts.refunds[ours.id].state) == (50, "succeeded")
+
+
+# --- Refusals: the provider says no to an asking, and names no refund ------------------------------------------------
+
+
+def test_a_refusal_of_the_second_asking_does_not_undo_what_the_first_has_done() -> None:
+    for earlier in ("refund.succeeded", "refund.pending"):
+        money = payment()
+        ours = refund(money)
+        facts = known(money, ours)
+        hear(word(earlier, ours), facts)
+        decision = decide(word("refund.failed", ours, seconds=9, object_id=""), facts)
+        assert (moves(decision), decision.refund) == ([], None)
+
+
+def test_a_refund_that_is_known_and_still_refused_is_asked_about() -> None:
+    money = payment()
+    ours = refund(money)
+    facts = known(money, ours)
+    hear(word("refund.pending", ours), facts)
+    decision = decide(word("refund.failed", ours, seconds=9, object_id=""), facts)
+    assert [(question.key, question.amount) for question in decision.questions] == [
+        (f"refund_refused|{ours.id.hex}", 50)
+    ]
+
+
+def test_a_refund_that_was_refused_and_is_made_all_the_same_is_booked_whatever_the_clocks_say() -> None:
+    money = payment()
+    ours = refund(money)
+    for words in (["refund.succeeded"], ["refund.pending", "refund.succeeded"]):
+        facts = known(money, ours)
+        assert hear(word("refund.failed", ours, seconds=60, object_id=""), facts) == "applied"
+        for kind in words:
+            hear(word(kind, ours), facts)
+        assert (back(facts), facts.refunds[ours.id].state) == (50, "succeeded")
+
+
+def test_a_failure_that_names_nothing_is_of_no_refund_that_has_no_name_yet() -> None:
+    money = payment()
+    ours = refund(money)
+    decision = decide(word("refund.failed", None, object_id=""), known(money, ours))
+    assert (decision.outcome, moves(decision)) == ("ignored", [])
+
+
+# --- One provider that tells of refunds both ways --------------------------------------------------------------------
+
+
+def test_a_refund_that_was_in_a_total_already_is_not_booked_again_when_it_is_told_of_by_itself() -> None:
+    money = payment()
+    facts = known(money)
+    hear(total(money, 50), facts)
+    decision = decide(word("refund.succeeded", None), facts)
+    assert moves(decision) == []
+    facts.absorb(decision)
+    assert (back(facts), [row.object_id for row in facts.refunds.values()]) == (50, ["wrf_1"])
+    hear(word("refund.failed", None, seconds=5), facts)
+    assert back(facts) == 0
+
+
+def test_two_refunds_that_were_one_total_are_told_apart() -> None:
+    money = payment()
+    facts = known(money)
+    hear(total(money, 80), facts)
+    hear(word("refund.succeeded", None), facts)
+    assert (back(facts), sorted(row.amount for row in facts.refunds.values())) == (80, [30, 50])
+    hear(replace(word("refund.succeeded", None, object_id="wrf_2"), amount=30), facts)
+    assert (back(facts), sorted(row.object_id for row in facts.refunds.values())) == (80, ["wrf_1", "wrf_2"])
+    hear(replace(word("refund.succeeded", None, object_id="wrf_3"), amount=20), facts)
+    assert back(facts) == 100
+
+
+def test_a_total_that_names_our_refund_books_it_even_when_it_had_failed_before() -> None:
+    money = payment()
+    ours = refund(money)
+    facts = known(money, ours)
+    hear(word("refund.failed", ours, object_id=""), facts)
+    assert hear(total(money, 50, ours), facts) == "applied"
+    assert (back(facts), facts.refunds[ours.id].state, len(facts.refunds)) == (50, "succeeded", 1)
+
+
+# --- What was drawn from the pending money ---------------------------------------------------------------------------
+
+
+def test_a_refund_that_was_larger_than_asked_and_came_back_returns_each_part_where_it_was_drawn() -> None:
+    money = payment()
+    ours = refund(money)
+    facts = known(money, ours)
+    hear(replace(word("refund.succeeded", ours), amount=70), facts)
+    assert moves(decide(replace(word("refund.failed", ours, seconds=5), amount=70), facts)) == [
+        ("refund_failed", "provider_receivable", "shop_pending", 50),
+        ("refund_failed", "provider_receivable", "shop_available", 20),
+    ]

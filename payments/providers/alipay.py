@@ -291,11 +291,11 @@ def _refunded(
 def _read_refund(message: Mapping[str, Any]) -> Event:
     """Our own refund, by its own number: Alipay has no other name for it."""
     reference, payment = _id(message["reference"]), _id(message["payment"])
-    about: dict[str, Any] = {"object_id": reference, "reference": reference, "parent_object_id": payment}
-    if "refused" in message:
+    about: dict[str, Any] = {"reference": reference, "parent_object_id": payment}
+    if "refused" in message:  # Nothing was made that could have a name.
         return _event("refund.failed", message, **about)
     if "refund_under_way" in message:
-        return _event("refund.pending", message, final=False, **about)
+        return _event("refund.pending", message, object_id=reference, final=False, **about)
     told = _told(message["refund"])
     at = _moment(told, "gmt_refund_pay") if told.get("gmt_refund_pay") else _moment_told(message["at"])
     return _of(
