@@ -33,6 +33,7 @@ class Budget(NamedTuple):
     name: str
     rule: str
     holder: str
+    cost: int = 1
 
 
 def spend_on_code(phone: Phone, address: str) -> None:
@@ -79,10 +80,14 @@ def spend_on_hint(account: str) -> None:
     _spend_or_let([Budget("hint-account", settings.HINT_BUDGET, account)], code="too_many_hints")
 
 
-def may_question(provider: str) -> bool:
-    """Pays for one question to this provider; False when it has had enough of them for now."""
+def may_question(provider: str, *, hinted: bool = False) -> bool:
+    """Pays for one question to this provider; False when it has had enough of them for now.
+
+    Questions that anybody can cause (`hinted`) get half of the budget at most: the other half is for payers who wait.
+    """
+    half = [Budget("question-hinted", settings.QUERY_BUDGET, provider, cost=2)] if hinted else []
     try:
-        _spend_or_let([Budget("question-provider", settings.QUERY_BUDGET, provider)], code="too_many_questions")
+        _spend_or_let([*half, Budget("question-provider", settings.QUERY_BUDGET, provider)], code="too_many_questions")
     except Refused:
         return False
     return True
@@ -103,7 +108,7 @@ def _spend(budgets: Sequence[Budget], *, code: str) -> None:
     try:
         for budget in budgets:
             for rule in _rules(budget.rule):
-                if not limiter.hit(rule, budget.name, budget.holder):
+                if not limiter.hit(rule, budget.name, budget.holder, cost=min(budget.cost, rule.amount)):
                     free_at, _left = limiter.get_window_stats(rule, budget.name, budget.holder)
                     wait = max(1, math.ceil(free_at - time.time()))
                     raise Refused(429, code, f"Too many in a short time. Try again in {wait} s.", retry_after_s=wait)

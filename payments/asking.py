@@ -94,7 +94,7 @@ def _close(intent: PaymentIntent, now: datetime) -> bool:
 
 def _inquire(inquiry: Inquiry, now: datetime) -> bool:
     account = inquiry.provider_account
-    if not limits.may_question(account.provider):
+    if not limits.may_question(account.provider, hinted=True):
         Inquiry.objects.filter(id=inquiry.id).update(attempts=F("attempts") - 1, due_at=now + _ASK_AGAIN)
         return False
     try:

@@ -88,6 +88,21 @@ def test_a_provider_is_not_asked_more_than_its_budget_and_no_turn_is_lost(
         assert held_back.count() == 1
 
 
+def test_hints_that_anybody_can_send_leave_half_of_the_questions_to_payers_who_wait(
+    wallet: Wallet, apples: Item, settings: LazySettings
+) -> None:
+    settings.QUERY_BUDGET = "6/minute"
+    with known_at(wallet) as account:
+        for _ in range(3):
+            start(apples.codes.get())
+        later = timezone.now() + timedelta(seconds=11)
+        inquiries.open_all([(account.id, f"invented-{number}") for number in range(9)], now=later)
+        asking.inquire(now=later)
+        assert Inquiry.objects.count() == 6
+        assert asking.query_silent(now=later) == 3
+        assert set(PaymentIntent.objects.values_list("queries", flat=True)) == {1}
+
+
 def test_an_account_that_fails_is_left_alone_for_the_round_and_the_others_are_asked(
     wallet: Wallet, apples: Item, settings: LazySettings
 ) -> None:
