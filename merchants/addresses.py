@@ -43,7 +43,9 @@ def passed_certificate(request: HttpRequest) -> str:
     peer = _address(str(request.META.get("REMOTE_ADDR", "")))
     if peer is None or not _is_in(peer, _networks(tuple(settings.TRUSTED_PROXIES))):
         return ""
-    return unquote(request.headers.get(settings.CLIENT_CERTIFICATE_HEADER, ""))
+    passed = request.headers.get(settings.CLIENT_CERTIFICATE_HEADER, "")
+    # Two such headers were joined by a comma: one of them came from the peer, and nobody knows which.
+    return "" if "," in passed else unquote(passed)
 
 
 def neighbourhood(address: str) -> str:

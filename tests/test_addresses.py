@@ -6,7 +6,7 @@ import pytest
 from django.conf import LazySettings
 from django.test import RequestFactory
 
-from merchants.addresses import client_address, is_loopback_peer, neighbourhood
+from merchants.addresses import client_address, is_loopback_peer, neighbourhood, passed_certificate
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,26 @@ def test_only_our_own_proxies_are_believed(
     if forwarded is not None:
         request.META["HTTP_X_FORWARDED_FOR"] = forwarded
     assert client_address(request) == client
+
+
+@pytest.mark.parametrize(
+    ("peer", "passed", "certificate"),
+    [
+        ("10.0.0.2", "-----BEGIN%20CERTIFICATE-----%0Aa%2Bb%3D%0A", "-----BEGIN CERTIFICATE-----\na+b=\n"),
+        ("10.0.0.2", "", ""),
+        ("10.0.0.2", "the-peers-own,what-the-proxy-added", ""),
+        ("203.0.113.9", "anything", ""),
+        ("", "anything", ""),
+    ],
+)
+def test_a_certificate_is_passed_on_by_our_own_proxies_alone(
+    settings: LazySettings, peer: str, passed: str, certificate: str
+) -> None:
+    settings.TRUSTED_PROXIES = ["10.0.0.2"]
+    request = RequestFactory().get("/", REMOTE_ADDR=peer, headers={settings.CLIENT_CERTIFICATE_HEADER: passed})
+    assert passed_certificate(request) == certificate
+    settings.TRUSTED_PROXIES = []
+    assert passed_certificate(request) == ""
 
 
 def test_an_ipv6_customer_is_one_neighbour_however_many_addresses_she_has() -> None:
