@@ -78,6 +78,16 @@ def test_an_answer_is_given_with_its_status_body_and_headers(account: ProviderAc
     assert (answer.status, answer.ok, answer.object(), answer.headers["x-trace"]) == (201, True, {"id": 7}, "abc")
 
 
+def test_an_address_is_not_logged_however_much_else_is(
+    account: ProviderAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    """WeChat wants the app's secret in it."""
+    caplog.set_level(logging.DEBUG)
+    with answering(plain(200)) as (url, _):
+        client.send(account, "GET", f"{url}/token?secret=never-to-be-seen", safe=True)
+    assert "never-to-be-seen" not in caplog.text
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_safe_call_is_made_again_when_the_trouble_may_be_gone(account: ProviderAccount, status: int) -> None:
     with answering(plain(status), plain(status), plain(200)) as (url, asked):
