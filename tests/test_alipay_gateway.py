@@ -344,6 +344,21 @@ def test_a_form_that_names_a_certificate_is_proved_by_that_one_only() -> None:
     assert (proves(by_certificate, "0" * 32), proves(by_key, "")) == (False, True)
 
 
+@pytest.mark.usefixtures("no_old_keys")
+def test_the_name_of_a_certificate_may_be_in_the_signed_text() -> None:
+    """Alipay's own SDKs leave it there, this one too; and then it can not be another one's."""
+    theirs = certificate("current", "Alipay")
+    account = unsaved(alipay_public_key="", alipay_certificate=theirs)
+    raw = signed_form({**FORM, "alipay_cert_sn": DCAliPay.get_cert_sn(theirs)})
+    assert sdk_accepts(raw)
+    [event] = alipay.normalise(account, alipay.verify(account, Delivery(raw), now=NOON))
+    assert (event.kind, event.amount) == ("payment.succeeded", 200)
+    for forged in (raw.replace(b"total_amount=2.00", b"total_amount=9.00"), raw.replace(b"&alipay_cert_sn=", b"&sn=")):
+        assert forged != raw
+        with pytest.raises(UnableToVerify, match="signature_wrong"):
+            alipay.verify(account, Delivery(forged), now=NOON)
+
+
 def test_keys_that_cannot_be_read_prove_nothing() -> None:
     broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
     assert list(alipay_gateway.keys({"alipay_public_key": broken, "alipay_certificate": broken})) == []

@@ -145,14 +145,18 @@ def form(raw: bytes) -> dict[str, bytes]:
 def signed_contents(given: Mapping[str, bytes]) -> list[bytes]:
     """The texts of which one must be signed: without sign_type, or (notifications of other kinds) with it.
 
-    The charset of a form is that of its signed text; some of Alipay's software signs UTF-8 whatever the form is in.
+    The name of Alipay's certificate is in them where Alipay's own SDKs check, and is left out by other software. The
+    charset of a form is that of its signed text; some of Alipay's software signs UTF-8 whatever the form is in.
     """
-    kept = {name: value for name, value in given.items() if name not in ("sign", "alipay_cert_sn")}
-    plain = {name: value for name, value in kept.items() if name != "sign_type"}
-    contents = [_joined(plain), _joined(kept)]
+    kept = {name: value for name, value in given.items() if name != "sign"}
+    left_out = [("sign_type", "alipay_cert_sn"), ("alipay_cert_sn",)]
+    if "alipay_cert_sn" in given:
+        left_out += [("sign_type",), ()]
+    choices = [{name: value for name, value in kept.items() if name not in out} for out in left_out]
+    contents = [_joined(parameters) for parameters in choices]
     charset = _charset(given)
     if charset != "utf-8":
-        for parameters in (plain, kept):
+        for parameters in choices:
             try:
                 contents.append(_joined({name: value.decode(charset).encode() for name, value in parameters.items()}))
             except UnicodeError:
