@@ -112,13 +112,17 @@ LAWS = {
          WHERE (coalesce(moved.net, 0), coalesce(moved.held, 0)) <> (
                    CASE dispute.state WHEN 'lost' THEN dispute.amount ELSE 0 END,
                    CASE dispute.state WHEN 'open' THEN dispute.amount ELSE 0 END)""",
-    "refunds that we asked for never exceed what was received": """
-        SELECT payment.id, payment.amount, sum(refund.amount) AS refunded
-          FROM payments_payment payment JOIN payments_refund refund ON refund.payment_id = payment.id
-         WHERE refund.state <> 'failed'
+    "what went back or is contested beyond what was received has raised a question": """
+        SELECT payment.id, payment.amount, back.amount AS went_back
+          FROM (SELECT payment_id, sum(amount) AS amount
+                  FROM (SELECT payment_id, amount FROM payments_refund WHERE state <> 'failed'
+                        UNION ALL
+                        SELECT payment_id, amount FROM payments_dispute WHERE state IN ('open', 'lost')) AS parts
+                 GROUP BY payment_id) AS back
+          JOIN payments_payment payment ON payment.id = back.payment_id
+         WHERE back.amount > payment.amount
            AND NOT EXISTS (SELECT FROM payments_discrepancy question WHERE question.payment_id = payment.id
-                              AND question.reason = 'refund_excess')
-         GROUP BY payment.id HAVING sum(refund.amount) > payment.amount""",
+                              AND question.reason IN ('refund_excess', 'dispute_excess'))""",
     "what is pending is what is left of payments that are not due": """
         SELECT account.shop_id, account.currency, balance.credits - balance.debits AS pending,
                coalesce(sum(left_of.rest), 0) AS due_later

@@ -92,6 +92,7 @@ class Subject:
     refund_id: UUID | None = None
     event_id: UUID | None = None
     dispute_id: UUID | None = None
+    dispute_amount: int = 0  # As the word told it that is being booked.
 
     def movement(self, kind: str, key: str, debit: Place, credit: Place, amount: int, at: datetime) -> Movement:
         return Movement(
@@ -225,7 +226,8 @@ def dispute_returned(subject: Subject, amount: int, at: datetime) -> Movement:
 
 def _dispute_key(step: str, subject: Subject, at: datetime) -> str:
     assert subject.dispute_id is not None
-    return f"dispute_{step}|{subject.dispute_id.hex}|{_moment(at)}"
+    # Of one moment there are words that differ in their amount alone.
+    return f"dispute_{step}|{subject.dispute_id.hex}|{_moment(at)}|{subject.dispute_amount}"
 
 
 def _refund_key(step: str, subject: Subject) -> str:

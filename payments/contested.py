@@ -2,8 +2,8 @@
 
 While a dispute is open its money is held; won or closed, it is the shop's again; lost, it is the payer's. A dispute
 only moves forward: a late word that it was opened changes nothing once its end is known, and of two ends the later one
-counts, by the time the provider gives it. Networks take a lost dispute whatever the shop's balance is, so it is always
-booked, and may take the balance below zero.
+counts, by the time the provider gives it (of one moment, the one that takes more). Networks take a lost dispute
+whatever the shop's balance is, so it is always booked, and may take the balance below zero.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def decide(event: Event, account: AccountFacts, known: Known, event_id: UUID | N
         return Decision("ignored", "overtaken by a later word on this dispute")
     if state == State.OPEN:
         return _goes_on(event, dispute, payment, known, event_id)
-    return _ends(event, state, dispute, payment, event_id)
+    return _ends(event, state, dispute, payment, known, event_id)
 
 
 def _overtaken(event: Event, state: str, dispute: DisputeFacts) -> bool:
@@ -64,6 +64,8 @@ def _overtaken(event: Event, state: str, dispute: DisputeFacts) -> bool:
         return True
     if event.occurred_at == dispute.told_at:
         rank = [State.OPEN, State.CLOSED, State.WON, State.LOST]
+        if state == dispute.state:
+            return event.amount < dispute.amount
         return rank.index(State(state)) < rank.index(State(dispute.state))
     return event.occurred_at < dispute.told_at and not (dispute.state == State.OPEN and state != State.OPEN)
 
@@ -82,7 +84,7 @@ def _heard_of(event: Event, state: str, payment: PaymentFacts, known: Known, eve
         evidence_due_at=event.evidence_due_at if state == State.OPEN else None,
         told_at=event.occurred_at,
     )
-    subject = _subject(payment, dispute, event_id)
+    subject = _subject(payment, dispute, event, event_id)
     movements = [chart.dispute_held(subject, event.amount, event.occurred_at, pending=pending)] if takes else []
     if state == State.LOST:
         movements.append(chart.dispute_lost(subject, event.amount, event.occurred_at))
@@ -102,8 +104,8 @@ def _goes_on(
     due = event.evidence_due_at or dispute.evidence_due_at
     changed = replace(dispute, amount=event.amount, evidence_due_at=due, told_at=event.occurred_at)
     if (changed.amount, changed.evidence_due_at) == (dispute.amount, dispute.evidence_due_at):
-        return Decision("ignored", "known already")
-    subject, more = _subject(payment, dispute, event_id), event.amount - dispute.amount
+        return _known(changed)
+    subject, more = _subject(payment, dispute, event, event_id), event.amount - dispute.amount
     movements: tuple[Movement, ...] = ()
     if more > 0:
         pending = more <= pending_left(payment, known)
@@ -112,11 +114,21 @@ def _goes_on(
     elif more < 0:
         movements = tuple(_released(subject, -more, min(-more, dispute.pending_amount), event, payment))
         changed = replace(changed, pending_amount=max(dispute.pending_amount + more, 0))
-    return Decision("applied", dispute=changed, movements=movements, tellings=_told(payment, changed))
+    questions = _excess(event, payment, dispute, known) if more > 0 else []
+    return Decision(
+        "applied", dispute=changed, movements=movements, questions=tuple(questions), tellings=_told(payment, changed)
+    )
 
 
-def _ends(event: Event, state: str, dispute: DisputeFacts, payment: PaymentFacts, event_id: UUID | None) -> Decision:
-    subject, at = _subject(payment, dispute, event_id), event.occurred_at
+def _known(dispute: DisputeFacts) -> Decision:
+    """Nothing but that it was still so at a later time: what is told of a time before that is overtaken."""
+    return Decision("applied", "known already", dispute=dispute)
+
+
+def _ends(
+    event: Event, state: str, dispute: DisputeFacts, payment: PaymentFacts, known: Known, event_id: UUID | None
+) -> Decision:
+    subject, at = _subject(payment, dispute, event, event_id), event.occurred_at
     ended = replace(dispute, state=state, told_at=at, evidence_due_at=None)
     movements: list[Movement] = []
     if state == State.LOST:
@@ -130,9 +142,10 @@ def _ends(event: Event, state: str, dispute: DisputeFacts, payment: PaymentFacts
         movements = list(_released(subject, dispute.amount, dispute.pending_amount, event, payment))
         ended = replace(ended, pending_amount=0)
     if dispute.state == state and not movements:
-        return Decision("ignored", "known already")
+        return _known(ended)
     told = _told(payment, ended) if dispute.state != state else ()
-    return Decision("applied", dispute=ended, movements=tuple(movements), tellings=told)
+    questions = _excess(event, payment, dispute, known) if state == State.LOST else []
+    return Decision("applied", dispute=ended, movements=tuple(movements), questions=tuple(questions), tellings=told)
 
 
 def _taken(subject: Subject, event: Event, dispute: DisputeFacts, payment: PaymentFacts) -> tuple[list[Movement], int]:
@@ -163,13 +176,21 @@ def _released(subject: Subject, amount: int, drawn: int, event: Event, payment: 
     return [chart.dispute_released(subject, part, event.occurred_at, pending=side) for part, side in parts if part]
 
 
-def _subject(payment: PaymentFacts, dispute: DisputeFacts, event_id: UUID | None) -> Subject:
-    return Subject(payment.source, payment.currency, payment.id, event_id=event_id, dispute_id=dispute.id)
+def _subject(payment: PaymentFacts, dispute: DisputeFacts, event: Event, event_id: UUID | None) -> Subject:
+    return Subject(
+        payment.source,
+        payment.currency,
+        payment.id,
+        event_id=event_id,
+        dispute_id=dispute.id,
+        dispute_amount=event.amount,
+    )
 
 
 def _excess(event: Event, payment: PaymentFacts, dispute: DisputeFacts, known: Known) -> list[Question]:
     """What is contested beyond what is left of the payment: it was refunded already, or is contested twice."""
-    back = refunded(known.refunds_of(payment.id)) + contested(known.disputes_of(payment.id))
+    others = [other for other in known.disputes_of(payment.id) if other.id != dispute.id]
+    back = refunded(known.refunds_of(payment.id)) + contested(others)
     excess = back + event.amount - payment.amount
     if excess <= 0:
         return []

@@ -22,6 +22,7 @@ from payments.known import (
     PaymentFacts,
     Question,
     RefundFacts,
+    contested,
     pending_left,
     refund_id,
     refunded,
@@ -325,10 +326,10 @@ def _refund_differs(event: Event, payment: PaymentFacts, refund: RefundFacts) ->
 
 
 def _excess(event: Event, payment: PaymentFacts, refund: RefundFacts, known: Known) -> list[Question]:
-    """What was refunded beyond what had been received, as a question; the money itself is booked."""
+    """What went back (or is contested) beyond what had been received, as a question; the money itself is booked."""
     same = (refund.id, event.object_id)  # A row of the same object is the same refund, before it was recognised.
     others = [other for other in known.refunds_of(payment.id) if other.id not in same and other.object_id not in same]
-    excess = refunded(others) + event.amount - payment.amount
+    excess = refunded(others) + contested(known.disputes_of(payment.id)) + event.amount - payment.amount
     if excess <= 0:
         return []
     return [

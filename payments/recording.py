@@ -9,6 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Coalesce
 
 from merchants import ids
 from payments import ledger
@@ -133,7 +135,7 @@ def _update_disputes(disputes: list[DisputeFacts], now: datetime) -> None:
             pending_amount=dispute.pending_amount,
             evidence_due_at=dispute.evidence_due_at,
             told_at=dispute.told_at,
-            closed_at=None if dispute.state == Dispute.State.OPEN else now,
+            closed_at=None if dispute.state == Dispute.State.OPEN else Coalesce(F("closed_at"), now),
         )
 
 

@@ -90,8 +90,26 @@ BREAKS: list[tuple[str, str]] = [
         "UPDATE payments_refund SET state = 'requested' WHERE state = 'failed'",
     ),
     (
-        "refunds that we asked for never exceed what was received",
+        "what went back or is contested beyond what was received has raised a question",
         "UPDATE payments_refund SET amount = 201 WHERE state = 'succeeded'",
+    ),
+    (
+        "what went back or is contested beyond what was received has raised a question",
+        (
+            "INSERT INTO payments_dispute (id, payment_id, shop_id, object_id, amount, currency, state,"
+            " pending_amount, told_at, opened_at)"
+            " SELECT gen_random_uuid(), payment_id, shop_id, 'wdp_1', 200, currency, 'lost', 0, created_at, created_at"
+            " FROM payments_refund WHERE state = 'succeeded'"
+        ),
+    ),
+    (
+        "a dispute holds what is open and has moved what is lost",
+        (
+            "INSERT INTO payments_dispute (id, payment_id, shop_id, object_id, amount, currency, state,"
+            " pending_amount, told_at, opened_at)"
+            " SELECT gen_random_uuid(), payment_id, shop_id, 'wdp_1', 1, currency, 'open', 0, created_at, created_at"
+            " FROM payments_refund WHERE state = 'succeeded'"
+        ),
     ),
     (
         "what is pending is what is left of payments that are not due",
