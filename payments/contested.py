@@ -155,9 +155,9 @@ def _taken(subject: Subject, event: Event, dispute: DisputeFacts, payment: Payme
         more = amount - dispute.amount
         if more > 0:
             return [chart.dispute_taken(subject, more, at)], dispute.pending_amount
-        return ([chart.dispute_returned(subject, -more, at)] if more else []), min(dispute.pending_amount, amount)
+        return ([chart.dispute_returned(subject, -more, at)] if more else []), dispute.pending_amount
     if dispute.state != State.OPEN:  # It had been released, and is lost after all.
-        return [chart.dispute_taken(subject, amount, at)], 0
+        return [chart.dispute_taken(subject, amount, at)], dispute.pending_amount
     movements = [chart.dispute_lost(subject, min(amount, dispute.amount), at)]
     rest, drawn = dispute.amount - amount, dispute.pending_amount
     if rest > 0:

@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from payments import chart
-from payments.known import Known, PaymentFacts
+from payments.known import Known, PaymentFacts, pending_left
 from payments.providers.base import Event
 from tests.test_meaning import NOON, decide, known, moves, payment
 
@@ -94,3 +94,12 @@ def test_a_refund_of_what_was_lost_already_is_asked_about() -> None:
     decision = decide(told, found)
     assert moves(decision) == [("refund_reported", "shop_available", "provider_receivable", 80)]
     assert [(question.reason, question.amount) for question in decision.questions] == [("refund_excess", 30)]
+
+
+@pytest.mark.parametrize("then", [[word("won", seconds=1), word("lost", 30, seconds=2)], [word("lost", 60, seconds=1)]])
+def test_what_was_drawn_from_the_pending_and_came_back_as_available_is_not_pending_again(then: list[Event]) -> None:
+    found, book = heard([word("lost"), *then])
+    pending = sum(m.amount for m in book.values() if m.credit.kind == "shop_pending")
+    pending -= sum(m.amount for m in book.values() if m.debit.kind == "shop_pending")
+    [money] = found.payments.values()
+    assert (pending, pending_left(money, found)) == (-100, 100)

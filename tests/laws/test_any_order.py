@@ -76,10 +76,13 @@ class World:
         back = sum(part for parent, part in self.returned.values() if parent == object_id)
         if refund is None and (end == "fails" or back + amount > self.received[object_id][0]):
             return
+        if end == "is refused" and refund is not None:  # It was asked twice, and only the second asking was refused.
+            self.refuse(object_id, refund)
+            end = "succeeds"
         name = f"wrf_{len(self.said)}"
         reference = ids.public(Refund.prefix, refund.id) if refund else ""
         currency = self.received[object_id][1]
-        if self.totals and end.startswith("bounces"):
+        if end == "is refused" or (self.totals and end.startswith("bounces")):
             end = "succeeds"
         if end == "succeeds":
             self.returned[name] = (object_id, amount)
@@ -87,7 +90,7 @@ class World:
             total = sum(part for parent, part in self.returned.values() if parent == object_id)
             told = Event("refund.total", object_id, total, currency, self.tick(), reference, object_id)
             self.said.append(replace(told, refunded_total=total))
-            if refund is None:
+            if refund is None and amount % 3:  # What its own desk refunds it only sometimes tells of one by one, too.
                 return
         kinds: dict[str, list[RefundKind]] = {
             "succeeds": ["refund.pending", "refund.succeeded"],
@@ -97,18 +100,28 @@ class World:
         }
         at = self.tick()
         if refund is not None and end == "succeeds" and amount % 2:  # First it does not say that it was we who asked.
-            self.said.append(Event("refund.succeeded", name, amount, currency, at, "", object_id))
+            first = at + timedelta(seconds=3 if amount == 199 else 0)  # Its clocks do not always agree.
+            self.said.append(Event("refund.succeeded", name, amount, currency, first, "", object_id))
         for kind in kinds[end]:
             final = kind != "refund.pending"
             self.said.append(Event(kind, name, amount, currency, at, reference, object_id, final=final))
             at = at if end == "bounces at once" else self.tick()
 
+    def refuse(self, object_id: str, refund: RefundFacts) -> None:
+        """Its word on an asking, which names no refund; at a time of our own clock, which is ahead or behind."""
+        at = NOON + timedelta(seconds=-600 if refund.amount % 2 else 600)
+        reference, currency = ids.public(Refund.prefix, refund.id), self.received[object_id][1]
+        self.said.append(Event("refund.failed", "", refund.amount, currency, at, reference, object_id))
+
     def contest(self, object_id: str, amount: int, words: tuple[tuple[str, int], ...]) -> None:
-        """A payer contests it; each word is (kind, by how much its amount differs), and the last one is what counts."""
-        name, currency = f"wdp_{len(self.said)}", self.received[object_id][1]
+        """A payer contests it; each word is (kind, by how much its amount differs), and the last one is what counts.
+
+        What is larger by 150 is told in the same moment as the word before it.
+        """
+        name, currency, at = f"wdp_{len(self.said)}", self.received[object_id][1], self.tick()
         for kind, off in words:
-            told = max(amount + off, 1)
-            self.said.append(Event(f"dispute.{kind}", name, told, currency, self.tick(), "", object_id))  # type: ignore[arg-type]
+            told, at = max(amount + off, 1), at if off == 150 else self.tick()
+            self.said.append(Event(f"dispute.{kind}", name, told, currency, at, "", object_id))  # type: ignore[arg-type]
         self.contested[name] = (object_id, told if words[-1][0] == "lost" else 0)
 
     # --- What we do ---
@@ -169,7 +182,7 @@ def new_world(funds: str) -> World:
 amounts = st.sampled_from([1, 50, 199, 200, 201, 350, 1000])
 offs = st.sampled_from([0, 0, 0, -1, 1, 150])
 currencies = st.sampled_from(["CNY"] * 5 + ["USD"])
-ends = st.sampled_from(["succeeds", "succeeds", "fails", "bounces", "bounces at once"])
+ends = st.sampled_from(["succeeds", "succeeds", "fails", "is refused", "bounces", "bounces at once"])
 disputes: list[tuple[tuple[str, int], ...]] = [
     (("opened", 0),),
     (("opened", 0), ("won", 0)),
@@ -181,6 +194,12 @@ disputes: list[tuple[tuple[str, int], ...]] = [
     (("opened", 0), ("won", 0), ("lost", 0)),
     (("opened", 0), ("lost", -1), ("won", 0)),
     (("lost", 0),),
+    (("opened", 0), ("opened", 20), ("opened", 0)),
+    (("won", 0), ("lost", 0), ("won", 0)),
+    (("lost", 0), ("won", 0), ("lost", 30)),
+    (("lost", 0), ("lost", -49)),
+    (("opened", 0), ("opened", 150)),
+    (("lost", 0), ("lost", 150)),
 ]
 acts = st.one_of(
     st.tuples(st.just("pay"), st.integers(0, 3), offs, currencies),
