@@ -300,7 +300,7 @@ CIRCUIT_OPEN_S = (15, 30, 60, 120, 300)
 EVIDENCE_REMINDER = timedelta(days=2)  # Before the date until which a shop may answer a dispute.
 # Questions to one provider: a storm of them would get our account blocked, and its answers for payers with it.
 QUERY_BUDGET = env("QUERY_BUDGET", "300/minute")
-# Notifications that nobody signed, for one account: each costs a row and a question.
+# Notifications to one account that nobody signed, or whose keys a shop has chosen: each costs a row, or a question.
 HINT_BUDGET = env("HINT_BUDGET", "300/minute")
 OUTWARD_FOR = timedelta(seconds=15)  # One round of calls ends, so that other errands have their turn.
 

@@ -52,7 +52,8 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
     """Keeps one delivery; True when it was new. When this returns, it is committed.
 
     Raises UnableToReceive, with nothing stored: 413 body too large, 404 unknown account, 400 not proved, 429 too many
-    that nobody signed, 503 not provable before the provider has been asked for its key (it is being asked).
+    that nobody signed but perhaps the shop itself, 503 not provable before the provider has been asked for its key (it
+    is being asked).
     """
     try:
         if len(delivery.raw) > settings.WEBHOOK_BYTES_MAX:
@@ -66,7 +67,8 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
                 inquiries.open_all([(found.id, refusal.ask)], now=now)
                 raise UnableToReceive(refusal.code, 503)
             raise UnableToReceive(refusal.code, 400)
-        if verified.authority == "unsigned_hint":
+        # What opens a shop's own account its owner has chosen: she can sign as much as she likes, for her own book.
+        if verified.authority == "unsigned_hint" or found.funds == ProviderAccount.Funds.DIRECT:
             _limit_unproved(found)
         if len(verified.delivery_id) > DELIVERY_ID_MAX:
             raise UnableToReceive("delivery_id_too_long", 400)
@@ -79,7 +81,7 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
 
 
 def _limit_unproved(account: ProviderAccount) -> None:
-    """Anybody can send what nobody signed: each costs a row and a question, so there are only so many in a time."""
+    """Each of what anybody can send costs a row and perhaps a question, so there are only so many in a time."""
     try:
         limits.spend_on_hint(account.id.hex)
     except Refused as refusal:

@@ -21,7 +21,7 @@ from payments import credentials, inbox
 from payments.models import Payment, PaymentIntent, ProviderAccount, QueuedEvent, WebhookEvent
 from payments.providers.base import Delivery
 from tests.cast import Person
-from tests.till import OTHER_SECRET, SECRET, drain, expect, paid, platform
+from tests.till import OTHER_SECRET, SECRET, direct, drain, expect, paid, platform
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_an_unknown_account_is_not_found(account: ProviderAccount, name: str) ->
         receive(b"{}", signed(b"{}"), account=name)
 
 
-@pytest.mark.parametrize("provider", ["stripe", "", "payments.providers.sandbox", "__init__"])
+@pytest.mark.parametrize("provider", ["paypal", "", "payments.providers.sandbox", "__init__"])
 def test_an_unknown_provider_is_not_found(account: ProviderAccount, provider: str) -> None:
     with refused("unknown_provider", 404):
         receive(b"{}", signed(b"{}"), provider=provider)
@@ -247,6 +247,21 @@ def test_two_accounts_may_use_the_same_delivery_id(account: ProviderAccount, mei
     assert receive(b"{}", signed(b"{}")) is True
     assert receive(b"{}", signed(b"{}"), account="hers") is True
     assert WebhookEvent.objects.count() == 2
+
+
+def test_what_a_shop_can_sign_by_itself_is_kept_only_so_often(
+    account: ProviderAccount, mei: Person, settings: LazySettings
+) -> None:
+    settings.HINT_BUDGET = "2/minute"
+    own = direct(mei.shop)
+    paid(account=own).deliver()
+    paid(account=own).deliver()
+    for _ in range(3):
+        with pytest.raises(inbox.UnableToReceive) as refusal:
+            paid(account=own).deliver()
+        assert (refusal.value.code, refusal.value.status) == ("too_many_hints", 429)
+        assert paid(account=account).deliver() is True  # The platform's secret is nobody's to flood us with.
+    assert WebhookEvent.objects.filter(provider_account=own).count() == 2
 
 
 def test_what_was_kept_is_never_changed(account: ProviderAccount) -> None:
