@@ -30,6 +30,8 @@ from payments import providers
 from payments.providers.base import Field
 
 TEXT_MAX, PEM_MAX = 1000, 16_384  # Letters; a chain of certificates is the longest of them.
+# A private key of 4096 bits has 3,300 letters. One of 16,000 letters would be tested for its primes for minutes.
+PRIVATE_KEY_MAX = 4096
 RSA_BITS_MIN = 2048
 
 # An input of one line loses the line ends of what is pasted into it, so they are not relied upon.
@@ -104,6 +106,7 @@ def _address(field: Field, value: str, provider: str) -> str:
 def _private_key(field: Field, value: str, provider: str) -> str:
     _bound(value, PEM_MAX)
     pem = next((_pem(label, body) for label, body in _BLOCK.findall(value) if label.endswith("PRIVATE KEY")), "")
+    _bound(pem or value, PRIVATE_KEY_MAX)
     try:
         key = load_pem_private_key(pem.encode(), None) if pem else load_der_private_key(_bare(value), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

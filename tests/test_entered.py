@@ -93,6 +93,8 @@ def test_what_is_too_long_is_refused() -> None:
     assert entered.read("razorpay", {**good, "key_secret": "x" * 1000})["key_secret"] == "x" * 1000
     assert refused("razorpay", {**good, "key_secret": "x" * 1001}) == {"key_secret": "too_long"}
     assert refused("wechatpay", {**WECHAT, "private_key": "A" * 16_385}) == {"private_key": "too_long"}
+    for large in ("A" * 4100, f"-----BEGIN PRIVATE KEY-----\n{'A' * 4100}\n-----END PRIVATE KEY-----"):
+        assert refused("wechatpay", {**WECHAT, "private_key": large}) == {"private_key": "too_long"}
 
 
 @pytest.mark.parametrize(
