@@ -1,8 +1,8 @@
-# One command each; `make` alone lists them. Everything is installed into .venv, nothing outside this folder
-# (as root the database may be kept below /var/lib/pushcart: `make up` says so when it does).
+# One command each; `make` alone lists them. Everything is installed into .venv (`make peers`: tests/node), nothing
+# outside this folder (as root the database may be kept below /var/lib/pushcart: `make up` says so when it does).
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check bench lock clean
+.PHONY: help up demo test check bench peers lock clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
@@ -37,13 +37,16 @@ bench: bench-drain bench-intake ## Run every measurement in bench/; `make bench-
 bench-%: $(VENV)/.dev
 	@echo "== $*"; $(BIN)/python -m bench.$*
 
+peers: ## Install the networks' own software for Node: more peers for `make test`; needs node and npm
+	cd tests/node && npm ci
+
 lock: $(VENV)/.dev ## Resolve the dependencies again (pyproject.toml → requirements*.txt, with hashes)
 	$(UV_COMPILE) --extra embedded pyproject.toml -o requirements.txt
 	$(UV_COMPILE) --extra embedded --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	echo "$(UV_VERSION)" | $(UV_COMPILE) - -o requirements-bootstrap.txt
 
 clean: ## Remove what was installed and every cache; the data in .data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node/node_modules
 	find config merchants payments qr tests -name __pycache__ -prune -exec rm -rf {} +
 
 # --- Installing ------------------------------------------------------------------------------------------------------

@@ -118,8 +118,9 @@ def tracked() -> tuple[Path, ...]:
     if asked.returncode == 0:
         found = [Path(name) for name in asked.stdout.split("\0") if name]
         return tuple(sorted(path for path in found if (ROOT / path).is_file()))
-    every = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return tuple(sorted(path for path in every if not path.parts[0].startswith(".")))
+    every = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
+    installed = {"__pycache__", "node_modules"}
+    return tuple(sorted(path for path in every if installed.isdisjoint(path.parts) and path.parts[0][0] != "."))
 
 
 def python_files(*tops: str) -> list[Path]:
