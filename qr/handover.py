@@ -63,7 +63,7 @@ def offered(intent: PaymentIntent, *, payer: str, user_agent: str, now: datetime
     parts: dict[str, Any] = intent.handover
     on_phone = checkout.on_phone(user_agent)
     everybody = Handover(
-        title=providers.named(intent.provider_account.provider).TITLE,
+        title=providers.named(intent.provider_account.provider).WALLET,
         on_phone=on_phone,
         scan=bool(code(intent, now=now)),
         copy=str(parts.get("copy", "")),

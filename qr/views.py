@@ -275,7 +275,7 @@ def _wallets(accounts: Sequence[ProviderAccount]) -> list[dict[str, object]]:
     return [
         {
             "name": account.provider,
-            "title": providers.named(account.provider).TITLE,
+            "title": providers.named(account.provider).WALLET,
             "pretend": account.provider == PRETEND,
         }
         for account in accounts

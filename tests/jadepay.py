@@ -19,6 +19,7 @@ from payments.models import PaymentIntent, ProviderAccount
 from payments.providers.base import Field, ProviderError, Started, Visit
 
 TITLE = "Jade Pay"
+WALLET = "Jade Pay"
 CURRENCIES = frozenset({"CNY"})
 FIELDS: tuple[Field, ...] = ()
 APP = re.compile(r"\bJadePay/")

@@ -112,6 +112,7 @@ def test_an_entry_shows_both_sides_and_what_it_did_to_the_total(
         "change": -30,
         "payment": ids.public("pay", payment),
         "refund": ids.public("rfd", refund),
+        "dispute": None,
         "occurred_at": "2026-11-22T12:00:00Z",
         "recorded_at": "2026-11-22T12:00:02Z",
     }

@@ -121,7 +121,7 @@ def test_every_way_of_not_being_proved_is_a_400_with_its_own_code(wallet: Client
 @pytest.mark.parametrize(
     ("address", "code"),
     [
-        ("/webhooks/stripe/platform", "unknown_provider"),
+        ("/webhooks/paypal/platform", "unknown_provider"),
         ("/webhooks/sandbox/nobody", "unknown_account"),
         ("/webhooks/sandbox/PLATFORM", "unknown_account"),
         ("/webhooks/sandbox/plat%00form", "not_found"),

@@ -41,6 +41,7 @@ from payments.providers.base import (
 )
 
 TITLE = "Alipay"
+WALLET = "Alipay"
 CURRENCIES = frozenset({"CNY"})
 FIELDS = (
     Field("app_id", "App ID", secret=False, names_us=True),

@@ -233,7 +233,8 @@ class StatementRow:
 class Provider(Protocol):
     """A provider module: facts about itself, and eight functions. Calls outward have timeouts, raise ProviderError."""
 
-    TITLE: str  # As people call it.
+    TITLE: str  # As shops and operators call it.
+    WALLET: str  # As payers call what they pay with.
     CURRENCIES: frozenset[str] | None  # None: any.
     FIELDS: Sequence[Field]  # Its credentials.
     APP: re.Pattern[str] | None  # Known in the User-Agent of its own app's browser.

@@ -41,6 +41,7 @@ from payments.providers.base import (
 )
 
 TITLE = "Mercado Pago"
+WALLET = "Mercado Pago"
 CURRENCIES: frozenset[str] | None = frozenset({"ARS", "BRL", "CLP", "COP", "MXN", "PEN", "UYU"})
 FIELDS = (
     Field("access_token", "Access token"),

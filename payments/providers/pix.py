@@ -44,6 +44,7 @@ from payments.providers.base import (
 )
 
 TITLE = "Pix"
+WALLET = "Pix"
 CURRENCIES: frozenset[str] | None = frozenset({"BRL"})
 FIELDS = (
     Field("address", "Address of the bank's Pix API", secret=False, form="address"),

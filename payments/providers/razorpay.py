@@ -41,6 +41,7 @@ from payments.providers.base import (
 )
 
 TITLE = "Razorpay"
+WALLET = "UPI"
 CURRENCIES = frozenset({"INR"})
 FIELDS = (
     Field("key_id", "Key id (rzp_…)", secret=False),

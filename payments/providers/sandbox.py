@@ -40,6 +40,7 @@ from payments.providers.base import (
 )
 
 TITLE = "Pretend wallet"
+WALLET = "Pretend wallet"
 CURRENCIES = None
 FIELDS = (Field("api_key", "API key"), Field("webhook_secrets", "Webhook secrets (whsec_…)", form="secrets"))
 APP = None

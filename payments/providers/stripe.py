@@ -41,6 +41,7 @@ from payments.providers.stripe_amounts import from_stripe, to_stripe
 from payments.providers.stripe_calls import Refused, Unknown, call, listed, quoted
 
 TITLE = "Stripe"
+WALLET = "Card"
 CURRENCIES = None
 FIELDS = (
     Field("secret_key", "Secret key (sk_… or rk_…)"),
@@ -164,8 +165,12 @@ def verify(account: ProviderAccount, delivery: Delivery, *, now: datetime) -> Ve
         raise UnableToVerify("signature_wrong")
     if abs(now.timestamp() - int(signed_at)) > _TOLERANCE_S:
         raise UnableToVerify("timestamp_stale")
+    event_id, about = _event(delivery.raw)
+    if about and not credentials.of(account).get("account"):
+        # One secret serves the events of all connected accounts, and this account of ours is none of them.
+        raise UnableToVerify("other_account")
     return Verified(
-        delivery_id=_event_id(delivery.raw),
+        delivery_id=event_id,
         raw=delivery.raw,
         authority="signed",
         headers={"stripe-signature": f"t={signed_at},v1={expected}"},  # What proves it, and nothing that came with it.
@@ -249,8 +254,11 @@ def _read_header(header: str) -> tuple[str, list[bytes]]:
     return times[0], signatures
 
 
-def _event_id(raw: bytes) -> str:
-    """The id of a proved event. A "thin" event only points at an object, in a form that is not read here."""
+def _event(raw: bytes) -> tuple[str, Any]:
+    """The id of a proved event, and the connected account that it is about, if any.
+
+    A "thin" event only points at an object, in a form that is not read here.
+    """
     try:
         event = json.loads(raw.decode(), parse_float=Decimal)
     except (ValueError, RecursionError):
@@ -262,7 +270,7 @@ def _event_id(raw: bytes) -> str:
     found = event.get("id")
     if event.get("object") != "event" or not isinstance(found, str) or not _EVENT_ID.fullmatch(found):
         raise UnableToVerify("not_an_event")
-    return found
+    return found, event.get("account")
 
 
 # --- What it knows of a payment --------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from payments.providers.base import (
 from payments.providers.wechatpay_calls import Refused
 
 TITLE = "WeChat Pay"
+WALLET = "WeChat Pay"
 CURRENCIES = frozenset({"CNY"})
 FIELDS = (
     Field("mchid", "Merchant number", secret=False, names_us=True),

@@ -42,7 +42,8 @@ def let_in(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     def dawdling(*args: Any) -> UnableToStart | None:
         refusal = blocked(*args)
         first.set()
-        threading.Event().wait(0.02)
+        if refusal is None:
+            threading.Event().wait(0.2)  # Longer than a freeze takes, also on a machine that is busy.
         return refusal
 
     monkeypatch.setattr(checkout, "blocked", dawdling)
