@@ -95,7 +95,7 @@ def _close(intent: PaymentIntent, now: datetime) -> bool:
 def _inquire(inquiry: Inquiry, now: datetime) -> bool:
     account = inquiry.provider_account
     if not limits.may_question(account.provider, hinted=True):
-        Inquiry.objects.filter(id=inquiry.id).update(attempts=F("attempts") - 1, due_at=now + _ASK_AGAIN)
+        inquiries.put_back(inquiry, now=now, after=_ASK_AGAIN)
         return False
     try:
         verified = providers.named(account.provider).query(account, Ref(object_id=inquiry.object_id))
@@ -105,7 +105,7 @@ def _inquire(inquiry: Inquiry, now: datetime) -> bool:
         return False
     with transaction.atomic():
         inbox.keep(account=account, verified=verified, now=now)
-        inquiries.close(inquiry)
+        inquiries.close(inquiry, now=now)
     return True
 
 

@@ -7,12 +7,13 @@ The errand that asks stands in `asking`, and the answer comes in by the inbox.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
+from django.db.models.functions import Greatest
 
 from merchants import bell
 from payments.models import Inquiry
@@ -40,20 +41,30 @@ def postpone(inquiry: Inquiry, *, now: datetime) -> None:
     Inquiry.objects.filter(id=inquiry.id).update(attempts=F("attempts") + 1, due_at=now + again[0] if again else None)
 
 
-def close(inquiry: Inquiry) -> None:
-    """The provider has answered, or will never know anything of it."""
-    Inquiry.objects.filter(id=inquiry.id).delete()
+def put_back(inquiry: Inquiry, *, now: datetime, after: timedelta) -> None:
+    """It could not be asked, and loses no turn by that; one that was opened anew meanwhile has all of them."""
+    taken = Inquiry.objects.filter(id=inquiry.id)
+    taken.update(attempts=Greatest(F("attempts") - 1, 0), due_at=now + after)
+
+
+def close(inquiry: Inquiry, *, now: datetime) -> None:
+    """The provider has answered; what was hinted at again meanwhile may be news to the answer, and is asked again."""
+    taken = Inquiry.objects.filter(id=inquiry.id)
+    if not taken.filter(asked_at=inquiry.asked_at).delete()[0]:
+        taken.update(due_at=now)
 
 
 def note_failure(inquiry: Inquiry, failure: str) -> None:
     Inquiry.objects.filter(id=inquiry.id).update(failure=failure[:200])
 
 
-# One that was given up is asked again when it is told of again.
+# One that was given up is asked again when it is told of again; of one that waits, the time of the latest hint is kept.
 _OPEN_SQL = """
 INSERT INTO payments_inquiry AS held (due_at, asked_at, provider_account_id, object_id, attempts, failure)
 SELECT %s, %s, wanted.account_id, wanted.object_id, 0, ''
   FROM unnest(%s::uuid[], %s::text[]) AS wanted(account_id, object_id)
-ON CONFLICT (provider_account_id, object_id) DO UPDATE SET due_at = EXCLUDED.due_at, attempts = 0
- WHERE held.due_at IS NULL
+ON CONFLICT (provider_account_id, object_id) DO UPDATE
+   SET asked_at = EXCLUDED.asked_at,
+       due_at = coalesce(held.due_at, EXCLUDED.due_at),
+       attempts = CASE WHEN held.due_at IS NULL THEN 0 ELSE held.attempts END
 """

@@ -9,6 +9,7 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
+from merchants import limits
 from merchants.models import Item
 from payments import asking, circuit, credentials, inquiries
 from payments.models import Inquiry, PaymentIntent, ProviderAccount, WebhookEvent
@@ -58,6 +59,33 @@ def test_it_is_asked_again_on_its_schedule_and_then_given_up_until_it_is_hinted_
     assert (row.due_at, row.attempts, row.failure) == (None, 7, "cannot be reached: ConnectionError")
     inquiries.open_all([(account.id, "payment/1")], now=now)
     assert (waiting(now), Inquiry.objects.get().attempts) == (1, 0)
+
+
+def test_what_is_hinted_at_while_the_provider_answers_is_asked_once_more(account: ProviderAccount) -> None:
+    now = timezone.now()
+    inquiries.open_all([(account.id, "payment/1")], now=now)
+    asked = Inquiry.objects.get()
+    inquiries.postpone(asked, now=now)
+    inquiries.open_all([(account.id, "payment/1")], now=now + timedelta(seconds=1))
+    inquiries.close(asked, now=now + timedelta(seconds=2))
+    assert waiting(now + timedelta(seconds=2)) == 1
+    inquiries.close(Inquiry.objects.get(), now=now + timedelta(seconds=3))
+    assert Inquiry.objects.count() == 0
+
+
+def test_a_question_that_was_opened_anew_while_the_budget_was_spent_loses_no_turn(
+    account: ProviderAccount, settings: LazySettings
+) -> None:
+    settings.QUERY_BUDGET = "1/minute"
+    assert limits.may_question(account.provider)
+    now = timezone.now()
+    inquiries.open_all([(account.id, "payment/1")], now=now)
+    Inquiry.objects.update(attempts=len(settings.RETRY_AFTER))
+    last = asking._take_hinted(now, [])
+    assert last is not None
+    inquiries.open_all([(account.id, "payment/1")], now=now)
+    assert asking._inquire(last, now) is False
+    assert (Inquiry.objects.get().attempts, waiting(now + timedelta(seconds=10))) == (0, 1)
 
 
 def test_an_answer_enters_the_inbox_and_ends_the_question(wallet: Wallet, db: None) -> None:
