@@ -270,6 +270,16 @@ def test_an_event_of_a_connected_account_names_it(network: Stripe) -> None:
     assert credentials.identity("stripe", network.credentials()) == {"account": "acct_1Pushcart"}
 
 
+def test_an_event_of_a_connected_account_is_no_event_of_an_account_that_is_none(db: None, network: Stripe) -> None:
+    """One endpoint, one secret, for all connected accounts: whoever has one could pay himself under our reference."""
+    raw = json.dumps({**network.event("payout.paid", {}), "account": "acct_other"}).encode()
+    now = timezone.now()
+    assert stripe.verify(network.account(), network.sign(raw, at=now), now=now).authority == "signed"
+    sealed = credentials.sealed({**network.credentials(), "account": ""})
+    with pytest.raises(UnableToVerify, match="other_account"):
+        stripe.verify(ProviderAccount(sealed_credentials=sealed), network.sign(raw, at=now), now=now)
+
+
 @pytest.mark.parametrize(
     "change",
     [
