@@ -21,7 +21,7 @@ from merchants import bell, ids, limits
 from merchants.journal import journal
 from merchants.refusals import Refused
 from payments import inquiries, providers
-from payments.models import ProviderAccount, QueuedEvent
+from payments.models import ProviderAccount, QueuedEvent, WebhookEvent
 from payments.providers.base import Delivery, UnableToVerify, Verified
 
 _log = journal(__name__)
@@ -76,6 +76,8 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
         _refused.labels(refusal.code).inc()
         raise
     new = keep(account=found, verified=verified, now=now)
+    if not new and verified.authority == "unsigned_hint":
+        _hear_again(found, verified.delivery_id, now)
     (_received if new else _repeated).labels(provider).inc()
     return new
 
@@ -86,6 +88,12 @@ def _limit_unproved(account: ProviderAccount) -> None:
         limits.spend_on_hint(account.id.hex)
     except Refused as refusal:
         raise UnableToReceive(refusal.code, 429)
+
+
+def _hear_again(account: ProviderAccount, delivery_id: str, now: datetime) -> None:
+    """A hint has no content that could be news, only its object: in the same words something else may have happened."""
+    applied = WebhookEvent.objects.filter(provider_account=account, delivery_id=delivery_id, queued=None)
+    requeue(event_ids=list(applied.values_list("id", flat=True)), now=now)
 
 
 def keep(*, account: ProviderAccount, verified: Verified, now: datetime) -> bool:

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mercadopago.webhook import InvalidWebhookSignatureError, WebhookSignatureValidator
 
-from payments import credentials, inbox
-from payments.models import OldCredentials, ProviderAccount, WebhookEvent
+from payments import credentials, inbox, inquiries
+from payments.models import Inquiry, OldCredentials, ProviderAccount, WebhookEvent
 from payments.providers import mercadopago
 from payments.providers.base import Delivery, UnableToVerify
 from tests.networks.mercadopago import SECRETS, MercadoPagoNetwork, signature
 from tests.strange_json import EXAMPLES
+from tests.till import drain
 
 
 @pytest.fixture
@@ -161,3 +163,14 @@ def test_a_delivery_is_known_by_all_that_it_says(account: ProviderAccount) -> No
     assert mercadopago.verify(account, signed("123", ms(later), request_id="r-2"), now=later).delivery_id == first
     assert mercadopago.verify(account, signed("124", ms(NOW)), now=NOW).delivery_id != first
     assert mercadopago.verify(account, signed("123", ms(NOW), body="{}"), now=NOW).delivery_id != first
+
+
+def test_the_same_words_at_another_time_may_be_news_and_are_asked_about_again(account: ProviderAccount) -> None:
+    # The older notifications (IPN) say no more of a refund than they said of the payment.
+    again = Delivery(b'{"resource":"https://api.mercadolibre.com/collections/notifications/123","topic":"payment"}')
+    for _ in range(2):
+        now = timezone.now()
+        inbox.receive(provider="mercadopago", account=account.name, delivery=again, now=now)
+        drain()
+        inquiries.close(Inquiry.objects.get(object_id="payment/123"), now=now)
+    assert (WebhookEvent.objects.count(), Inquiry.objects.count()) == (1, 0)
