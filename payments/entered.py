@@ -86,6 +86,8 @@ class _Refusal(Exception):
 def _text(field: Field, value: str, provider: str) -> str:
     if "-----BEGIN " in value:
         _bound(value, PEM_MAX)
+        if "PRIVATE KEY-----" in value and not field.secret:
+            raise _Refusal("private_key_shown", "This is a private key, and what is entered here is shown.")
         return _plain("\n".join(_pem(label, body) for label, body in _BLOCK.findall(value)), lines=True)
     _bound(value, TEXT_MAX)
     return _plain(value, ascii_only=field.secret)

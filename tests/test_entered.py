@@ -88,6 +88,11 @@ def test_a_key_of_one_length_only_is_refused_with_any_other() -> None:
     assert entered.read("wechatpay", given)["apiv3_key"] == "k" * 32
 
 
+def test_a_private_key_is_not_taken_where_it_would_be_shown() -> None:
+    given = {"app_id": "2021", "private_key": private(RSA), "alipay_root_certificates": private(RSA)}
+    assert refused("alipay", given) == {"alipay_root_certificates": "private_key_shown"}
+
+
 def test_what_is_too_long_is_refused() -> None:
     good = {"key_id": "rzp_live_1", "key_secret": "s3cret", "webhook_secrets": "whsec"}
     assert entered.read("razorpay", {**good, "key_secret": "x" * 1000})["key_secret"] == "x" * 1000
