@@ -26,7 +26,8 @@ def word(step: str, amount: int = 100, *, seconds: int = 0, object_id: str = "wd
 
 def heard(words: list[Event], *facts: PaymentFacts) -> tuple[Known, dict[str, chart.Movement]]:
     """The facts after these words, and what the book keeps of their movements: each key once."""
-    found, book = known(*(facts or (payment(),))), {}
+    found = known(*(facts or (payment(),)))
+    book: dict[str, chart.Movement] = {}
     for told in words:
         decision = decide(told, found)
         found.absorb(decision)
