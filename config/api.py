@@ -32,7 +32,7 @@ class ProblemFormatter(ExceptionFormatter):
         problem = problem_body(status, code=first.code, detail=first.detail)
         if isinstance(self.exc, ValidationError):
             fields = [
-                {"field": error.attr, "code": error.code, "detail": _writable(error.detail)}
+                {"field": error.attr and _writable(error.attr), "code": error.code, "detail": _writable(error.detail)}
                 for error in error_response.errors
             ]
             # One refusal that names no field is the problem itself; anything else is a list of field errors.

@@ -106,6 +106,14 @@ def test_only_the_owner_sees_or_changes_accounts(arjun: Person, stranger: APICli
     assert problem(stranger.get(ACCOUNTS)) == (401, "not_authenticated")
 
 
+@pytest.mark.parametrize("value", ["x", [1]])
+def test_a_field_whose_name_cannot_be_written_is_refused_like_any_other(arjun: Person, value: Any) -> None:
+    raw = json.dumps({"provider": "razorpay", "credentials": {"\ud800": value}, "code": "1"})
+    headers = {"Idempotency-Key": "k"}
+    answer = arjun.api().generic("POST", ACCOUNTS, raw, content_type="application/json", headers=headers)
+    assert (answer.status_code, "credentials.?" in field_problems(answer)) == (400, True)
+
+
 # --- Entering --------------------------------------------------------------------------------------------------------
 
 
