@@ -104,3 +104,10 @@ def test_what_was_drawn_from_the_pending_and_came_back_as_available_is_not_pendi
     pending -= sum(m.amount for m in book.values() if m.debit.kind == "shop_pending")
     [money] = found.payments.values()
     assert (pending, pending_left(money, found)) == (-100, 100)
+
+
+@pytest.mark.parametrize("end", ["won", "lost", "closed"])
+def test_a_late_word_that_it_was_opened_holds_nothing_once_its_end_is_known(end: str) -> None:
+    found, _ = heard([word(end)])
+    late = decide(word("opened", seconds=9), found)
+    assert (late.outcome, late.movements, late.tellings) == ("ignored", (), ())

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
+import pytest
+
 from payments.known import Known, PaymentFacts, RefundFacts
 from payments.models import Refund
 from payments.providers.base import Event
@@ -260,3 +262,82 @@ def test_a_refund_that_was_larger_than_asked_and_came_back_returns_each_part_whe
         ("refund_failed", "provider_receivable", "shop_pending", 50),
         ("refund_failed", "provider_receivable", "shop_available", 20),
     ]
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_a_refund_told_apart_from_a_total_takes_its_part_of_the_pending_along(due: bool) -> None:
+    money = payment(due_at=None) if due else payment()
+    facts = known(money, refund(money, object_id="total:80", amount=80, pending_amount=80, state="succeeded"))
+    decision = decide(word("refund.succeeded", None), facts)
+    side = "shop_available" if due else "shop_pending"
+    assert moves(decision) == [
+        ("refund_failed", "provider_receivable", side, 50),
+        ("refund_reported", side, "provider_receivable", 50),
+    ]
+    facts.absorb(decision)
+    assert sorted((row.amount, row.pending_amount) for row in facts.refunds.values()) == [(30, 30), (50, 50)]
+
+
+def test_what_was_drawn_from_the_pending_comes_back_as_available_once_that_is_due() -> None:
+    money = payment(due_at=None)
+    ours = refund(money, object_id="wrf_1", state="succeeded", pending_amount=50, settled_at=NOON)
+    decision = decide(word("refund.failed", ours, seconds=1), known(money, ours))
+    assert moves(decision) == [("refund_failed", "provider_receivable", "shop_available", 50)]
+
+
+def test_a_refund_under_way_that_is_told_of_later_than_its_end_is_recognised_as_it_ended() -> None:
+    money = payment()
+    ours = refund(money)
+    facts = known(money, ours)
+    hear(word("refund.succeeded", None), facts)
+    hear(word("refund.pending", ours, seconds=5), facts)
+    assert (back(facts), facts.refunds[ours.id].state) == (50, "succeeded")
+
+
+def test_a_failure_in_the_moment_of_the_success_counts_and_repeats_nothing() -> None:
+    money = payment()
+    ours = refund(money)
+    facts = known(money, ours)
+    hear(word("refund.succeeded", ours), facts)
+    assert hear(word("refund.failed", ours), facts) == "applied"
+    assert decide(word("refund.failed", ours), facts).reason == "booked already"
+    assert hear(word("refund.succeeded", ours), facts) == "ignored"
+    assert back(facts) == 0
+
+
+def test_a_refund_smaller_than_asked_keeps_no_more_of_the_pending_than_was_drawn() -> None:
+    money = payment()
+    ours = refund(money, pending_amount=0)
+    decision = decide(replace(word("refund.succeeded", ours), amount=20), known(money, ours))
+    assert decision.refund is not None
+    assert (decision.refund.amount, decision.refund.pending_amount) == (20, 0)
+
+
+def test_a_later_asking_that_was_refused_is_told_to_nobody() -> None:
+    money = payment()
+    ours = refund(money)
+    facts = known(money, ours)
+    hear(word("refund.succeeded", ours), facts)
+    decision = decide(word("refund.failed", ours, seconds=9, object_id=""), facts)
+    assert (decision.outcome, decision.questions, decision.tellings) == ("ignored", (), ())
+
+
+def test_a_total_of_before_our_refund_came_back_does_not_book_it_anew_as_ours() -> None:
+    money = payment()
+    ours = refund(money)
+    facts = known(money, ours)
+    hear(word("refund.succeeded", ours), facts)
+    hear(word("refund.failed", ours, seconds=5), facts)
+    hear(replace(total(money, 50, ours), occurred_at=NOON), facts)
+    assert facts.refunds[ours.id].state == "failed"
+
+
+def test_an_excess_is_asked_about_from_the_first_unit_on_and_a_refund_is_not_its_own_excess() -> None:
+    money = payment()
+    assert [q.amount for q in decide(total(money, 201), known(money)).questions] == [1]
+    assert decide(total(money, 200), known(money)).questions == ()
+    ours = refund(money, amount=150)
+    facts = known(money, ours)
+    told = replace(word("refund.succeeded", None), amount=150)
+    hear(told, facts)
+    assert decide(replace(told, reference=reference(ours)), facts).questions == ()
