@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
@@ -111,3 +112,51 @@ def test_a_late_word_that_it_was_opened_holds_nothing_once_its_end_is_known(end:
     found, _ = heard([word(end)])
     late = decide(word("opened", seconds=9), found)
     assert (late.outcome, late.movements, late.tellings) == ("ignored", (), ())
+
+
+@pytest.mark.parametrize("words", list(permutations(["closed", "won", "lost"])))
+def test_of_several_ends_of_one_moment_the_loss_counts(words: tuple[str, ...]) -> None:
+    found, book = heard([word(step) for step in words])
+    assert ([dispute.state for dispute in found.disputes.values()], gone(book)) == (["lost"], 100)
+
+
+def test_an_end_counts_though_the_last_word_before_it_is_dated_later() -> None:
+    found, book = heard([word("opened", seconds=5), word("won")])
+    assert ([dispute.state for dispute in found.disputes.values()], held(book)) == (["won"], 0)
+
+
+def test_what_is_held_is_drawn_from_the_pending_as_far_as_it_goes_and_returns_there() -> None:
+    found, _ = heard([word("opened", 200)])
+    assert [dispute.pending_amount for dispute in found.disputes.values()] == [200]
+    less = decide(word("opened", 60, seconds=1), found)
+    assert moves(less) == [("dispute_released", "disputes_held", "shop_pending", 140)]
+    assert less.dispute is not None
+    assert less.dispute.pending_amount == 60
+    found, _ = heard([word("won")])
+    assert [dispute.pending_amount for dispute in found.disputes.values()] == [0]
+    found, _ = heard([word("opened", 150), word("opened", 190, seconds=1)])
+    assert [dispute.pending_amount for dispute in found.disputes.values()] == [190]
+    assert moves(decide(word("opened", 201, seconds=2), found)) == [
+        ("dispute_held", "shop_available", "disputes_held", 11)
+    ]
+
+
+@pytest.mark.parametrize("due", [False, True])
+def test_a_smaller_loss_leaves_the_rest_where_it_was_drawn_unless_that_is_due(due: bool) -> None:
+    found, _ = heard([word("opened")])
+    if due:
+        [(key, money)] = found.payments.items()
+        found.payments[key] = replace(money, due_at=None)
+    side = "shop_available" if due else "shop_pending"
+    assert moves(decide(word("lost", 60, seconds=1), found)) == [
+        ("dispute_lost", "disputes_held", "provider_receivable", 60),
+        ("dispute_released", "disputes_held", side, 40),
+    ]
+
+
+def test_the_date_for_the_evidence_stays_until_another_is_told_and_ends_with_the_dispute() -> None:
+    due = NOON + timedelta(days=9)
+    found, _ = heard([replace(word("opened"), evidence_due_at=due), word("opened", 120, seconds=1)])
+    assert [dispute.evidence_due_at for dispute in found.disputes.values()] == [due]
+    found.absorb(decide(word("lost", seconds=2), found))
+    assert [dispute.evidence_due_at for dispute in found.disputes.values()] == [None]
