@@ -250,6 +250,8 @@ TOKEN_BUDGET_ADDRESS = env("TOKEN_BUDGET_ADDRESS", "120/minute")
 # A market behind one address pays often, one payer does not; each start costs a call to a provider.
 START_BUDGET_PAYER = env("START_BUDGET_PAYER", "20/minute")
 START_BUDGET_ADDRESS = env("START_BUDGET_ADDRESS", "600/minute")
+# A statement may read a shop's whole book and keep a thread of the web while it is sent; nobody reads so many.
+STATEMENT_BUDGET = env("STATEMENT_BUDGET", "30/minute")
 
 # --- Money ---------------------------------------------------------------------------------------------------------
 

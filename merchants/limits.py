@@ -80,6 +80,14 @@ def spend_on_hint(account: str) -> None:
     _spend_or_let([Budget("hint-account", settings.HINT_BUDGET, account)], code="too_many_hints")
 
 
+def spend_on_statement(shop: str) -> None:
+    """Pays for one statement of this shop. Raises Refused: 429 `too_many_statements`.
+
+    With the store down it is made: the book is hers.
+    """
+    _spend_or_let([Budget("statement-shop", settings.STATEMENT_BUDGET, shop)], code="too_many_statements")
+
+
 def may_question(provider: str, *, hinted: bool = False) -> bool:
     """Pays for one question to this provider; False when it has had enough of them for now.
 

@@ -1,4 +1,4 @@
-"""How payments, refunds, disputes and the book look in the API."""
+"""How payments, refunds and disputes look in the API."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from rest_framework import serializers
 from merchants import ids
 from merchants.models import Code
 from merchants.shapes import Amount, PublicId
-from payments.ledger import Balance
-from payments.models import Account, Dispute, LedgerEntry, Payment, Refund
-
-_SHOP_KINDS = {Account.Kind.SHOP_PENDING, Account.Kind.SHOP_AVAILABLE}
+from payments.models import Dispute, Payment, Refund
 
 
 def money(amount: int, currency: str) -> dict[str, Any]:
@@ -115,62 +112,3 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
 
     def get_receipt_url(self, payment: Payment) -> str | None:
         return f"{settings.PUBLIC_URL}/r/{payment.intent.receipt}" if payment.intent else None
-
-
-class EntryShape(serializers.ModelSerializer[LedgerEntry]):
-    """One movement in the shop's book. `change` is what it does to her total: minor units, negative when it leaves."""
-
-    id = PublicId(LedgerEntry.prefix, read_only=True)
-    amount = Money()
-    debit = serializers.CharField(source="debit.kind", read_only=True)
-    credit = serializers.CharField(source="credit.kind", read_only=True)
-    change = serializers.SerializerMethodField()
-    payment = PublicId(Payment.prefix, source="payment_id", read_only=True)
-    refund = PublicId(Refund.prefix, source="refund_id", read_only=True)
-    dispute = PublicId(Dispute.prefix, source="dispute_id", read_only=True)
-
-    class Meta:
-        model = LedgerEntry
-        fields = [
-            "id",
-            "kind",
-            "amount",
-            "debit",
-            "credit",
-            "change",
-            "payment",
-            "refund",
-            "dispute",
-            "occurred_at",
-            "recorded_at",
-        ]
-        read_only_fields = fields
-
-    def get_change(self, entry: LedgerEntry) -> int:
-        sides = (entry.credit.kind in _SHOP_KINDS) - (entry.debit.kind in _SHOP_KINDS)
-        return entry.amount * sides
-
-
-class BalanceShape(serializers.Serializer[Balance]):
-    """What stands in the shop's name. `direct` is the part of `available` that has already reached it by itself."""
-
-    available = serializers.SerializerMethodField()
-    pending = serializers.SerializerMethodField()
-    total = serializers.SerializerMethodField()
-    direct = serializers.SerializerMethodField()
-
-    @extend_schema_field(Amount)
-    def get_available(self, balance: Balance) -> dict[str, Any]:
-        return money(balance.available, balance.currency)
-
-    @extend_schema_field(Amount)
-    def get_pending(self, balance: Balance) -> dict[str, Any]:
-        return money(balance.pending, balance.currency)
-
-    @extend_schema_field(Amount)
-    def get_total(self, balance: Balance) -> dict[str, Any]:
-        return money(balance.total, balance.currency)
-
-    @extend_schema_field(Amount)
-    def get_direct(self, balance: Balance) -> dict[str, Any]:
-        return money(balance.direct, balance.currency)

@@ -1,4 +1,4 @@
-"""The addresses of money: notifications of providers, and the shop's payments, refunds and book."""
+"""The addresses of money: notifications of providers, and the shop's payments, refunds and disputes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from drf_spectacular.types import OpenApiTypes
@@ -28,10 +27,10 @@ from merchants.models import Staff
 from merchants.refusals import Refused
 from merchants.step_up import Confirmation
 from merchants.tokens import require, shop_of, staff_of
-from payments import inbox, ledger, providers, refunds
-from payments.models import Dispute, LedgerEntry, Payment
+from payments import inbox, providers, refunds
+from payments.models import Dispute, Payment
 from payments.providers.base import Delivery, Reply
-from payments.shapes import BalanceShape, DisputeShape, EntryShape, PaymentShape, RefundRequest, RefundShape
+from payments.shapes import DisputeShape, PaymentShape, RefundRequest, RefundShape
 
 _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
 
@@ -167,36 +166,6 @@ class DisputesView(ListAPIView[Dispute]):
         return self.list(request, *args, **options)
 
 
-class BalanceView(APIView):
-    @extend_schema(
-        operation_id="ledger_balance",
-        parameters=[OpenApiParameter("at", OpenApiTypes.DATETIME, description="a moment; now, when left out")],
-        responses=BalanceShape,
-    )
-    def get(self, request: Request) -> Response:
-        """What stands in the shop's name, now or as our book stood at a moment."""
-        asked = request.query_params.get("at")
-        at = _moment(asked) if asked else None
-        return Response(BalanceShape(ledger.balance(shop=shop_of(request), at=at)).data)
-
-
-class EntriesView(ListAPIView[LedgerEntry]):
-    """The movements in the shop's book."""
-
-    serializer_class = EntryShape
-    filter_backends = []
-
-    def get_queryset(self) -> QuerySet[LedgerEntry]:
-        if getattr(self, "swagger_fake_view", False):
-            return LedgerEntry.objects.none()
-        return LedgerEntry.objects.filter(shop=shop_of(self.request)).select_related("debit", "credit")
-
-    @extend_schema(operation_id="ledger_entries")
-    def get(self, request: Request, *args: Any, **options: Any) -> Response:
-        """Every movement, newest first."""
-        return self.list(request, *args, **options)
-
-
 def _payments(request: Request) -> QuerySet[Payment]:
     own = Payment.objects.filter(shop=shop_of(request))
     return own.select_related("intent").prefetch_related("refunds", "disputes")
@@ -222,13 +191,3 @@ def _refund_amount(payment: Payment, asked: dict[str, Any]) -> int:
     if asked["amount"]["currency"] != payment.currency:
         raise Refused(400, "currency_wrong", f"This payment was made in {payment.currency}.")
     return int(asked["amount"]["amount"])
-
-
-def _moment(text: str) -> Any:
-    try:
-        moment = parse_datetime(text.replace(" ", "+"))
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or not 1971 <= moment.year <= 9998:
-        raise Refused(400, "moment_wrong", "`at` is a time with its zone, for example 2026-11-22T18:00:00Z.")
-    return moment

@@ -71,6 +71,8 @@ TESTED_BY = {
     "payments/admin/accounts.py": ("tests/test_account_desk.py", "operators open, check and replace accounts"),
     "payments/admin/credential_forms.py": ("tests/test_account_desk.py", "the forms as operators fill them in"),
     "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
+    "payments/book_shapes.py": ("tests/test_ledger_api.py", "the book as a client reads it"),
+    "payments/book_views.py": ("tests/test_ledger_api.py", "the book over HTTP"),
     "payments/contested.py": ("tests/stories/test_contested.py", "each dispute is a story with its numbers"),
     "payments/chart.py": ("tests/stories/test_money_in.py", "each movement is a story with its numbers"),
     "payments/facts.py": ("tests/laws/test_the_shell.py", "facts are loaded and locked on the real tables"),

@@ -333,6 +333,8 @@ def test_the_document_names_every_operation_and_what_it_needs(stranger: APIClien
         ("/api/v1/payments/{id}/refunds", "post"): "refund_request",
         ("/api/v1/ledger/balance", "get"): "ledger_balance",
         ("/api/v1/ledger/entries", "get"): "ledger_entries",
+        ("/api/v1/ledger/statement", "get"): "ledger_statement",
+        ("/api/v1/ledger/statement.csv", "get"): "ledger_statement_csv",
     }
     asked = {
         row["name"]: row.get("required", False) for row in paths["/api/v1/payments/{id}/refunds"]["post"]["parameters"]

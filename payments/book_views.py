@@ -1,0 +1,139 @@
+"""The addresses of the shop's book: its balance, its entries, and its statements of a day or a month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from merchants import limits
+from merchants.models import Staff
+from merchants.refusals import Refused
+from merchants.tokens import require, shop_of, staff_of
+from payments import ledger, statement, statement_csv
+from payments.book_shapes import BalanceAsked, BalanceShape, EntryShape, StatementAsked, StatementShape
+from payments.models import LedgerEntry
+from payments.statement import Asked, Basis
+
+
+class BalanceView(APIView):
+    @extend_schema(operation_id="ledger_balance", parameters=[BalanceAsked], responses=BalanceShape)
+    def get(self, request: Request) -> Response:
+        """What stands in the shop's name, now, as our book stood at a moment, or as it was by what we know now."""
+        asked = BalanceAsked(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        at = _moment(asked.validated_data.get("at", ""))
+        shop = shop_of(request)
+        if asked.validated_data["basis"] == Basis.EFFECTIVE:
+            now = timezone.now()
+            found = statement.effective_balance(shop=shop, at=at or now, known_at=now)
+        else:
+            found = ledger.balance(shop=shop, at=at)
+        return Response(BalanceShape(found).data)
+
+
+class EntriesView(ListAPIView[LedgerEntry]):
+    """The movements in the shop's book."""
+
+    serializer_class = EntryShape
+    filter_backends = []
+
+    def get_queryset(self) -> QuerySet[LedgerEntry]:
+        if getattr(self, "swagger_fake_view", False):
+            return LedgerEntry.objects.none()
+        return LedgerEntry.objects.filter(shop=shop_of(self.request)).select_related("debit", "credit")
+
+    @extend_schema(operation_id="ledger_entries")
+    def get(self, request: Request, *args: Any, **options: Any) -> Response:
+        """Every movement, newest first."""
+        return self.list(request, *args, **options)
+
+
+class StatementView(APIView):
+    """The shop's own statement, without its lines."""
+
+    @extend_schema(operation_id="ledger_statement", parameters=[StatementAsked], responses=StatementShape)
+    def get(self, request: Request) -> Response:
+        """A day or a month: what stood at its beginning, what moved, and what stood at its end (owner, manager)."""
+        now = timezone.now()
+        asked = _asked(request, now)
+        return Response(StatementShape(statement.summary(asked), context={"asked": asked, "now": now}).data)
+
+
+class FormatInAddress(DefaultContentNegotiation):
+    """The file's format stands in its address, so `Accept: text/csv` must not be refused for an error in JSON."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, str(first.media_type)
+
+
+class StatementCsvView(APIView):
+    """The shop's own statement as a file for spreadsheets."""
+
+    content_negotiation_class = FormatInAddress
+
+    @extend_schema(
+        operation_id="ledger_statement_csv",
+        parameters=[StatementAsked],
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """The same with a line for every movement, each with its receipt; complete when it ends with the closing."""
+        asked = _asked(request, timezone.now())
+        response = StreamingHttpResponse(statement_csv.pieces(asked), content_type=statement_csv.CONTENT_TYPE)
+        response["Content-Disposition"] = f'attachment; filename="{statement_csv.name(asked)}"'
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+
+def _asked(request: Request, now: datetime) -> Asked:
+    """What the caller asks of the book. Refuses assistants, too many questions, and periods that make no sense."""
+    staff = staff_of(request)
+    require(staff, Staff.Role.OWNER, Staff.Role.MANAGER)
+    wanted = StatementAsked(data=request.query_params.dict())
+    wanted.is_valid(raise_exception=True)
+    values = wanted.validated_data
+    known_at = min(_moment(values.get("at", "")) or now, now)
+    try:
+        named = statement.period(
+            day=values.get("day", ""), month=values.get("month", ""), zone=staff.shop.time_zone, known_at=known_at
+        )
+    except statement.PeriodWrong as wrong:
+        raise Refused(400, "period_wrong", str(wrong))
+    limits.spend_on_statement(staff.shop_id.hex)
+    return Asked(
+        shop=staff.shop,
+        period=named,
+        basis=Basis(values["basis"]),
+        everything=values["all"],
+        known_at=known_at,
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    """The moment that was named, or None for an empty text. Raises Refused: 400 `moment_wrong`."""
+    if not text:
+        return None
+    try:
+        moment = parse_datetime(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not 1971 <= moment.year <= 9998:
+        raise Refused(400, "moment_wrong", "`at` is a time with its zone, for example 2026-11-22T18:00:00Z.")
+    return moment

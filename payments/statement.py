@@ -1,0 +1,318 @@
+"""The shop's own statement of a day or a month: what stood at its beginning, every movement, what stood at its end.
+
+A past moment is looked at in one of two ways. **Recorded** is as we knew it then: by the time at which our book learned
+of a movement, which never changes. **Effective** is as it was: by the time at which it happened, so money that we hear
+of late still finds its day. Days are those of the shop's own time zone, from its midnight to just before the next one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from merchants import ids
+from merchants.models import Shop
+from payments import ledger
+from payments.ledger import Balance
+from payments.models import Account
+
+_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+_MILLISECOND = timedelta(milliseconds=1)  # What ids carry of a time.
+_AT_ONCE = 1000  # Lines in memory at a time, whatever the period holds.
+
+# Longer than any transaction of ours may live: no entry of before can still become visible.
+FINAL_AFTER = timedelta(minutes=15)
+
+
+class Basis(StrEnum):
+    """By which of its two times a movement belongs to a period."""
+
+    RECORDED = "recorded"
+    EFFECTIVE = "effective"
+
+
+class PeriodWrong(ValueError):
+    """What was asked for is no day and no month that a statement can be of; the message says why, to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A day ("2026-11-22") or a month ("2026-11") of one time zone, from `start` to just before `end` (both UTC)."""
+
+    name: str
+    zone: ZoneInfo
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question to the book. `known_at` leaves out what was recorded after it.
+
+    `everything` asks for movements that leave the total as it is, too: from pending to available, confirmed refunds.
+    """
+
+    shop: Shop
+    period: Period
+    basis: Basis
+    everything: bool
+    known_at: datetime
+
+    @property
+    def until(self) -> datetime:
+        """Up to which moment (not included) the period is told: its end, or what is known of an unfinished one."""
+        return min(self.period.end, _after(self.known_at))
+
+    def final(self, now: datetime) -> bool:
+        """Whether the same question will have the same answer for ever."""
+        last = self.until if self.basis is Basis.RECORDED else self.known_at
+        return now - last >= FINAL_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """All movements of one kind: how many, and what they did to the shop's total together."""
+
+    kind: str
+    count: int
+    change: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A statement without its lines. `opening` and the changes of `totals` make `closing`, part by part."""
+
+    opening: Balance
+    closing: Balance
+    money_in: int
+    money_out: int
+    totals: list[Total]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One movement: what it did to the shop's total, and the total after it, in minor units."""
+
+    entry_id: UUID
+    recorded_at: datetime
+    occurred_at: datetime
+    kind: str
+    change: int
+    balance: int
+    payment_id: UUID | None
+    refund_id: UUID | None
+    dispute_id: UUID | None
+    receipt: str
+    description: str
+    reason: str
+
+
+def period(*, day: str, month: str, zone: str, known_at: datetime) -> Period:
+    """The day or the month that is named, exactly one of the two. Raises PeriodWrong; a future one is wrong as well.
+
+    A day begins when its clock first shows midnight (or passes it by), so days have 23, 24 or 25 hours, follow each
+    other without a gap, and one that the zone has skipped is empty.
+    """
+    if bool(day) == bool(month):
+        raise PeriodWrong("Name a day (day=2026-11-22) or a month (month=2026-11).")
+    found = _DAY.fullmatch(day) if day else _MONTH.fullmatch(month)
+    try:
+        first = date(*(int(part) for part in (*(found.groups() if found else ()), 1)[:3]))
+    except (TypeError, ValueError):
+        raise PeriodWrong("A day is written as 2026-11-22 and a month as 2026-11.")
+    if not 1971 <= first.year <= 9998:
+        raise PeriodWrong("Our book does not reach so far.")
+    following = first + timedelta(days=1) if day else (first + timedelta(days=31)).replace(day=1)
+    clock = ZoneInfo(zone)
+    start, end = (datetime.combine(each, time(), tzinfo=clock).astimezone(UTC) for each in (first, following))
+    if start > known_at:
+        raise PeriodWrong("This period has not begun.")
+    return Period(name=day or month, zone=clock, start=start, end=end)
+
+
+def opening(asked: Asked) -> Balance:
+    """What stood just before the period began, on the asked basis."""
+    if asked.basis is Basis.RECORDED:
+        return ledger.balance(shop=asked.shop, at=asked.period.start - _MILLISECOND)
+    before, _within = _parted(asked)
+    return _balance(asked.shop, before)
+
+
+def effective_balance(*, shop: Shop, at: datetime, known_at: datetime) -> Balance:
+    """The balance as it was at the end of that millisecond, by what was recorded until the end of `known_at`'s.
+
+    Reads all of the shop's entries: no index follows the time at which things happened.
+    """
+    rows = _sums(
+        shop,
+        since=UUID(int=0),
+        until=ids.first_of(_after(known_at)),
+        happened_before=_after(at),
+        opening_before=None,
+        everything=True,
+    )
+    return _balance(shop, rows)
+
+
+def summary(asked: Asked) -> Summary:
+    """The statement without its lines."""
+    before, within = _parted(asked)
+    first = opening(asked) if asked.basis is Basis.RECORDED else _balance(asked.shop, before)
+    moved = _balance(asked.shop, within)
+    return Summary(
+        opening=first,
+        closing=Balance(
+            currency=asked.shop.currency,
+            available=first.available + moved.available,
+            pending=first.pending + moved.pending,
+            direct=first.direct + moved.direct,
+        ),
+        money_in=sum(row.money_in for row in within),
+        money_out=sum(row.money_in - row.change for row in within),
+        totals=[Total(row.kind, row.count, row.change) for row in within if row.count],
+    )
+
+
+def lines(asked: Asked, first: Balance) -> Iterator[Line]:
+    """Every movement of the period in the order of its time, the total going on from `first`, a few at a time.
+
+    One question to the database, so all lines are of one moment. They lie ready there while they are read (a cursor
+    WITH HOLD), and no transaction stays open for a reader who is slow.
+    """
+    total = first.total
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(_LINES_SQL[asked.basis], _bounds(asked))
+        while rows := cursor.fetchmany(_AT_ONCE):
+            for entry_id, recorded_at, occurred_at, kind, change, *about in rows:
+                total += change
+                yield Line(entry_id, recorded_at, occurred_at, kind, change, total, *about)
+
+
+# --- Sums ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """The movements of one kind, before the period (`opening`) or within it, and what they did to each part."""
+
+    opening: bool
+    kind: str
+    count: int
+    change: int
+    pending: int
+    direct: int
+    money_in: int
+
+
+def _after(moment: datetime) -> datetime:
+    """The end of a moment's millisecond, as ids know it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000) + _MILLISECOND
+
+
+def _bounds(asked: Asked) -> dict[str, Any]:
+    """Which entries are of the period, as the statements below ask for them."""
+    recorded = asked.basis is Basis.RECORDED
+    return {
+        **_whose(asked.shop),
+        "since": ids.first_of(asked.period.start) if recorded else UUID(int=0),
+        "until": ids.first_of(asked.until if recorded else _after(asked.known_at)),
+        "happened_since": None if recorded else asked.period.start,
+        "happened_before": None if recorded else asked.period.end,
+        "everything": asked.everything,
+    }
+
+
+def _whose(shop: Shop) -> dict[str, Any]:
+    kinds = [str(Account.Kind.SHOP_PENDING), str(Account.Kind.SHOP_AVAILABLE)]
+    return {"shop": shop.id, "currency": shop.currency, "kinds": kinds}
+
+
+def _parted(asked: Asked) -> tuple[list[_Sum], list[_Sum]]:
+    """What moved before the period (asked by the effective basis only) and within it, from one look at the book."""
+    bounds = _bounds(asked)
+    rows = _sums(
+        asked.shop,
+        since=bounds["since"],
+        until=bounds["until"],
+        happened_before=bounds["happened_before"],
+        opening_before=bounds["happened_since"],
+        everything=asked.everything,
+    )
+    return [row for row in rows if row.opening], [row for row in rows if not row.opening]
+
+
+def _sums(shop: Shop, **bounds: Any) -> list[_Sum]:
+    with connection.cursor() as cursor:
+        cursor.execute(_SUMS_SQL, {**_whose(shop), **bounds})
+        return [
+            _Sum(opening, kind, count, int(change), int(pending), int(direct), int(money_in))
+            for opening, kind, count, change, pending, direct, money_in in cursor.fetchall()
+        ]
+
+
+def _balance(shop: Shop, rows: list[_Sum]) -> Balance:
+    pending = sum(row.pending for row in rows)
+    return Balance(
+        currency=shop.currency,
+        available=sum(row.change for row in rows) - pending,
+        pending=pending,
+        direct=sum(row.direct for row in rows),
+    )
+
+
+# What an entry does to the shop: its credits to the shop's own accounts less its debits to them.
+_ENTRY_SQL = """
+WITH own AS (
+    SELECT id, (kind = 'shop_pending')::int AS pending, (funds = 'direct')::int AS direct
+      FROM payments_account WHERE shop_id = %(shop)s AND currency = %(currency)s AND kind = ANY(%(kinds)s)
+), entry AS (
+    SELECT entry.*,
+           entry.amount * ((credit.id IS NOT NULL)::int - (debit.id IS NOT NULL)::int) AS change,
+           entry.amount * (coalesce(credit.pending, 0) - coalesce(debit.pending, 0)) AS pending,
+           entry.amount * (coalesce(credit.direct, 0) - coalesce(debit.direct, 0)) AS direct
+      FROM payments_ledgerentry entry
+      LEFT JOIN own debit ON debit.id = entry.debit_id
+      LEFT JOIN own credit ON credit.id = entry.credit_id
+     WHERE entry.shop_id = %(shop)s AND entry.currency = %(currency)s
+       AND entry.id >= %(since)s AND entry.id < %(until)s
+       AND (%(happened_before)s::timestamptz IS NULL OR entry.occurred_at < %(happened_before)s)
+)
+"""
+
+_SUMS_SQL = (
+    _ENTRY_SQL
+    + """
+SELECT coalesce(occurred_at < %(opening_before)s::timestamptz, false) AS opening, kind,
+       count(*) FILTER (WHERE change <> 0 OR %(everything)s),
+       sum(change), sum(pending), sum(direct), sum(greatest(change, 0))
+  FROM entry GROUP BY 1, 2 ORDER BY 1, 2
+"""
+)
+
+_FOUND_SQL = (
+    _ENTRY_SQL
+    + """
+SELECT entry.id, entry.recorded_at, entry.occurred_at, entry.kind, entry.change,
+       entry.payment_id, entry.refund_id, entry.dispute_id, coalesce(intent.receipt, ''),
+       coalesce(intent.description, ''), coalesce(refund.reason, '')
+  FROM entry
+  LEFT JOIN payments_payment payment ON payment.id = entry.payment_id
+  LEFT JOIN payments_paymentintent intent ON intent.id = payment.intent_id
+  LEFT JOIN payments_refund refund ON refund.id = entry.refund_id
+ WHERE (entry.change <> 0 OR %(everything)s)
+   AND (%(happened_since)s::timestamptz IS NULL OR entry.occurred_at >= %(happened_since)s)
+ ORDER BY """
+)
+_LINES_SQL = {
+    Basis.RECORDED: _FOUND_SQL + "entry.id",
+    Basis.EFFECTIVE: _FOUND_SQL + "entry.occurred_at, entry.id",
+}
