@@ -256,6 +256,17 @@ def test_a_netrc_of_the_machine_does_not_speak_for_us(
     assert seen == ["ours"]
 
 
+def test_a_file_that_takes_too_long_or_breaks_off_is_given_up(account: ProviderAccount, settings: LazySettings) -> None:
+    settings.STATEMENT_FOR = timedelta(0)
+    with answering(plain(200, b"x" * 200_000)) as (url, _):
+        failure = failure_of(lambda: client.download(account, url, io.BytesIO()))
+    assert (str(failure), failure.permanent) == ("the file takes longer than any we know", False)
+    settings.STATEMENT_FOR = timedelta(minutes=1)
+    for status in (200, 404):
+        with answering((status, b"cut", {"Transfer-Encoding": "chunked", "Connection": "close"})) as (url, _):
+            assert failure_of(lambda address=url: client.download(account, address, io.BytesIO())).permanent is False
+
+
 def test_a_file_is_written_as_it_comes_and_not_beyond_the_limit(
     account: ProviderAccount, settings: LazySettings
 ) -> None:

@@ -19,6 +19,7 @@ from typing import IO, Any
 import requests
 from django.conf import settings
 from prometheus_client import Counter, Histogram
+from urllib3.exceptions import HTTPError
 
 from payments import circuit, credentials
 from payments.models import ProviderAccount
@@ -29,6 +30,7 @@ _seconds = Histogram("pushcart_provider_seconds", "How long a provider took to a
 
 _PASSING = {502, 503, 504}  # What may be gone a moment later.
 _CHUNK = 65_536
+_NO_ANSWER = (requests.RequestException, OSError, HTTPError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +114,17 @@ def download(
             url, headers=dict(headers or {}), timeout=settings.OUTWARD_TIMEOUT_S, stream=True, allow_redirects=False
         ) as response:
             if response.status_code != 200:
-                text = response.raw.read(2000, decode_content=True)
+                text = response.raw.read1(2000, decode_content=True)
                 raise Answer(response.status_code, text, {}, _secrets_of(account)).refusal()
-            size = 0
-            for chunk in response.iter_content(_CHUNK):
+            size, end = 0, time.monotonic() + settings.STATEMENT_FOR.total_seconds()
+            while chunk := response.raw.read1(_CHUNK, decode_content=True):
                 size += len(chunk)
                 if size > settings.STATEMENT_BYTES_MAX:
                     raise ProviderError("the file is larger than any we know", permanent=True)
+                if time.monotonic() > end:
+                    raise ProviderError("the file takes longer than any we know", permanent=False)
                 into.write(chunk)
-    except requests.RequestException as failure:
+    except _NO_ANSWER as failure:
         raise ProviderError(f"no file: {type(failure).__name__}", permanent=False) from None
 
 
@@ -147,7 +151,7 @@ def _once(
             ) as response,
         ):
             read = _all_of(response)
-    except (requests.RequestException, OSError, requests.packages.urllib3.exceptions.HTTPError) as failure:  # type: ignore[attr-defined]
+    except _NO_ANSWER as failure:
         _calls.labels(account.provider, "no_answer").inc()
         circuit.failed(account.id, account.provider)
         # The failure's own text may hold the address with what we signed: its kind is enough.
