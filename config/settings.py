@@ -218,6 +218,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "payments.sweep", "schedule": SWEEP_EVERY_S, "options": {"expires": 10}},
     "release-pending": {"task": "payments.release_pending", "schedule": 60.0, "options": {"expires": 60}},
     "credential-changes": {"task": "payments.apply_credential_changes", "schedule": 60.0, "options": {"expires": 60}},
+    "seal-entries": {"task": "payments.seal_entries", "schedule": 60.0, "options": {"expires": 60}},
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
     "forget-expired": {"task": "merchants.forget_expired", "schedule": crontab(minute=40), "options": _IN_AN_HOUR},
@@ -296,6 +297,7 @@ OUTWARD_TIMEOUT_S = (3.05, 10)  # Connect, read: every call to a provider ends.
 OUTWARD_AGAIN_S = (0.2, 0.8)  # Pauses before a safe call is made again in the same breath; a customer waits for it.
 OUTWARD_BYTES_MAX = 4_194_304  # Of one answer.
 STATEMENT_BYTES_MAX = 536_870_912  # A million rows of the widest settlement file we know.
+STATEMENT_FOR = timedelta(minutes=10)
 # A provider that fails this often in a row is left alone for a while, each time twice as long: nobody waits in vain.
 CIRCUIT_FAILURES_MAX = 5
 CIRCUIT_OPEN_S = (15, 30, 60, 120, 300)
@@ -356,10 +358,7 @@ SPECTACULAR_SETTINGS = {
         "RefundState": "payments.models.Refund.State",
         "EntryKind": "payments.models.LedgerEntry.Kind",
     },
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "config.api.document_problems",
-    ],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.api.document_problems"],
 }
 
 # --- Pages ---------------------------------------------------------------------------------------------------------
