@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from payments import circuit
+from payments import chain, circuit
 from payments.models import Account, AccountBalance, Discrepancy, Dispute, Inquiry, ProviderAccount, QueuedEvent
 
 
@@ -47,6 +47,23 @@ def books(request: HttpRequest) -> HttpResponse:
     figures = _figures()
     balanced = all(row["debits"] == row["credits"] for row in figures["currencies"].values())
     return JsonResponse({"balanced": balanced, **figures}, status=200 if balanced else 503)
+
+
+@require_safe
+def chain_head(request: HttpRequest) -> HttpResponse:
+    """The head of the chain over the ledger, to be kept elsewhere: nulls while nothing is sealed."""
+    _internal_only(request)
+    newest, behind = chain.head(), chain.tail(now=timezone.now())
+    return JsonResponse(
+        {
+            "seal": newest and newest.number,
+            "hash": newest and newest.hash,
+            "entries": newest.total if newest else 0,
+            "sealed_at": newest and newest.sealed_at,
+            "unsealed": behind.entries,
+            "unsealed_oldest_s": behind.oldest_s,
+        }
+    )
 
 
 @require_safe
@@ -78,6 +95,7 @@ def _figures() -> dict[str, Any]:
     suspense = AccountBalance.objects.filter(account__kind=Account.Kind.SUSPENSE)
     waiting = QueuedEvent.objects.values_list("state").annotate(Count("event_id"), Min("received_at"))
     now = timezone.now()
+    behind = chain.tail(now=now)
     return {
         "currencies": {code: {"debits": debits, "credits": credits_} for code, debits, credits_ in sums},
         "suspense": {
@@ -96,6 +114,7 @@ def _figures() -> dict[str, Any]:
             account__kind__in=[Account.Kind.SHOP_PENDING, Account.Kind.SHOP_AVAILABLE], debits__gt=F("credits")
         ).count(),
         "discrepancies": Discrepancy.objects.filter(state=Discrepancy.State.OPEN).count(),
+        "unsealed": {"count": behind.entries, "oldest_s": behind.oldest_s},
     }
 
 
@@ -121,4 +140,7 @@ def _gauges(figures: dict[str, Any]) -> bytes:
     Gauge("pushcart_disputes_open", "Open disputes", registry=registry).set(figures["disputes"])
     Gauge("pushcart_shops_in_the_red", "Shop accounts below zero", registry=registry).set(figures["in_the_red"])
     Gauge("pushcart_discrepancies_open", "Open questions", registry=registry).set(figures["discrepancies"])
+    unsealed = figures["unsealed"]
+    Gauge("pushcart_chain_unsealed", "Entries behind the newest seal", registry=registry).set(unsealed["count"])
+    Gauge("pushcart_chain_unsealed_seconds", "Age of the oldest", registry=registry).set(unsealed["oldest_s"])
     return generate_latest(registry)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from merchants import bell, texts
-from payments import accounts, asking, disputes, inbox, ledger, reconcile, refunds
+from payments import accounts, asking, chain, disputes, inbox, ledger, reconcile, refunds
 
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
@@ -67,6 +67,14 @@ def apply_credential_changes() -> None:
 def remind_of_disputes() -> None:
     while disputes.remind(now=timezone.now()):
         continue
+
+
+@shared_task(name="payments.seal_entries")
+def seal_entries() -> None:
+    """Lengthens the chain over the ledger, and once a day publishes its head."""
+    stop_at = timezone.now() + settings.OUTWARD_FOR
+    chain.seal(now=timezone.now(), in_time=lambda: timezone.now() < stop_at)
+    chain.publish(now=timezone.now())
 
 
 @shared_task(name="payments.snapshot_balances")

@@ -31,5 +31,6 @@ watching: list[URLPattern] = [
     path("healthz/live", health.live, name="live"),
     path("healthz/ready", health.ready, name="ready"),
     path("healthz/books", health.books, name="books"),
+    path("healthz/chain", health.chain_head, name="chain"),
     path("metrics", health.metrics, name="metrics"),
 ]

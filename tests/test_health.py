@@ -138,6 +138,7 @@ def test_the_books_say_what_balances_waits_and_asks(trade: None, internal: Clien
     told = response.json()
     oldest = told["events"]["dead"].pop("oldest_s")
     assert 0 <= oldest < 60
+    assert 0 < told["unsealed"].pop("oldest_s") < 60
     assert told == {
         "balanced": True,
         "currencies": {"CNY": {"debits": 277, "credits": 277}},
@@ -149,6 +150,7 @@ def test_the_books_say_what_balances_waits_and_asks(trade: None, internal: Clien
         "disputes": 0,
         "in_the_red": 0,
         "discrepancies": 1,
+        "unsealed": {"count": 2},
     }
 
 
@@ -185,6 +187,8 @@ def test_the_counters_of_several_processes_are_added_up(
     response = internal.get("/metrics")
     assert response.status_code == 200
     assert metrics(response.content.decode()) == {
+        ("pushcart_chain_unsealed", ""): 0,
+        ("pushcart_chain_unsealed_seconds", ""): 0,
         ("pushcart_discrepancies_open", ""): 0,
         ("pushcart_disputes_open", ""): 0,
         ("pushcart_inquiries", "given_up"): 0,

@@ -79,6 +79,7 @@ TESTED_BY = {
     "payments/known.py": ("tests/test_meaning.py", "the facts of decisions"),
     "payments/management/commands/check_books.py": ("tests/test_books.py", "the command asks what the module knows"),
     "payments/management/commands/enable_sandbox.py": ("tests/walks/conftest.py", "each walk opens its account by it"),
+    "payments/management/commands/export_entries.py": ("tests/test_verify_chain.py", "what it writes is verified"),
     "payments/money_back.py": ("tests/stories/test_money_back.py", "each way back is a story with its numbers"),
     "payments/operating.py": ("tests/test_payments_admin.py", "operators act through it"),
     "payments/providers/base.py": ("tests/test_sandbox_provider.py", "the protocol, as one provider keeps it"),

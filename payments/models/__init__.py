@@ -2,6 +2,7 @@
 
 from payments.models.accounts import CredentialChange, Inquiry, OldCredentials, ProviderAccount, ProviderKey
 from payments.models.book import Account, AccountBalance, BalanceSnapshot, LedgerEntry
+from payments.models.chain import Seal
 from payments.models.discrepancy import Discrepancy
 from payments.models.inbox import QueuedEvent, WebhookEvent
 from payments.models.paying import Dispute, Payment, PaymentIntent, Refund
@@ -22,5 +23,6 @@ __all__ = [
     "ProviderKey",
     "QueuedEvent",
     "Refund",
+    "Seal",
     "WebhookEvent",
 ]
