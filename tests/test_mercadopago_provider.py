@@ -223,7 +223,7 @@ def test_whatever_mercadopago_answers_is_an_answer_or_its_failure(
     network: MercadoPagoNetwork, account: ProviderAccount, ana: Person, status: int
 ) -> None:
     intent = begin(ana.shop)
-    asked = Refund(amount=100, currency="BRL")
+    asked = Refund(amount=100, currency="BRL", created_at=timezone.now())
     for body in STRANGE:
         network.says = Response(status, body)
         for call in (
@@ -371,6 +371,18 @@ def test_a_refund_whose_answer_was_lost_is_made_once(
     assert mercadopago.refund(account, refund, payment.object_id) == first
     assert words(account, first) == [("refund.succeeded", 301, refund.reference, True)]
     assert len(network.payments[payment.object_id]["refunds"]) == 1
+
+
+def test_a_refund_whose_key_may_be_forgotten_is_not_asked_for_again(
+    network: MercadoPagoNetwork, account: ProviderAccount, ana: Person
+) -> None:
+    payment = paid(network, account, ana.shop)
+    refund = ask_back(ana, payment, 301)
+    refund.created_at -= timedelta(hours=12, seconds=1)
+    with pytest.raises(ProviderError, match="not asked for again") as failure:
+        mercadopago.refund(account, refund, payment.object_id)
+    assert failure.value.permanent is True
+    assert network.payments[payment.object_id]["refunds"] == []
 
 
 @pytest.mark.parametrize(("status", "kind"), [("approved", "refund.succeeded"), ("rejected", "refund.failed")])

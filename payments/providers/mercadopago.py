@@ -59,6 +59,7 @@ _PAGE = 50
 _PAGES_MAX = 2000
 _PAYMENTS_MAX = 20  # Of one order or chargeback.
 # "Not in that state", "too old", "no partial refund of this one": the final words on a refund.
+_KEY_KEPT = timedelta(hours=12)  # How long an idempotency key is surely remembered; they say a day.
 _NO = {"2024", "2063", "3024", "15016"}
 
 
@@ -93,6 +94,10 @@ def close(account: ProviderAccount, intent: PaymentIntent) -> Verified:
 
 def refund(account: ProviderAccount, refund: Refund, payment_object_id: str) -> Verified:
     """Under our reference as the key, which the network does not repeat: so it is noted beside the answer."""
+    if timezone.now() - refund.created_at > _KEY_KEPT:
+        # It may have been carried out and its answer lost; asked again it would be another one, and nothing in their
+        # list says whose it is. A person looks; what they did is booked from their own word.
+        raise ProviderError("asked for long ago, and perhaps carried out: not asked for again", permanent=True)
     path = f"/v1/payments/{payment_object_id}/refunds"
     body = f'{{"amount":{mercadopago_words.written(refund.amount, refund.currency)}}}'.encode()
     about = {"asked": refund.reference, "payment": payment_object_id, "currency": refund.currency}
