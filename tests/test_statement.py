@@ -187,6 +187,8 @@ def test_direct_money_suspense_other_currencies_and_other_shops(
         asked = ask(mei.shop, "2026-11-22", basis)
         assert told(asked) == [("paid", 70, 70)]
         assert numbers(statement.summary(asked).closing) == (70, 0, 70, 70)
+        everything = [change for _kind, change, _sum in told(ask(mei.shop, "2026-11-22", basis, everything=True))]
+        assert sorted(everything) == [0, 70]  # The suspense of her currency, and nothing of the others.
 
 
 def test_a_shop_without_a_book_has_an_empty_statement(mei: Person) -> None:

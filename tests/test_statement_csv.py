@@ -270,6 +270,11 @@ def test_nobody_reads_a_book_over_and_over(api: APIClient, mei: Person, arjun: P
     assert arjun.api().get(f"{ADDRESS}?month=2026-01").status_code == 200
 
 
+def test_a_statement_is_made_while_nobody_can_count_them(api: APIClient, settings: LazySettings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert api.get(f"{ADDRESS}?month=2026-01").status_code == 200
+
+
 @pytest.mark.parametrize("accept", ["text/csv", "text/csv, application/json;q=0.1", "application/vnd.ms-excel", "*/*"])
 def test_whoever_asks_for_csv_gets_csv_and_problems_all_the_same(api: APIClient, accept: str) -> None:
     assert api.get(f"{ADDRESS}.csv?month=2026-01", HTTP_ACCEPT=accept).status_code == 200
