@@ -133,6 +133,11 @@ def test_what_people_wrote_never_becomes_a_formula(mei: Person) -> None:
     assert {line["change"] for line in lines} == {"1.00"}
 
 
+def test_nor_does_the_reason_of_a_refund(mei: Person, sale: Payment) -> None:
+    refunds.request(staff=mei.staff, payment=sale, amount=10, reason="=1+1", now=timezone.now())
+    assert [row["reason"] for row in rows(file_of(_today(mei.shop)))] == ["", "", "one bad pile", "'=1+1", ""]
+
+
 @pytest.mark.parametrize("text", ["Apples", "a=b", "5-pack", "'quoted'", "", "苹果", "mei@shop", "3 + 4"])
 def test_what_is_harmless_is_left_as_it_is(text: str) -> None:
     assert statement_csv.defused(text) == text
