@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -99,6 +100,33 @@ def test_a_safe_call_is_made_three_times_at_most(account: ProviderAccount) -> No
     with answering(plain(503, b"busy")) as (url, asked):
         failure = failure_of(lambda: client.send(account, "GET", url, safe=True))
     assert (len(asked), str(failure), failure.permanent) == (3, "failed with 503: busy", False)
+
+
+def test_where_nobody_listens_a_payer_is_not_kept_waiting(account: ProviderAccount, settings: LazySettings) -> None:
+    settings.OUTWARD_AGAIN_S = (30, 30)
+    failure = failure_of(lambda: client.send(account, "GET", "http://127.0.0.1:9/", safe=True))
+    assert (str(failure), failure.permanent) == ("cannot be reached: ConnectionError", False)
+
+
+def test_a_connection_that_breaks_is_made_again(account: ProviderAccount) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        taken: list[int] = []
+
+        def hang_up_twice() -> None:
+            for number in range(3):
+                connection, _ = listening.accept()
+                connection.recv(4096)
+                if number == 2:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                connection.close()
+                taken.append(number)
+
+        thread = threading.Thread(target=hang_up_twice)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        assert client.send(account, "GET", url, safe=True).status == 200
+        thread.join()
+    assert taken == [0, 1, 2]
 
 
 @pytest.mark.parametrize("status", [500, 503])

@@ -19,7 +19,7 @@ from typing import IO, Any
 import requests
 from django.conf import settings
 from prometheus_client import Counter, Histogram
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from payments import circuit, credentials
 from payments.models import ProviderAccount
@@ -64,6 +64,10 @@ class Answer:
         return ProviderError(told, permanent=self.status not in (408, 425, 429))
 
 
+class NobodyThere(ProviderError):
+    """Nobody listens at that address: a moment later it will be the same."""
+
+
 def send(
     account: ProviderAccount,
     method: str,
@@ -74,7 +78,7 @@ def send(
     safe: bool,
     certificate: tuple[str, str] = ("", ""),
 ) -> Answer:
-    """Makes one call, and makes it again when it is `safe` and the trouble may be gone: no answer, 502, 503, 504.
+    """Makes one call, and makes it again when it is `safe` and the trouble may be gone: it broke off, 502, 503, 504.
 
     `safe`: twice is the same as once there (a read, or a call under an idempotency key). `certificate`: ours and its
     private key, in PEM, for providers that want to see one. Raises ProviderError for 5xx, no answer, an answer above
@@ -88,8 +92,10 @@ def send(
         began = time.monotonic()
         try:
             answer = _once(account, method, url, body, headers or {}, certificate)
+        except NobodyThere:
+            raise
         except ProviderError:
-            # One that did not answer in time is not kept waiting for a second time: the payer is waiting too.
+            # One that did not answer in time is not waited for a second time: the payer is waiting too.
             if pause is None or time.monotonic() - began > settings.OUTWARD_TIMEOUT_S[0]:
                 raise
         else:
@@ -155,7 +161,9 @@ def _once(
         _calls.labels(account.provider, "no_answer").inc()
         circuit.failed(account.id, account.provider)
         # The failure's own text may hold the address with what we signed: its kind is enough.
-        raise ProviderError(f"cannot be reached: {type(failure).__name__}", permanent=False) from None
+        refused = isinstance(getattr(next(iter(failure.args), None), "reason", None), NewConnectionError)
+        told = f"cannot be reached: {type(failure).__name__}"
+        raise (NobodyThere if refused else ProviderError)(told, permanent=False) from None
     if len(read) > settings.OUTWARD_BYTES_MAX:
         raise ProviderError("the answer is larger than any we know", permanent=False)
     names = {name.lower(): value for name, value in response.headers.items()}
