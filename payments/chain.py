@@ -130,15 +130,16 @@ def _settled_number() -> int | None:
                 _log.warning("chain_waits", transactions=len(posting))
                 return None
             time.sleep(_LOOK_EVERY_S)
-            posting &= _posting()
+            posting = {one for one in _posting() if one in posting or one == _PREPARED}
     return int(given_out[0])
 
 
 def _posting() -> set[str]:
     """The transactions of others that may have added entries nobody sees yet, by their virtual ids.
 
-    INSERT and COPY hold ROW EXCLUSIVE from before their first row until their transaction has ended for everybody,
-    prepared ones too. Our own transaction, when it has posted, is not waited for: seals and entries end with it.
+    INSERT and COPY hold ROW EXCLUSIVE from before their first row until their transaction has ended for everybody. One
+    that is prepared meanwhile loses its id, so all prepared ones count as one that never changes its own. Our own
+    transaction, when it has posted, is not waited for: seals and entries end with it.
     """
     with connection.cursor() as cursor:
         cursor.execute(_POSTING_SQL)
@@ -235,8 +236,9 @@ _ENTRIES_SQL = f"{_SELECT_SQL} ORDER BY entry.number"
 _SEALS_SQL = """
 SELECT number, hash, number, previous, first, last, entries, total, sealed_at, leaves
   FROM payments_seal ORDER BY number"""
+_PREPARED = "prepared"
 _POSTING_SQL = """
-SELECT virtualtransaction FROM pg_locks
+SELECT CASE WHEN pid IS NULL THEN 'prepared' ELSE virtualtransaction END FROM pg_locks
  WHERE locktype = 'relation' AND relation = 'payments_ledgerentry'::regclass AND mode = 'RowExclusiveLock' AND granted
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND pid IS DISTINCT FROM pg_backend_pid()"""
