@@ -11,6 +11,8 @@ import pytest
 import redis
 import time_machine
 from django.conf import LazySettings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from payments import circuit
 from tests.races.together import together
@@ -95,4 +97,4 @@ def test_without_redis_every_circuit_is_closed(account: UUID, monkeypatch: pytes
 
 def _nobody() -> redis.Redis:
     """A client of a server that is not there."""
-    return redis.Redis(host="127.0.0.1", port=9, socket_connect_timeout=0.2)
+    return redis.Redis(host="127.0.0.1", port=9, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))

@@ -14,6 +14,7 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from merchants.models import Item
+from payments import circuit
 from payments.models import ProviderAccount, QueuedEvent
 from tests.cast import problem
 from tests.till import drain, expect, paid, platform
@@ -144,7 +145,7 @@ def test_the_books_say_what_balances_waits_and_asks(trade: None, internal: Clien
         "currencies": {"CNY": {"debits": 277, "credits": 277}},
         "suspense": {"CNY": 77},
         "events": {"dead": {"count": 1}},
-        "circuits_open": ["sandbox/platform"],  # Nobody answers there.
+        "circuits_open": [],
         "inquiries": 0,
         "inquiries_given_up": 0,
         "disputes": 0,
@@ -204,3 +205,11 @@ def test_nothing_secret_stands_in_the_figures(trade: None, internal: Client) -> 
     account = ProviderAccount.objects.get()
     for secret in (b"whsec", account.id.hex.encode(), b"+86138"):
         assert secret not in text
+
+
+def test_a_provider_that_is_left_alone_is_shown(trade: None, internal: Client) -> None:
+    account = ProviderAccount.objects.get()
+    for _ in range(5):
+        circuit.failed(account.id, account.provider)
+    assert internal.get("/healthz/books").json()["circuits_open"] == ["sandbox/platform"]
+    assert metrics(internal.get("/metrics").content.decode())["pushcart_circuit_open", "sandbox/platform"] == 1

@@ -390,6 +390,7 @@ def test_a_server_that_does_not_answer_is_left_in_time(db: None, settings: LazyS
 
 
 def test_a_server_that_hangs_up_may_come_back(db: None, settings: LazySettings) -> None:
+    settings.OUTWARD_TIMEOUT_S = (0.2, 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
 
