@@ -195,7 +195,8 @@ def test_the_database_refuses_an_entry_in_another_currency_than_its_accounts(
         "DELETE FROM payments_ledgerentry",
         "TRUNCATE payments_ledgerentry",
         "TRUNCATE payments_ledgerentry CASCADE",
-        "INSERT INTO payments_ledgerentry SELECT * FROM payments_ledgerentry ON CONFLICT (id) DO UPDATE SET amount = 9",
+        """INSERT INTO payments_ledgerentry OVERRIDING SYSTEM VALUE SELECT * FROM payments_ledgerentry
+               ON CONFLICT (id) DO UPDATE SET amount = 9""",
         "UPDATE payments_balancesnapshot SET credits = 0",
         "DELETE FROM payments_balancesnapshot",
     ],
