@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -292,7 +293,7 @@ def test_a_file_that_takes_too_long_or_breaks_off_is_given_up(account: ProviderA
     settings.STATEMENT_FOR = timedelta(minutes=1)
     for status in (200, 404):
         with answering((status, b"cut", {"Transfer-Encoding": "chunked", "Connection": "close"})) as (url, _):
-            assert failure_of(lambda address=url: client.download(account, address, io.BytesIO())).permanent is False
+            assert failure_of(partial(client.download, account, url, io.BytesIO())).permanent is False
 
 
 def test_a_file_is_written_as_it_comes_and_not_beyond_the_limit(
