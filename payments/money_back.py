@@ -62,6 +62,10 @@ def _told(
         return Decision("ignored", "overtaken by a later word on this refund")
     if event.kind == "refund.failed":
         return _refund_failed(event, payment, refund, known, event_id)
+    if refund is None and (ours := _confirmed_in_total(event, payment, known)):
+        return Decision(
+            "applied", "booked already, and now has its name", refund=replace(ours, object_id=event.object_id)
+        )
     if refund is None and (total := _in_total(event, payment, known)):
         return _told_apart(event, payment, total, known, event_id)
     if refund is None:
@@ -98,6 +102,20 @@ def _total_told(event: Event, payment: PaymentFacts, known: Known, event_id: UUI
         return Decision("parked", "may tell of a refund that we asked for and that is under way")
     rest = replace(event, object_id=f"{_TOTAL}{event.refunded_total}", amount=new, reference="")
     return _refund_reported(rest, payment, known, event_id)
+
+
+def _confirmed_in_total(event: Event, payment: PaymentFacts, known: Known) -> RefundFacts | None:
+    """A refund of ours of this amount that a total has confirmed, so that the provider's own name for it is not known.
+
+    It is more likely what is told of than one that nobody here asked for; and the next one is then not it.
+    """
+    rows = [
+        row
+        for row in known.refunds_of(payment.id)
+        if row.object_id == ids.public(Refund.prefix, row.id)
+        and (row.state, row.amount) == (Refund.State.SUCCEEDED, event.amount)
+    ]
+    return min(rows, key=lambda row: row.id, default=None)
 
 
 def _in_total(event: Event, payment: PaymentFacts, known: Known) -> RefundFacts | None:

@@ -341,3 +341,21 @@ def test_an_excess_is_asked_about_from_the_first_unit_on_and_a_refund_is_not_its
     told = replace(word("refund.succeeded", None), amount=150)
     hear(told, facts)
     assert decide(replace(told, reference=reference(ours)), facts).questions == ()
+
+
+def test_a_refund_of_ours_that_a_total_confirmed_is_not_taken_for_another_when_it_is_told_without_our_name() -> None:
+    """The desk gave 50 back, then we 50: of two equal refunds in the total, the one told of by itself is ours."""
+    money = payment()
+    ours = refund(money)
+    facts = known(money)
+    hear(total(money, 50), facts)
+    facts.refunds[ours.id] = ours
+    assert hear(total(money, 100, ours), facts) == "applied"
+    for told in (word("refund.succeeded", None), word("refund.succeeded", ours), word("refund.succeeded", None)):
+        hear(told, facts)
+    assert back(facts) == 100
+    assert hear(word("refund.succeeded", None, object_id="wrf_2"), facts) == "applied"  # The desk's own has its name.
+    assert hear(word("refund.succeeded", None, object_id="wrf_2"), facts) == "ignored"
+    assert back(facts) == 100
+    assert hear(word("refund.succeeded", None, object_id="wrf_3"), facts) == "applied"
+    assert back(facts) == 150
