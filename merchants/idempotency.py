@@ -82,7 +82,14 @@ def once_proved(
     known = _known(caller, key)
     if known is not None:
         return _again(known, fingerprint)
-    proved = proof()
+    try:
+        proved = proof()
+    except Refused:
+        # The first may have ended since our look, and have used up what proves: then its reply is the answer.
+        known = _known(caller, key)
+        if known is None:
+            raise
+        return _again(known, fingerprint)
     with transaction.atomic():
         if not _lock(caller, key):
             raise Refused(409, "request_in_flight", "The first request with this key is still running.")

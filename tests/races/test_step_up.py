@@ -11,7 +11,7 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from merchants import ids, one_time_codes, step_up
+from merchants import idempotency, ids, one_time_codes, step_up
 from merchants.models import OneTimeCode
 from payments.models import Payment, Refund
 from tests.cast import MEI_PHONE, Person, code_sent_to, open_shop
@@ -81,6 +81,18 @@ def test_the_same_request_with_its_code_at_once_is_one_refund_and_no_guess_is_to
     answers = Counter(together([lambda: refund(mei, 60_000, code, "one-key")] * 4))
     assert answers[(201, "")] >= 1
     assert set(answers) <= {(201, ""), (409, "request_in_flight")}
+    assert Refund.objects.count() == 1
+
+
+def test_a_repeat_that_missed_the_end_of_the_first_by_a_moment_is_given_its_reply(
+    mei: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked before the first had ended, and the first has used up the code since."""
+    code = send_code(mei)
+    assert refund(mei, 60_000, code, "one-key") == (201, "")
+    looked, known = iter([True]), idempotency._known
+    monkeypatch.setattr(idempotency, "_known", lambda caller, key: None if next(looked, False) else known(caller, key))
+    assert refund(mei, 60_000, code, "one-key") == (201, "")
     assert Refund.objects.count() == 1
 
 
