@@ -230,8 +230,7 @@ def test_killed_it_leaves_nothing_and_the_next_start_goes_on_beside_another_prod
         assert again.said.endswith("Stopping.\nStopped. The data is kept for the next start.\n")
         assert processes_of(again.place) == []
         assert not (again.place / "environment.json").exists()
-        # A worker whose broker was killed in the same moment looks for it a few times before it ends.
-        assert wait_until(lambda: processes_of(other.place) == [], limit_s=60)
+        assert wait_until(lambda: processes_of(other.place) == [], limit_s=20)
     finally:
         again.end()
         other.end()
