@@ -23,11 +23,13 @@ _NEVER = "It works for {minutes} minutes. We never ask you for it: tell nobody."
 _TEXTS = {
     Purpose.REFUND: "{code} confirms a refund in Pushcart. " + _NEVER,
     Purpose.ACCOUNT: "{code} confirms a change of where your Pushcart sales are paid to. " + _NEVER,
+    Purpose.PAYOUT: "{code} confirms the bank account that Pushcart pays your money out to. " + _NEVER,
 }
 # Who may do what such a code confirms: nobody else has a use for one.
 _ROLES = {
     Purpose.REFUND: (Staff.Role.OWNER, Staff.Role.MANAGER),
     Purpose.ACCOUNT: (Staff.Role.OWNER,),
+    Purpose.PAYOUT: (Staff.Role.OWNER,),
 }
 PURPOSES = [str(purpose) for purpose in _TEXTS]
 

@@ -31,6 +31,31 @@ class Place:
         return "|".join((self.kind, currency, self.funds, *owners))
 
 
+# The platform's own places; each exists once in a currency.
+BANK = Place(Account.Kind.BANK)
+SUSPENSE = Place(Account.Kind.SUSPENSE)
+ADJUSTMENTS = Place(Account.Kind.ADJUSTMENTS)
+FEE_INCOME = Place(Account.Kind.FEE_INCOME)
+
+
+def receivable(provider_account_id: UUID) -> Place:
+    """What a provider owes us at one of our accounts there."""
+    return Place(Account.Kind.PROVIDER_RECEIVABLE, "held", None, provider_account_id)
+
+
+def provider_fees(provider_account_id: UUID) -> Place:
+    """What a provider has kept for itself at one of our accounts there."""
+    return Place(Account.Kind.PROVIDER_FEES, "held", None, provider_account_id)
+
+
+def available(shop_id: UUID, funds: str = "held") -> Place:
+    return Place(Account.Kind.SHOP_AVAILABLE, funds, shop_id)
+
+
+def payouts_in_flight(shop_id: UUID) -> Place:
+    return Place(Account.Kind.PAYOUTS_IN_FLIGHT, "held", shop_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a payment's money stands: at which provider account, of which funds, for which shop (or in suspense)."""
@@ -45,12 +70,12 @@ class Source:
         """The provider's side: what it owes us, or what it has already given the shop itself."""
         if self.funds == "direct":
             return Place(Account.Kind.SETTLED_DIRECT, "direct", self.shop_id, self.provider_account_id)
-        return Place(Account.Kind.PROVIDER_RECEIVABLE, "held", None, self.provider_account_id)
+        return receivable(self.provider_account_id)
 
     def inside(self, *, pending: bool) -> Place:
         """The shop's side, or suspense while nobody knows whose it is."""
         if not self.placed:
-            return Place(Account.Kind.SUSPENSE)
+            return SUSPENSE
         if pending and self.funds == "held":
             return Place(Account.Kind.SHOP_PENDING, "held", self.shop_id)
         return Place(Account.Kind.SHOP_AVAILABLE, self.funds, self.shop_id)
@@ -80,6 +105,7 @@ class Movement:
     refund_id: UUID | None = None
     dispute_id: UUID | None = None
     event_id: UUID | None = None
+    cause_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

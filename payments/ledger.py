@@ -142,6 +142,7 @@ def _insert(ordered: Sequence[Movement], accounts: dict[tuple[Place, str], int],
             m.refund_id,
             m.dispute_id,
             m.event_id,
+            m.cause_id,
             m.occurred_at,
         )
         for m in ordered
@@ -149,9 +150,9 @@ def _insert(ordered: Sequence[Movement], accounts: dict[tuple[Place, str], int],
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id,"
-            " payment_id, refund_id, dispute_id, event_id, occurred_at, recorded_at)"
+            " payment_id, refund_id, dispute_id, event_id, cause_id, occurred_at, recorded_at)"
             " SELECT *, %s FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],"
-            " %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[])"
+            " %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[])"
             " ON CONFLICT (key) DO NOTHING RETURNING key",
             [now, *(list(column) for column in zip(*rows, strict=True))],
         )

@@ -334,7 +334,10 @@ def test_lines_are_of_one_moment_and_leave_no_transaction_open(
     together([lambda: post(movement(mei.shop, 1000), now=NOON + timedelta(hours=1))])
     assert not connection.in_atomic_block
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%%'")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND state LIKE 'idle in transaction%%'"
+        )
         assert cursor.fetchone() == (0,)
     assert [line.balance for line in lines] == list(range(6, 31))
     assert totals(asked) == (0, 1030, 0, 1030)

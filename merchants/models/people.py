@@ -124,6 +124,7 @@ class OneTimeCode(models.Model):
         SIGN_IN = "sign_in"
         REFUND = "refund"
         ACCOUNT = "account"
+        PAYOUT = "payout"
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     phone = models.CharField(max_length=16)

@@ -4,25 +4,49 @@ from payments.models.accounts import CredentialChange, Inquiry, OldCredentials, 
 from payments.models.book import Account, AccountBalance, BalanceSnapshot, LedgerEntry
 from payments.models.chain import Seal
 from payments.models.discrepancy import Discrepancy
+from payments.models.fees import FeeContract
 from payments.models.inbox import QueuedEvent, WebhookEvent
 from payments.models.paying import Dispute, Payment, PaymentIntent, Refund
+from payments.models.payouts import Holiday, Payout, PayoutAccount, PayoutBatch, PayoutTerms
+from payments.models.settlement import (
+    Adjustment,
+    BankAccount,
+    Match,
+    Settlement,
+    SettlementMatch,
+    Statement,
+    StatementLine,
+)
 
 __all__ = [
     "Account",
     "AccountBalance",
+    "Adjustment",
     "BalanceSnapshot",
+    "BankAccount",
     "CredentialChange",
     "Discrepancy",
     "Dispute",
+    "FeeContract",
+    "Holiday",
     "Inquiry",
     "LedgerEntry",
+    "Match",
     "OldCredentials",
     "Payment",
     "PaymentIntent",
+    "Payout",
+    "PayoutAccount",
+    "PayoutBatch",
+    "PayoutTerms",
     "ProviderAccount",
     "ProviderKey",
     "QueuedEvent",
     "Refund",
     "Seal",
+    "Settlement",
+    "SettlementMatch",
+    "Statement",
+    "StatementLine",
     "WebhookEvent",
 ]

@@ -94,6 +94,14 @@ class LedgerEntry(models.Model):
         DISPUTE_RELEASED = "dispute_released"
         DISPUTE_LOST = "dispute_lost"
         ADJUSTED = "adjusted"
+        PROVIDER_FEE = "provider_fee"
+        SETTLED = "settled"
+        CREDITED = "credited"
+        PAYOUT_ASKED = "payout_asked"
+        PAYOUT_PAID = "payout_paid"
+        PAYOUT_FAILED = "payout_failed"
+        PAYOUT_RETURNED = "payout_returned"
+        REVERSED = "reversed"
 
     prefix = "ent"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -110,6 +118,7 @@ class LedgerEntry(models.Model):
     refund_id = models.UUIDField(null=True)
     dispute_id = models.UUIDField(null=True)
     event_id = models.UUIDField(null=True)
+    cause_id = models.UUIDField(null=True, help_text="the match, the payout or the adjustment that it was posted for")
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
 
@@ -119,7 +128,10 @@ class LedgerEntry(models.Model):
             models.CheckConstraint(name="ledger_entry_amount_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(name="ledger_entry_two_accounts", condition=~Q(debit=models.F("credit"))),
         ]
-        indexes = [models.Index(fields=["shop", "-id"], name="ledger_entry_of_shop")]
+        indexes = [
+            models.Index(fields=["shop", "-id"], name="ledger_entry_of_shop"),
+            models.Index(fields=["cause_id"], name="ledger_entry_cause", condition=Q(cause_id__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount} {self.currency}"

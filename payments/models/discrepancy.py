@@ -8,7 +8,9 @@ from django.db.models import Q
 from merchants import ids
 from merchants.models import Shop, User
 from payments.models.accounts import ProviderAccount
-from payments.models.paying import Payment, PaymentIntent
+from payments.models.paying import Payment, PaymentIntent, Refund
+from payments.models.payouts import Payout
+from payments.models.settlement import Settlement, StatementLine
 
 
 class Discrepancy(models.Model):
@@ -30,6 +32,22 @@ class Discrepancy(models.Model):
         DISPUTE_EXCESS = "dispute_excess", "contested and refunded more than was received"
         WRONG_ACCOUNT = "wrong_account", "a proved event about another account at the provider"
         SUSPECT = "suspect", "a proved event that contradicts itself"
+        MISSING_IN_BOOKS = "missing_in_books", "a statement has what our book does not know"
+        MISSING_AT_PROVIDER = "missing_at_provider", "our book has what no statement confirms"
+        AMOUNT_DIFFERS = "amount_differs", "a statement has another amount than our book"
+        CURRENCY_DIFFERS = "currency_differs", "a statement has another currency than our book"
+        FEE_DIFFERS = "fee_differs", "the provider kept another fee than agreed"
+        STATED_TWICE = "stated_twice", "a statement has the same thing twice"
+        STATED_OTHERWISE = (
+            "stated_otherwise",
+            "a fee or a correction that is about nothing of ours",
+        )
+        LINE_UNREADABLE = "line_unreadable", "a line of a statement that makes no sense to us"
+        SETTLEMENT_DIFFERS = "settlement_differs", "the bank got another amount than the provider's lines make"
+        SETTLEMENT_OVERDUE = "settlement_overdue", "a settlement that has not reached the bank"
+        UNKNOWN_CREDIT = "unknown_credit", "money at the bank that nobody announced"
+        UNKNOWN_DEBIT = "unknown_debit", "money that left the bank and was not sent by us"
+        PAYOUT_FAILED = "payout_failed", "a payout that did not reach its shop"
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -51,16 +69,39 @@ class Discrepancy(models.Model):
         Reason.DISPUTE_EXCESS: "Tell the provider that the payment was refunded already.",
         Reason.WRONG_ACCOUNT: "Check the account's ids; somebody may send us another account's notifications.",
         Reason.SUSPECT: "Look at the raw event; query the provider and compare.",
+        Reason.MISSING_IN_BOOKS: "Look it up at the provider; book it from the statement.",
+        Reason.MISSING_AT_PROVIDER: "Ask the provider where it is; write it off when it will never come.",
+        Reason.AMOUNT_DIFFERS: "Ask the provider which is right; book the difference.",
+        Reason.CURRENCY_DIFFERS: "Ask the provider which is right; return it, or book the difference.",
+        Reason.FEE_DIFFERS: "Claim it back from the provider, or accept the fee.",
+        Reason.STATED_TWICE: "Tell the provider; it settles too much (or takes it back later).",
+        Reason.STATED_OTHERWISE: "See the provider's desk for what it is; accept it, or claim it back.",
+        Reason.LINE_UNREADABLE: "Correct the adapter and read the line again.",
+        Reason.SETTLEMENT_DIFFERS: "Claim the rest from the provider, or accept the difference.",
+        Reason.SETTLEMENT_OVERDUE: "Ask the provider when it was sent, and the bank whether it came.",
+        Reason.UNKNOWN_CREDIT: "Find out who sent it; match it with a settlement, or return it.",
+        Reason.UNKNOWN_DEBIT: "Ask the bank at once what it was; nobody here has ordered it.",
+        Reason.PAYOUT_FAILED: "The shop has it again; ask her for an account that takes it.",
     }
 
     prefix = "dis"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     key = models.CharField(max_length=200, unique=True)
     reason = models.CharField(max_length=20, choices=Reason.choices)
-    provider_account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="discrepancies")
+    provider_account = models.ForeignKey(
+        ProviderAccount,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="discrepancies",
+        help_text="empty for a question about our bank alone",
+    )
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="discrepancies")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="discrepancies")
     intent = models.ForeignKey(PaymentIntent, on_delete=models.PROTECT, null=True, related_name="discrepancies")
+    refund = models.ForeignKey(Refund, on_delete=models.PROTECT, null=True, related_name="discrepancies")
+    line = models.ForeignKey(StatementLine, on_delete=models.PROTECT, null=True, related_name="discrepancies")
+    settlement = models.ForeignKey(Settlement, on_delete=models.PROTECT, null=True, related_name="discrepancies")
+    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, null=True, related_name="discrepancies")
     event_id = models.UUIDField(null=True)
     amount = models.BigIntegerField(help_text="what does not fit, in minor units")
     currency = models.CharField(max_length=3)

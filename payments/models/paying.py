@@ -111,6 +111,9 @@ class Payment(models.Model):
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
     due_at = models.DateTimeField(null=True, help_text="when it turns from pending to available; empty once it has")
+    fee_amount = models.BigIntegerField(
+        default=0, db_default=0, help_text="what we charged for it when it became available"
+    )
 
     class Meta:
         constraints = [
@@ -121,6 +124,8 @@ class Payment(models.Model):
         indexes = [
             models.Index(fields=["shop", "-id"], name="payment_of_shop"),
             models.Index(fields=["due_at"], name="payment_due", condition=Q(due_at__isnull=False)),
+            # Which payments of a day no statement has confirmed.
+            models.Index(fields=["provider_account", "occurred_at"], name="payment_of_account"),
         ]
 
     def __str__(self) -> str:

@@ -12,8 +12,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Any, Literal, Protocol
+from datetime import date, datetime, timedelta, tzinfo
+from typing import IO, Any, Literal, Protocol
 
 from payments.models import PaymentIntent, ProviderAccount, Refund
 
@@ -230,8 +230,16 @@ class StatementRow:
     settlement_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RawLine:
+    """A row of a settlement file as it was read: its line's number in the file, and its columns by their names."""
+
+    number: int
+    raw: Mapping[str, Any]
+
+
 class Provider(Protocol):
-    """A provider module: facts about itself, and eight functions. Calls outward have timeouts, raise ProviderError."""
+    """A provider module: facts about itself, and its functions. Calls outward have timeouts, raise ProviderError."""
 
     TITLE: str  # As shops and operators call it.
     WALLET: str  # As payers call what they pay with.
@@ -239,6 +247,10 @@ class Provider(Protocol):
     FIELDS: Sequence[Field]  # Its credentials.
     APP: re.Pattern[str] | None  # Known in the User-Agent of its own app's browser.
     DESTINATIONS: Sequence[str]  # Origins to which a payer's browser may be sent.
+    FORMATS: Mapping[str, str]  # Its settlement files: name and what it is; the first is the one that is fetched.
+    STATEMENT_ZONE: tzinfo  # In which its days begin.
+    STATEMENT_READY: timedelta  # How long after a day's end its settlement can be fetched.
+    STATEMENT_FINAL: timedelta  # How long after a day's end what is still not in any statement is missing.
 
     def start(self, account: ProviderAccount, intent: PaymentIntent, visit: Visit) -> Started:
         """Announces the intent under its reference; asked again with the same reference, answers the same."""
@@ -267,8 +279,20 @@ class Provider(Protocol):
         That the provider knows nothing of it is an answer, not an error. Raises Unauthorised for refused credentials.
         """
 
-    def statement(self, account: ProviderAccount, day: date) -> Iterator[StatementRow]:
-        """The provider's settlement rows of one day, given only when they add up to the file's own totals."""
+    def statement(self, account: ProviderAccount, day: date, into: IO[bytes]) -> str:
+        """Writes the provider's own settlement of one day into a file, as it came; answers its format ("": nothing).
+
+        Raises ProviderError; not `permanent` when it may be there later.
+        """
+
+    def lines(self, account: ProviderAccount, form: str, file: IO[bytes]) -> Iterator[RawLine]:
+        """The rows of such a file as they stand in it, in bounded memory, given only once the whole file adds up.
+
+        `form` is one of FORMATS. Raises ProviderError, which names the line, before the first row is given.
+        """
+
+    def meaning(self, account: ProviderAccount, form: str, raw: Mapping[str, Any]) -> StatementRow | None:
+        """What a row says, in our words; None when it moves no money. Pure. Raises UnableToRead."""
 
     def acknowledge(self, refusal: str = "") -> Reply:
         """The reply that this provider takes for "kept", or, with the code of a refusal, for "not accepted"."""
