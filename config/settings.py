@@ -283,6 +283,9 @@ REFUND_CODE_ABOVE = {pair[:3]: int(pair[4:]) for pair in _REFUND_CODE_ABOVE}
 REFUND_CODE_ABOVE_A_DAY = 5
 CREDENTIAL_CHANGE_DELAY = timedelta(hours=24)  # They divert a shop's sales: its owner is told, and can stop them.
 OLD_SECRETS_ACCEPTED = timedelta(days=7)  # The retries of old notifications are signed with them, for up to four days.
+SETTLEMENT_OVERDUE = timedelta(
+    days=4
+)  # A provider pays by the next working day, and a long weekend has three free ones.
 QUANTITY_MAX = 99
 PAGE_LIFE = timedelta(minutes=30)  # How long a pay page may lie open before it must be loaded again.
 INTENT_LIFE = timedelta(minutes=15)

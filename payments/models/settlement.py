@@ -255,6 +255,11 @@ class StatementLine(models.Model):
                 condition=~Q(object_id=""),
             ),
             models.Index(fields=["look_at", "id"], name="statement_line_due", condition=Q(look_at__isnull=False)),
+            models.Index(
+                fields=["provider_account", "settlement_id"],
+                name="statement_line_settled",
+                condition=~Q(settlement_id=""),
+            ),
         ]
 
     def __str__(self) -> str:
