@@ -186,12 +186,17 @@ def shown(rates: Rates, currency: str) -> str:
     return ", ".join(parts)
 
 
-def _rate_shown(per_million: int, fixed: int, currency: str) -> str:
+def percent(per_million: int) -> str:
+    """Parts per million as a person writes them: 6,000 are "0.6"."""
     whole, rest = divmod(per_million, _MILLION // 100)
-    percent = f"{whole}.{rest:04}".rstrip("0").rstrip(".")
+    return f"{whole}.{rest:04}".rstrip("0").rstrip(".")
+
+
+def _rate_shown(per_million: int, fixed: int, currency: str) -> str:
+    share = f"{percent(per_million)} %"
     if not fixed:
-        return f"{percent} %"
-    return f"{percent} % + {money.shown(fixed, currency)}" if per_million else money.shown(fixed, currency)
+        return share
+    return f"{share} + {money.shown(fixed, currency)}" if per_million else money.shown(fixed, currency)
 
 
 def _offer(shop: Shop, account: ProviderAccount, terms: ChargeTerms, now: datetime) -> Offer:
@@ -199,7 +204,7 @@ def _offer(shop: Shop, account: ProviderAccount, terms: ChargeTerms, now: dateti
     if account.funds == ProviderAccount.Funds.HELD:
         contract = terms.contract(shop.id, account.provider, shop.currency, now)
         changes = (terms.contract(shop.id, account.provider, shop.currency, at) for at in _begins(terms, now))
-        following = next((later for later in changes if later != contract), None)
+        following = next((later for later in changes if later.rates != contract.rates), None)
     return Offer(account.provider, account.funds, shop.currency, contract, following)
 
 
