@@ -146,7 +146,7 @@ def test_a_payment_shows_its_fee_once_it_was_charged_and_so_do_the_entries_and_t
     day = {"month": timezone.localtime(timezone=ZoneInfo(mei.shop.time_zone)).strftime("%Y-%m")}
     told = api.get("/api/v1/ledger/statement", day).json()
     assert {"kind": "fee", "count": 1, "change": yuan(-1)} in told["totals"]
-    file = b"".join(api.get("/api/v1/ledger/statement.csv", day)).decode("utf-8-sig")  # type: ignore[call-overload]
+    file = b"".join(api.get("/api/v1/ledger/statement.csv", day)).decode("utf-8-sig")
     lines = [(line["kind"], line["change"], line["balance"]) for line in csv.DictReader(file.splitlines())]
     assert lines[-2:] == [("Fee", "-0.01", "1.99"), ("Closing balance", "", "1.99")]
 
