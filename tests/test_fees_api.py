@@ -148,7 +148,7 @@ def test_a_payment_shows_its_fee_once_it_was_charged_and_so_do_the_entries_and_t
     assert {"kind": "fee", "count": 1, "change": yuan(-1)} in told["totals"]
     file = b"".join(api.get("/api/v1/ledger/statement.csv", day)).decode("utf-8-sig")
     lines = [(line["kind"], line["change"], line["balance"]) for line in csv.DictReader(file.splitlines())]
-    assert lines[-2:] == [("Fee", "-0.01", "1.99"), ("Closing balance", "", "1.99")]
+    assert lines[-2:] == [("Our fee", "-0.01", "1.99"), ("Closing balance", "", "1.99")]
 
 
 def test_direct_money_shows_that_it_cost_nothing_and_money_in_suspense_shows_no_fee(
