@@ -218,7 +218,7 @@ def _gauges_of_the_evening(registry: CollectorRegistry, figures: dict[str, Any])
     _counted(
         registry,
         "pushcart_payouts",
-        "On their way to shops, or lately failed",
+        "Under way, or lately failed",
         ("state", "currency"),
         figures["payouts"],
     )
