@@ -70,6 +70,13 @@ def test_a_version_is_looked_at_first_and_nothing_is_kept(chief: Operator) -> No
     assert FeeContract.objects.count() == 1
 
 
+def test_a_shops_first_contract_is_compared_with_what_all_are_charged_today(chief: Operator, mei: Person) -> None:
+    agree(parts_per_million=10_000)
+    agree(parts_per_million=90_000, since=timezone.now() + timedelta(days=3))
+    page = send(chief, "look", shop=public_id(mei.shop)).content.decode()
+    assert "<tr><td>CN¥100.00</td><td>CN¥0.70</td><td>CN¥1.00</td></tr>" in page
+
+
 def test_then_it_is_kept_with_its_reason_in_the_trail(chief: Operator, mei: Person) -> None:
     response = send(chief, "keep", shop=public_id(mei.shop), tiers="1000 0.4 0.2", cap="20", floor="0.05")
     row = FeeContract.objects.get()
@@ -162,9 +169,12 @@ def test_the_list_says_which_version_holds_and_costs_as_many_questions_however_m
     agree(parts_per_million=3000, since=now + timedelta(days=9), now=now)
     agree(shop=mei.shop, parts_per_million=4000)
     page = chief.client.get(f"{BASE}/").content.decode()
-    standing = {rate: page.split(f">{rate} %<")[1].split("</tr>")[0] for rate in ("0.1", "0.2", "0.3", "0.4")}
-    assert [next(word for word in ("replaced", "in force", "announced") if word in standing[rate]) for rate in
-            standing] == ["replaced", "in force", "announced", "in force"]  # fmt: skip
+    rows = [row for row in page.split("<tr>") if " %<" in row]
+    words = ("replaced", "in force", "announced")
+    standing = [(rate, word) for rate in range(1, 5) for row in rows for word in words
+                if f">0.{rate} %<" in row and word in row]  # fmt: skip
+    assert standing == [(1, "replaced"), (2, "in force"), (3, "announced"), (4, "in force")]
+    assert "charge sandbox CNY: all" in page
     with CaptureQueriesContext(connection) as few:
         chief.client.get(f"{BASE}/")
     for day in range(20):

@@ -26,7 +26,7 @@ class VersionForm(forms.Form):
 
     rates: Rates
     tolerance: int
-    side = forms.ChoiceField(choices=FeeContract.Side.choices, label="Who charges?")
+    side = forms.ChoiceField(choices=FeeContract.Side.choices, label="Which side?")
     provider = forms.ChoiceField(choices=[(name, name) for name in providers.MODULES])
     currency = forms.CharField(max_length=3, help_text="CNY")
     shop = forms.CharField(max_length=40, required=False, help_text="shp_…, when it is one shop's; else of all shops.")

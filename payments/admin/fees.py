@@ -39,7 +39,7 @@ _PREVIEWED_UNITS = (1, 2, 10, 50, 100, 1000, 10_000)
 class FeeContractAdmin(ActingAdmin):
     """What shops and providers have agreed to. A version is never changed; another one follows it."""
 
-    list_display = ["public", "side", "provider", "currency", "whose", "version", "valid_from", "terms", "standing"]
+    list_display = ["public", "scope", "version", "standing", "terms", "valid_from"]
     list_filter = ["side", "provider"]
     list_select_related = ["shop", "provider_account"]
     fields = ["public", "side", "provider", "currency", "whose", "version", "valid_from", "standing", "terms",
@@ -64,6 +64,10 @@ class FeeContractAdmin(ActingAdmin):
     @admin.display(description="id")
     def public(self, row: FeeContract) -> str:
         return public_id(row)
+
+    @admin.display(description="scope")
+    def scope(self, row: FeeContract) -> str:
+        return f"{row.side} {row.provider} {row.currency}: {self.whose(row)}"
 
     @admin.display(description="of")
     def whose(self, row: FeeContract) -> str:
@@ -151,16 +155,13 @@ def _with_owner(rows: QuerySet[FeeContract]) -> QuerySet[FeeContract]:
 
 
 def _of_form(form: VersionForm, now: datetime) -> dict[str, Any]:
-    """What the typed version charges, beside what its scope charges today."""
+    """What the typed version charges, beside what is charged there today, by its own scope or by that of all."""
     given = form.cleaned_data
-    scope = FeeContract.objects.filter(
-        side=given["side"],
-        provider=given["provider"],
-        currency=given["currency"],
-        shop=given["shop"],
-        provider_account=given["account"],
+    begun = FeeContract.objects.filter(
+        side=given["side"], provider=given["provider"], currency=given["currency"], valid_from__lte=now
     )
-    today = fee_desk.newest(scope.filter(valid_from__lte=now))
+    own = fee_desk.newest(begun.filter(shop=given["shop"], provider_account=given["account"]))
+    today = own or fee_desk.newest(begun.filter(shop=None, provider_account=None))
     return _preview(given["side"], given["currency"], form.rates, fees.rates_of(today) if today else Rates())
 
 
