@@ -33,6 +33,7 @@ class BalanceAsked(serializers.Serializer[Any]):
         default=Basis.RECORDED.value,
         help_text="recorded: as our book stood then; effective: as it was, by all that we know now",
     )
+    known_at = MomentText(required=False, help_text="leaves out what was recorded after it; now, when left out")
 
 
 class StatementAsked(serializers.Serializer[Any]):

@@ -35,13 +35,14 @@ class BalanceView(APIView):
         """What stands in the shop's name, now, as our book stood at a moment, or as it was by what we know now."""
         asked = BalanceAsked(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
-        at = _moment(asked.validated_data.get("at", ""))
+        at, known_at = (_moment(asked.validated_data.get(name, "")) for name in ("at", "known_at"))
         shop = shop_of(request)
         if asked.validated_data["basis"] == Basis.EFFECTIVE:
             now = timezone.now()
-            found = statement.effective_balance(shop=shop, at=at or now, known_at=now)
+            found = statement.effective_balance(shop=shop, at=at or now, known_at=min(known_at or now, now))
         else:
-            found = ledger.balance(shop=shop, at=at)
+            # As our book stood at a moment is by what it knew then: of two moments the earlier one says it.
+            found = ledger.balance(shop=shop, at=min((each for each in (at, known_at) if each), default=None))
         return Response(BalanceShape(found).data)
 
 
@@ -135,5 +136,5 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None or not 1971 <= moment.year <= 9998:
-        raise Refused(400, "moment_wrong", "`at` is a time with its zone, for example 2026-11-22T18:00:00Z.")
+        raise Refused(400, "moment_wrong", "A moment is a time with its zone, for example 2026-11-22T18:00:00Z.")
     return moment

@@ -140,6 +140,18 @@ LAWS = {
          WHERE account.kind = 'shop_pending'
          GROUP BY account.shop_id, account.currency, balance.credits, balance.debits
         HAVING balance.credits - balance.debits <> coalesce(sum(left_of.rest), 0)""",
+    "a payment's fee is what was booked as its fee": """
+        SELECT payment.id, payment.fee_amount, charged.payment_id, charged.amount AS booked
+          FROM payments_payment payment
+          FULL JOIN (SELECT payment_id, currency, sum(amount) AS amount FROM payments_ledgerentry
+                      WHERE kind = 'fee' GROUP BY payment_id, currency) AS charged
+                 ON charged.payment_id = payment.id AND charged.currency = payment.currency
+         WHERE coalesce(payment.fee_amount, 0) <> coalesce(charged.amount, 0)""",
+    "a fee is charged on what became available, and never more": """
+        SELECT payment.id, payment.fee_amount, payment.amount, payment.due_at, payment.placed
+          FROM payments_payment payment
+         WHERE payment.fee_amount < 0 OR payment.fee_amount > payment.amount
+            OR (payment.fee_amount > 0 AND (payment.due_at IS NOT NULL OR NOT payment.placed))""",
     "a paid intent has money, and money that was placed for an open intent does not exist": """
         SELECT intent.id, intent.state FROM payments_paymentintent intent
          WHERE (intent.state = 'paid') <> EXISTS (

@@ -7,7 +7,7 @@ movements only keep her book.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -156,6 +156,14 @@ def due(subject: Subject, amount: int, at: datetime) -> Movement:
         amount,
         at,
     )
+
+
+def fee(subject: Subject, amount: int, at: datetime, *, contract_id: UUID | None) -> Movement:
+    """What we charge when T+n has come: shop_pending / fee_income, named by the contract that says how much."""
+    charged = subject.movement(
+        Kind.FEE, f"fee|{subject.payment_id.hex}", subject.source.inside(pending=True), FEE_INCOME, amount, at
+    )
+    return replace(charged, cause_id=contract_id)
 
 
 def refund_asked(subject: Subject, amount: int, at: datetime, *, pending: bool) -> Movement:

@@ -7,20 +7,17 @@ lost broker must not stop the intake of notifications.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, F, Min, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from payments import chain, circuit
-from payments.models import Account, AccountBalance, Discrepancy, Dispute, Inquiry, ProviderAccount, QueuedEvent
+from payments import chain, figures
 
 
 @require_safe
@@ -44,9 +41,9 @@ def ready(request: HttpRequest) -> HttpResponse:
 def books(request: HttpRequest) -> HttpResponse:
     """The laws as live figures; 503 when debits and credits of a currency differ."""
     _internal_only(request)
-    figures = _figures()
-    balanced = all(row["debits"] == row["credits"] for row in figures["currencies"].values())
-    return JsonResponse({"balanced": balanced, **figures}, status=200 if balanced else 503)
+    told = figures.told(now=timezone.now())
+    balanced = figures.balanced(told)
+    return JsonResponse({"balanced": balanced, **told}, status=200 if balanced else 503)
 
 
 @require_safe
@@ -76,7 +73,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         counters = generate_latest(registry)
     else:
         counters = generate_latest(REGISTRY)
-    return HttpResponse(counters + _gauges(_figures()), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(counters + figures.metrics(figures.told(now=timezone.now())), content_type=CONTENT_TYPE_LATEST)
 
 
 def _internal_only(request: HttpRequest) -> None:
@@ -88,59 +85,3 @@ def _internal_only(request: HttpRequest) -> None:
 def _unmigrated() -> bool:
     executor = MigrationExecutor(connection)
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-
-
-def _figures() -> dict[str, Any]:
-    sums = AccountBalance.objects.values_list("account__currency").annotate(Sum("debits"), Sum("credits"))
-    suspense = AccountBalance.objects.filter(account__kind=Account.Kind.SUSPENSE)
-    waiting = QueuedEvent.objects.values_list("state").annotate(Count("event_id"), Min("received_at"))
-    now = timezone.now()
-    behind = chain.tail(now=now)
-    return {
-        "currencies": {code: {"debits": debits, "credits": credits_} for code, debits, credits_ in sums},
-        "suspense": {
-            code: credits_ - debits
-            for code, debits, credits_ in suspense.values_list("account__currency", "debits", "credits")
-        },
-        "events": {
-            state: {"count": count, "oldest_s": round((now - oldest).total_seconds(), 3)}
-            for state, count, oldest in waiting
-        },
-        "circuits_open": [str(row) for row in ProviderAccount.objects.filter(id__in=circuit.resting()).order_by("id")],
-        "inquiries": Inquiry.objects.filter(due_at__isnull=False).count(),
-        "inquiries_given_up": Inquiry.objects.filter(due_at=None).count(),
-        "disputes": Dispute.objects.filter(state=Dispute.State.OPEN).count(),
-        "in_the_red": AccountBalance.objects.filter(
-            account__kind__in=[Account.Kind.SHOP_PENDING, Account.Kind.SHOP_AVAILABLE], debits__gt=F("credits")
-        ).count(),
-        "discrepancies": Discrepancy.objects.filter(state=Discrepancy.State.OPEN).count(),
-        "unsealed": {"count": behind.entries, "oldest_s": behind.oldest_s},
-    }
-
-
-def _gauges(figures: dict[str, Any]) -> bytes:
-    registry = CollectorRegistry()
-    imbalance = Gauge("pushcart_imbalance", "Debits less credits over all accounts", ["currency"], registry=registry)
-    for code, row in figures["currencies"].items():
-        imbalance.labels(code).set(row["debits"] - row["credits"])
-    suspense = Gauge("pushcart_suspense", "Money that waits for an owner", ["currency"], registry=registry)
-    for code, amount in figures["suspense"].items():
-        suspense.labels(code).set(amount)
-    count = Gauge("pushcart_events_waiting", "Events not applied", ["state"], registry=registry)
-    oldest = Gauge("pushcart_events_oldest_seconds", "Age of the oldest", ["state"], registry=registry)
-    for state, row in figures["events"].items():
-        count.labels(state).set(row["count"])
-        oldest.labels(state).set(row["oldest_s"])
-    resting = Gauge("pushcart_circuit_open", "1: this account's provider is left alone", ["account"], registry=registry)
-    for account in figures["circuits_open"]:
-        resting.labels(account).set(1)
-    waiting = Gauge("pushcart_inquiries", "Questions that hints have raised", ["state"], registry=registry)
-    waiting.labels("waiting").set(figures["inquiries"])
-    waiting.labels("given_up").set(figures["inquiries_given_up"])
-    Gauge("pushcart_disputes_open", "Open disputes", registry=registry).set(figures["disputes"])
-    Gauge("pushcart_shops_in_the_red", "Shop accounts below zero", registry=registry).set(figures["in_the_red"])
-    Gauge("pushcart_discrepancies_open", "Open questions", registry=registry).set(figures["discrepancies"])
-    unsealed = figures["unsealed"]
-    Gauge("pushcart_chain_unsealed", "Entries behind the newest seal", registry=registry).set(unsealed["count"])
-    Gauge("pushcart_chain_unsealed_seconds", "Age of the oldest", registry=registry).set(unsealed["oldest_s"])
-    return generate_latest(registry)

@@ -21,7 +21,7 @@ from prometheus_client import Counter
 from merchants import ids, notify
 from merchants.journal import journal
 from merchants.models import Shop
-from payments import chart, facts, inbox, inquiries, ledger, meaning, providers
+from payments import chart, facts, fees, inbox, inquiries, ledger, meaning, providers
 from payments.chart import Subject
 from payments.inbox import Leased
 from payments.known import (
@@ -94,7 +94,11 @@ def apply(leased: Sequence[Leased], *, clock: Callable[[], datetime]) -> Applied
 
 
 def release_due(*, now: datetime, limit: int) -> int:
-    """T+n: moves what is left of due payments from pending to available. A frozen shop's money stays where it is."""
+    """T+n: moves what is left of due payments from pending to available, less our fee on it.
+
+    The contract is the one of when the payment happened; what was refunded or is contested by now costs nothing, and
+    what comes back later is not charged any more. A frozen shop's money stays where it is.
+    """
     with transaction.atomic():
         due = Payment.objects.filter(due_at__lte=now).exclude(shop__state=Shop.State.FROZEN).order_by("due_at")[:limit]
         wanted = dict(due.values_list("id", "shop_id"))
@@ -107,15 +111,45 @@ def release_due(*, now: datetime, limit: int) -> int:
             .select_related("provider_account")
             .order_by("id")
         )
-        known = facts.of_payments(locked, partial(ids.new, now))
-        movements = []
-        for payment in known.payments.values():
-            left = pending_left(payment, known)
-            if left:
-                movements.append(chart.due(Subject(payment.source, payment.currency, payment.id), left, now))
-        ledger.post(movements, now=now)
-        Payment.objects.filter(id__in=[row.id for row in locked]).update(due_at=None)
+        charged = _release(locked, now)
+        _set_released([row.id for row in locked], charged)
     return len(locked)
+
+
+def _release(locked: Sequence[Payment], now: datetime) -> dict[UUID, int]:
+    """Posts what becomes available and what we charge for it; answers the fee of each payment that has one."""
+    known = facts.of_payments(locked, partial(ids.new, now))
+    provider_of = {row.id: row.provider_account.provider for row in locked}
+    terms = fees.charge_terms(shop_ids={row.shop_id for row in locked if row.shop_id})
+    charged: dict[UUID, int] = {}
+    movements = []
+    for payment in known.payments.values():
+        left = pending_left(payment, known)
+        if not left or payment.shop_id is None:
+            continue
+        subject = Subject(payment.source, payment.currency, payment.id)
+        contract = terms.contract(payment.shop_id, provider_of[payment.id], payment.currency, payment.occurred_at)
+        fee = fees.charged(contract.rates, left, paid=payment.amount)
+        if fee:
+            charged[payment.id] = fee
+            movements.append(chart.fee(subject, fee, now, contract_id=contract.id))
+        if left > fee:
+            movements.append(chart.due(subject, left - fee, now))
+    ledger.post(movements, now=now)
+    return charged
+
+
+def _set_released(payment_ids: list[UUID], charged: dict[UUID, int]) -> None:
+    Payment.objects.filter(id__in=payment_ids).update(due_at=None)
+    if charged:
+        with connection.cursor() as cursor:
+            cursor.execute(_SET_FEES_SQL, [list(charged), list(charged.values())])
+
+
+_SET_FEES_SQL = """
+UPDATE payments_payment AS payment SET fee_amount = charged.amount
+  FROM unnest(%s::uuid[], %s::bigint[]) AS charged(id, amount) WHERE payment.id = charged.id
+"""
 
 
 # --- One batch, one transaction --------------------------------------------------------------------------------------

@@ -90,8 +90,9 @@ def request(
         )
         subject = Subject(payment_facts.source, row.currency, row.id, refund.id)
         ledger.post([chart.refund_asked(subject, amount, now, pending=pending)], now=now)
-        if ledger.total_of(payment_facts.source.inside(pending=pending), row.currency) < 0:
-            raise UnableToRefund("balance_too_low", "The shop's balance does not cover this refund.")
+        left = ledger.total_of(payment_facts.source.inside(pending=pending), row.currency)
+        if left < 0:
+            raise UnableToRefund("balance_too_low", _too_low(row, left + amount))
         transaction.on_commit(lambda: bell.ring(SEND))
     return refund
 
@@ -123,6 +124,14 @@ def _check(payment: Payment, amount: int, returned: int, disputed: int) -> None:
         raise UnableToRefund("payment_disputed", "The payer contests this payment; her bank decides.")
     if amount > payment.amount - returned:
         raise UnableToRefund("refund_too_large", "More than is left of this payment cannot be refunded.")
+
+
+def _too_low(payment: Payment, stands: int) -> str:
+    """Why it is not covered: a payment that was charged for left less than came, and its fee is not given back."""
+    said = f"The shop's balance of {money.shown(stands, payment.currency)} does not cover this refund."
+    if not payment.fee_amount:
+        return said
+    return f"{said} Our fee of {money.shown(payment.fee_amount, payment.currency)} for this payment is not given back."
 
 
 def _wants_code(shop: Shop, amount: int, currency: str, now: datetime) -> bool:

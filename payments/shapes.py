@@ -77,6 +77,7 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     amount = Money()
     expected = serializers.SerializerMethodField()
     refunded = serializers.SerializerMethodField()
+    fee = serializers.SerializerMethodField(help_text="what we charged when it became available; null until then")
     description = serializers.SerializerMethodField()
     quantity = serializers.SerializerMethodField()
     code = serializers.SerializerMethodField()
@@ -87,8 +88,8 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     class Meta:
         model = Payment
         fields = [
-            "id", "amount", "match", "placed", "expected", "refunded", "description", "quantity", "code", "receipt_url",
-            "occurred_at", "recorded_at", "refunds", "disputes",
+            "id", "amount", "match", "placed", "expected", "refunded", "fee", "description", "quantity", "code",
+            "receipt_url", "occurred_at", "recorded_at", "refunds", "disputes",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -100,6 +101,10 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     def get_refunded(self, payment: Payment) -> dict[str, Any]:
         rows = [refund.amount for refund in payment.refunds.all() if refund.state != Refund.State.FAILED]
         return money(sum(rows), payment.currency)
+
+    @extend_schema_field(Amount(allow_null=True))
+    def get_fee(self, payment: Payment) -> dict[str, Any] | None:
+        return money(payment.fee_amount, payment.currency) if payment.due_at is None and payment.placed else None
 
     def get_description(self, payment: Payment) -> str:
         return payment.intent.description if payment.intent else ""

@@ -33,7 +33,7 @@ Kind = LedgerEntry.Kind
 _WORDS: dict[str, str] = {
     Kind.PAID: "Payment",
     Kind.DUE: "Became available",
-    Kind.FEE: "Fee",
+    Kind.FEE: "Our fee",
     Kind.REFUND_ASKED: "Refund",
     Kind.REFUND_CONFIRMED: "Refund confirmed",
     Kind.REFUND_FAILED: "Refund came back",
@@ -42,6 +42,12 @@ _WORDS: dict[str, str] = {
     Kind.DISPUTE_RELEASED: "Contested: yours again",
     Kind.DISPUTE_LOST: "Contested: lost",
     Kind.ADJUSTED: "Correction",
+    Kind.REVERSED: "Taken back",
+    Kind.PROVIDER_FEE: "Fee of the network",
+    Kind.PAYOUT_ASKED: "Payout",
+    Kind.PAYOUT_PAID: "Payout arrived",
+    Kind.PAYOUT_FAILED: "Payout failed: yours again",
+    Kind.PAYOUT_RETURNED: "Payout came back",
 }
 # With any of these in front (spaces aside) a spreadsheet may take a text for a formula; some open full-width ones too.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from payments import account_views, book_views, health, views
+from payments import account_views, book_views, fee_views, health, views
 
 urlpatterns: list[URLPattern] = [
     path("payments", views.PaymentsView.as_view(), name="payments"),
@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern] = [
     path(
         "provider-accounts/changes/<str:id>", account_views.AccountChangeView.as_view(), name="provider-account-change"
     ),
+    path("shop/fees", fee_views.FeesView.as_view(), name="shop-fees"),
     path("ledger/balance", book_views.BalanceView.as_view(), name="ledger-balance"),
     path("ledger/entries", book_views.EntriesView.as_view(), name="ledger-entries"),
     path("ledger/statement", book_views.StatementView.as_view(), name="ledger-statement"),

@@ -17,7 +17,7 @@ from merchants.models import Item
 from payments import books, ledger, reconcile, refunds
 from payments.models import Payment, Refund
 from tests.cast import Person
-from tests.till import direct, disputed, drain, expect, paid, platform, refund_told
+from tests.till import agree, direct, disputed, drain, expect, paid, platform, refund_told
 
 ONE = "(SELECT id FROM {} WHERE {} ORDER BY id LIMIT 1)"
 EXACT = ONE.format("payments_payment", "match = 'exact'")
@@ -120,6 +120,23 @@ BREAKS: list[tuple[str, str]] = [
         "UPDATE payments_refund SET pending_amount = 0 WHERE state = 'succeeded'",
     ),
     (
+        "a payment's fee is what was booked as its fee",
+        "UPDATE payments_payment SET fee_amount = fee_amount + 1 WHERE fee_amount > 0",
+    ),
+    ("a payment's fee is what was booked as its fee", "DELETE FROM payments_ledgerentry WHERE kind = 'fee'"),
+    (
+        "a payment's fee is what was booked as its fee",
+        "UPDATE payments_ledgerentry SET payment_id = NULL WHERE kind = 'fee'",
+    ),
+    (
+        "a fee is charged on what became available, and never more",
+        "UPDATE payments_payment SET fee_amount = amount + 1 WHERE fee_amount > 0",
+    ),
+    (
+        "a fee is charged on what became available, and never more",
+        "UPDATE payments_payment SET due_at = recorded_at WHERE fee_amount > 0",
+    ),
+    (
         "a paid intent has money, and money that was placed for an open intent does not exist",
         "UPDATE payments_paymentintent SET state = 'open' WHERE state = 'paid'",
     ),
@@ -155,8 +172,10 @@ BREAKS: list[tuple[str, str]] = [
 
 @pytest.fixture
 def trade(mei: Person, apples: Item) -> None:
-    """A day with something of everything: exact, short, late, in suspense, direct, refunds of every end, released."""
+    """A day with something of everything: exact, short, late, in suspense, direct, refunds of every end, released
+    less our fee."""
     platform()
+    agree(parts_per_million=6000)
     code = apples.codes.get()
     for told in (paid(expect(code)), paid(expect(code)), paid(expect(code)), paid(expect(code), amount=150)):
         told.deliver()

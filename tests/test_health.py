@@ -152,6 +152,13 @@ def test_the_books_say_what_balances_waits_and_asks(trade: None, internal: Clien
         "in_the_red": 0,
         "discrepancies": 1,
         "unsealed": {"count": 2},
+        "unmatched": [{"reason": "unknown_reference", "currency": "CNY", "age": "under_1d", "count": 1, "amount": 77}],
+        "lines": {"waiting": 0, "later": 0, "oldest_s": 0},
+        "statements": {"wanted": 0, "oldest_s": 0, "refused": 0},
+        "settlements": [],
+        "receivable": [{"account": "sandbox/platform", "currency": "CNY", "amount": 277}],
+        "payouts": [],
+        "adjustments_waiting": {"count": 0, "oldest_s": 0},
     }
 
 
@@ -188,6 +195,8 @@ def test_the_counters_of_several_processes_are_added_up(
     response = internal.get("/metrics")
     assert response.status_code == 200
     assert metrics(response.content.decode()) == {
+        ("pushcart_adjustments_waiting", ""): 0,
+        ("pushcart_adjustments_waiting_seconds", ""): 0,
         ("pushcart_chain_unsealed", ""): 0,
         ("pushcart_chain_unsealed_seconds", ""): 0,
         ("pushcart_discrepancies_open", ""): 0,
@@ -195,6 +204,12 @@ def test_the_counters_of_several_processes_are_added_up(
         ("pushcart_inquiries", "given_up"): 0,
         ("pushcart_inquiries", "waiting"): 0,
         ("pushcart_shops_in_the_red", ""): 0,
+        ("pushcart_statement_lines", "later"): 0,
+        ("pushcart_statement_lines", "waiting"): 0,
+        ("pushcart_statement_lines_seconds", ""): 0,
+        ("pushcart_statements_refused", ""): 0,
+        ("pushcart_statements_wanted", ""): 0,
+        ("pushcart_statements_wanted_seconds", ""): 0,
     }
 
 

@@ -72,12 +72,16 @@ TESTED_BY = {
     "payments/account_views.py": ("tests/test_accounts.py", "a shop's accounts over HTTP"),
     "payments/admin/accounts.py": ("tests/test_account_desk.py", "operators open, check and replace accounts"),
     "payments/admin/credential_forms.py": ("tests/test_account_desk.py", "the forms as operators fill them in"),
+    "payments/admin/fee_forms.py": ("tests/test_fee_desk_pages.py", "the form as operators fill it in"),
+    "payments/admin/fees.py": ("tests/test_fee_desk_pages.py", "operators read contracts and add to them"),
     "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
     "payments/book_shapes.py": ("tests/test_ledger_api.py", "the book as a client reads it"),
     "payments/book_views.py": ("tests/test_ledger_api.py", "the book over HTTP"),
     "payments/contested.py": ("tests/stories/test_contested.py", "each dispute is a story with its numbers"),
     "payments/chart.py": ("tests/stories/test_money_in.py", "each movement is a story with its numbers"),
     "payments/facts.py": ("tests/laws/test_the_shell.py", "facts are loaded and locked on the real tables"),
+    "payments/fee_shapes.py": ("tests/test_fees_api.py", "what a shop is charged, as a client reads it"),
+    "payments/fee_views.py": ("tests/test_fees_api.py", "what a shop is charged, over HTTP"),
     "payments/known.py": ("tests/test_meaning.py", "the facts of decisions"),
     "payments/management/commands/check_books.py": ("tests/test_books.py", "the command asks what the module knows"),
     "payments/management/commands/enable_sandbox.py": ("tests/walks/conftest.py", "each walk opens its account by it"),
@@ -227,7 +231,19 @@ def test_money_in_a_table_is_a_whole_number() -> None:
 
 def test_the_code_that_moves_money_neither_divides_nor_knows_a_float() -> None:
     """`Decimal` is for showing and reading an amount only, and stands in `merchants/money.py`."""
-    movers = ["chart", "known", "meaning", "money_back", "facts", "reconcile", "ledger", "refunds", "checkout", "books"]
+    movers = [
+        "chart",
+        "known",
+        "meaning",
+        "money_back",
+        "facts",
+        "reconcile",
+        "ledger",
+        "refunds",
+        "checkout",
+        "books",
+        "fees",
+    ]
     found = []
     for path in [Path("payments") / f"{name}.py" for name in movers]:
         for node in ast.walk(parsed(path)):

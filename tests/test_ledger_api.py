@@ -74,6 +74,38 @@ def test_what_is_no_moment_is_refused(api: APIClient, at: str) -> None:
     assert problem(api.get(f"/api/v1/ledger/balance?at={at}")) == (400, "moment_wrong")
 
 
+@pytest.mark.parametrize(
+    ("query", "total"),
+    [
+        ("at=2026-11-22T12:30:00Z", 200),
+        ("at=2026-11-22T12:30:00Z&basis=effective", 270),
+        ("at=2026-11-22T12:30:00Z&basis=effective&known_at=2026-11-22T12:59:59Z", 200),
+        ("at=2026-11-22T12:30:00Z&basis=effective&known_at=2026-11-22T13:00:00Z", 220),
+        ("at=2026-11-22T12:05:00Z&basis=effective&known_at=2026-11-23T00:00:00Z", 250),
+        ("at=2026-11-22T11:00:00Z&basis=effective", 0),
+        ("basis=effective&known_at=2026-11-22T12:00:00Z", 200),
+        ("basis=effective&known_at=9998-01-01T00:00:00Z", 270),
+        ("basis=recorded&known_at=2026-11-22T13:00:00Z", 220),
+        ("at=2026-11-22T14:00:00Z&basis=recorded&known_at=2026-11-22T12:00:00Z", 200),
+        ("at=2026-11-22T12:00:00Z&basis=recorded&known_at=2026-11-22T14:00:00Z", 200),
+    ],
+)
+def test_a_past_balance_is_asked_as_it_was_by_what_was_known_at_a_moment(
+    api: APIClient, account: ProviderAccount, mei: Person, query: str, total: int
+) -> None:
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    post(movement(mei.shop, 200), now=NOON)
+    post(movement(mei.shop, 20, occurred_at=NOON + 10 * minute), now=NOON + hour)
+    post(movement(mei.shop, 50, occurred_at=NOON + minute), now=NOON + 2 * hour)
+    response = api.get(f"/api/v1/ledger/balance?{query}")
+    assert (response.status_code, response.json()["total"]) == (200, {"amount": total, "currency": "CNY"})
+
+
+def test_a_moment_of_knowledge_that_is_none_is_refused(api: APIClient) -> None:
+    query = "basis=effective&known_at=2026-11-22"
+    assert problem(api.get(f"/api/v1/ledger/balance?{query}")) == (400, "moment_wrong")
+
+
 def test_an_assistant_may_see_the_book_of_her_shop_and_a_stranger_may_not(lan: Person, stranger: APIClient) -> None:
     for path in ("balance", "entries"):
         assert lan.api().get(f"/api/v1/ledger/{path}").status_code == 200

@@ -80,6 +80,7 @@ def test_a_payment_says_what_was_expected_what_came_and_what_went_back(
         "placed": True,
         "expected": yuan(600),
         "refunded": yuan(0),
+        "fee": None,
         "description": "Apples × 3",
         "quantity": 3,
         "code": ids.public("cod", intent.code_id),

@@ -244,11 +244,21 @@ def month_of_trade(shop: Shop) -> tuple[list[datetime], list[tuple[int, int, int
     """Three weeks, in which much is heard of late; at every moment of them, what the balance said right then."""
     dice = random.Random(4)
     settled = Place("settled_direct", "direct", shop.id, direct(shop).id)
+    flight = Place("payouts_in_flight", "held", shop.id)
     ways: list[Callable[[], dict[str, Any]]] = [
         dict,
         lambda: {"debit": pending(shop), "credit": available(shop), "kind": "due"},
         lambda: {"debit": settled, "credit": available(shop, "direct")},
         lambda: {"debit": available(shop), "credit": receivable(), "kind": "refund_reported"},
+        lambda: {"debit": pending(shop), "credit": Place("fee_income"), "kind": "fee"},
+        lambda: {"debit": available(shop, "direct"), "credit": settled, "kind": "provider_fee"},
+        lambda: {"debit": available(shop), "credit": flight, "kind": "payout_asked"},
+        lambda: {"debit": flight, "credit": Place("bank"), "kind": "payout_paid"},
+        lambda: {"debit": flight, "credit": available(shop), "kind": "payout_failed"},
+        lambda: {"debit": Place("bank"), "credit": available(shop), "kind": "payout_returned"},
+        lambda: {"debit": Place("adjustments"), "credit": available(shop), "kind": "adjusted"},
+        lambda: {"debit": available(shop), "credit": Place("adjustments"), "kind": "adjusted"},
+        lambda: {"debit": settled, "credit": available(shop, "direct"), "kind": "reversed"},
     ]
     moments, said = [], []
     at = NOON
@@ -283,6 +293,10 @@ def test_at_a_thousand_past_moments_the_book_says_what_it_said_then_and_what_the
 ) -> None:
     moments, said = month_of_trade(mei.shop)
     assert len(moments) > 150
+    assert set(LedgerEntry.objects.values_list("kind", flat=True)) >= {
+        "paid", "due", "fee", "refund_reported", "provider_fee", "payout_asked", "payout_paid", "payout_failed",
+        "payout_returned", "adjusted", "reversed",
+    }  # fmt: skip
     dice = random.Random(5)
     span = (moments[-1] - moments[0]).total_seconds() + 86_400
     asked = [moments[0] + timedelta(seconds=dice.uniform(-86_400, span)) for _ in range(900)]

@@ -296,6 +296,16 @@ def test_the_balance_is_told_on_either_basis(api: APIClient, mei: Person) -> Non
     assert field_problems(api.get("/api/v1/ledger/balance?basis=best")) == {"basis": "invalid_choice"}
 
 
+def test_every_movement_that_can_touch_a_shop_has_words_of_its_own() -> None:
+    never_hers = {"settled", "credited"}
+    told = {kind: statement_csv.words(kind) for kind in LedgerEntry.Kind.values if kind not in never_hers}
+    assert [kind for kind, words in told.items() if words == kind.replace("_", " ").capitalize()] == [
+        "refund_confirmed"
+    ]
+    assert len(set(told.values())) == len(told)
+    assert (told["fee"], told["provider_fee"]) == ("Our fee", "Fee of the network")
+
+
 def _today(shop: Shop) -> Asked:
     period = statement.period(day=today(shop), month="", zone=shop.time_zone, known_at=timezone.now())
     return Asked(shop, period, Basis.RECORDED, everything=False, known_at=timezone.now())

@@ -12,10 +12,11 @@ from typing import Any
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
-from merchants.models import Code, Shop
-from payments import books, checkout, credentials, inbox, ledger, reconcile
+from merchants.models import Code, Shop, User
+from payments import books, checkout, credentials, fee_desk, inbox, ledger, reconcile
 from payments.chart import Place
-from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
+from payments.fees import Rates
+from payments.models import FeeContract, Payment, PaymentIntent, ProviderAccount, Refund
 from payments.providers.base import Delivery
 
 SECRET = "whsec_" + base64.b64encode(b"the platform's secret, 32 bytes!").decode()
@@ -147,6 +148,33 @@ def disputed(
         "evidence_due_at": due.isoformat() if due else None,
     }
     return _notification(f"dispute.{step}", payment.intent, payment.provider_account, at, None, dispute=dispute)
+
+
+def agree(
+    *,
+    side: str = "charge",
+    currency: str = "CNY",
+    shop: Shop | None = None,
+    account: ProviderAccount | None = None,
+    since: datetime | None = None,
+    tolerance: int = 0,
+    now: datetime | None = None,
+    **rates: Any,
+) -> FeeContract:
+    """A version of a fee contract with the wallet, as an operator adds it; of everybody unless told otherwise."""
+    return fee_desk.add_version(
+        side=side,
+        provider="sandbox",
+        currency=currency,
+        shop=shop,
+        provider_account=account,
+        valid_from=since or datetime(2026, 1, 1, tzinfo=UTC),
+        rates=Rates(**rates),
+        tolerance_amount=tolerance,
+        operator=User.objects.get_or_create(phone="+8613700137009")[0],
+        note="as agreed by letter",
+        now=now or timezone.now(),
+    )
 
 
 def drain() -> int:

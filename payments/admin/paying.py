@@ -59,7 +59,7 @@ class PaymentAdmin(Shown):
     list_filter = [Recorded]
     list_select_related = ["shop"]
     fields = ["public", "shop", "money", "match", "placed", "intent_link", "provider_account", "object_id",
-              "refunded", "contested", "questions", "occurred_at", "recorded_at", "due_at"]  # fmt: skip
+              "refunded", "contested", "fee", "questions", "occurred_at", "recorded_at", "due_at"]  # fmt: skip
     search_help_text = "pay_…, int_…, shp_…, a phone, a receipt, a code's slug, or the provider's own id"
 
     def readings(self, term: str) -> Iterator[Q]:
@@ -76,6 +76,10 @@ class PaymentAdmin(Shown):
     @admin.display(description="amount")
     def money(self, row: Payment) -> str:
         return shown_money(row.amount, row.currency)
+
+    @admin.display(description="our fee")
+    def fee(self, row: Payment) -> str:
+        return shown_money(row.fee_amount, row.currency)
 
     @admin.display(description="intent")
     def intent_link(self, row: Payment) -> SafeString | str:

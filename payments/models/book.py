@@ -118,7 +118,9 @@ class LedgerEntry(models.Model):
     refund_id = models.UUIDField(null=True)
     dispute_id = models.UUIDField(null=True)
     event_id = models.UUIDField(null=True)
-    cause_id = models.UUIDField(null=True, help_text="the match, the payout or the adjustment that it was posted for")
+    cause_id = models.UUIDField(
+        null=True, help_text="the match, payout or adjustment it was posted for; of a fee its contract"
+    )
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
 

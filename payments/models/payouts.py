@@ -165,6 +165,9 @@ class Payout(models.Model):
         indexes = [
             models.Index(fields=["shop", "-id"], name="payout_of_shop"),
             models.Index(fields=["next_call_at"], name="payout_to_call", condition=Q(next_call_at__isnull=False)),
+            models.Index(
+                fields=["state", "currency"], name="payout_under_way", condition=Q(state__in=["prepared", "sent"])
+            ),
         ]
 
     def __str__(self) -> str:

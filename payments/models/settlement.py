@@ -88,7 +88,10 @@ class Statement(models.Model):
                 name="statement_of_day_once",
             ),
         ]
-        indexes = [models.Index(fields=["due_at"], name="statement_due", condition=Q(due_at__isnull=False))]
+        indexes = [
+            models.Index(fields=["due_at"], name="statement_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["created_at"], name="statement_wanted", condition=Q(state="wanted")),
+        ]
 
     def __str__(self) -> str:
         return ids.public(self.prefix, self.id)

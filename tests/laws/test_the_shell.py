@@ -18,6 +18,7 @@ from payments.models import Payment, PaymentIntent, QueuedEvent
 from tests.cast import empty_tables, open_shop
 from tests.till import (
     Notification,
+    agree,
     assert_books_hold,
     closed,
     drain,
@@ -81,12 +82,16 @@ def story(rng: st.DataObject) -> tuple[list[Notification], dict[str, int], int]:
 def test_whatever_is_shuffled_repeated_or_crashed_the_tables_end_right(rng: st.DataObject) -> None:
     empty_tables()
     said, truth, payments = story(rng)
+    rate, fixed = rng.draw(st.sampled_from([(0, 0), (6000, 0), (250_000, 3)]))
+    agree(parts_per_million=rate, fixed_amount=fixed)
     repeated = [replace(word, delivery=f"again_{uuid.uuid4().hex}") for word in said]
     for word in rng.draw(st.permutations([*said, *said, *repeated])):
         word.deliver()
-        match rng.draw(st.sampled_from(["wait", "wait", "drain", "crash"])):
+        match rng.draw(st.sampled_from(["wait", "wait", "drain", "crash", "a day passes"])):
             case "drain":
                 drain()
+            case "a day passes":
+                reconcile.release_due(now=timezone.now() + timedelta(days=2), limit=100)
             case "crash":
                 crash_once(rng.draw(st.sampled_from(["ledger", "notify", "settle"])))
     for _ in range(8):  # The retries of what was parked, and the leases of what died, run out one after the other.
@@ -98,7 +103,9 @@ def test_whatever_is_shuffled_repeated_or_crashed_the_tables_end_right(rng: st.D
     for currency, net in truth.items():
         assert -total("provider_receivable", currency, account=platform()) == net
     shop = PaymentIntent.objects.select_related("shop").first().shop  # type: ignore[union-attr]
-    assert ledger.balance(shop=shop).total == truth["CNY"]
+    fees = sum(Payment.objects.values_list("fee_amount", flat=True))
+    assert ledger.balance(shop=shop).total == truth["CNY"] - fees
+    assert total("fee_income") == fees
     assert_books_hold()
 
 
