@@ -100,7 +100,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One movement: what it did to the shop's total, and the total after it, in minor units."""
+    """One movement: what it did to the shop's total, and the total after it, in minor units.
+
+    `pending` and `direct` are the parts of it that it did to those parts; `number` is the chain's.
+    """
 
     entry_id: UUID
     recorded_at: datetime
@@ -108,6 +111,9 @@ class Line:
     kind: str
     change: int
     balance: int
+    number: int
+    pending: int
+    direct: int
     payment_id: UUID | None
     refund_id: UUID | None
     dispute_id: UUID | None
@@ -302,6 +308,7 @@ _FOUND_SQL = (
     _ENTRY_SQL
     + """
 SELECT entry.id, entry.recorded_at, entry.occurred_at, entry.kind, entry.change,
+       entry.number, entry.pending::bigint, entry.direct::bigint,
        entry.payment_id, entry.refund_id, entry.dispute_id, coalesce(intent.receipt, ''),
        coalesce(intent.description, ''), coalesce(refund.reason, '')
   FROM entry
