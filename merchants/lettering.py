@@ -28,9 +28,10 @@ _SHAPED = ("NotoSansDevanagari-Regular", _ARABIC, "NotoSansThai-Regular")
 _FONTS = ("NotoSansSC-Regular", *_SHAPED)  # After the Latin one, which comes first.
 
 _JOINING = {"Mn", "Mc", "Me", "Cf"}  # What belongs to the character before it, and is drawn by its font.
-_DECORATION = {"So", "Sk", "Cs", "Co"}  # Emoji and their skin tones, and what has no meaning: a name is one without.
+# Emoji and their skin tones, controls, direction marks, what has no meaning: a name is the same name without them.
+_LEFT_OUT = {"So", "Sk", "Cc", "Cf", "Cs", "Co"}
+_SELECTORS = {"\ufe0e", "\ufe0f", "\u20e3"}  # They belong to emoji.
 _JOINERS = {"\u200c", "\u200d"}  # They shape letters, and elsewhere hold emoji together.
-_INVISIBLE = {"\u200e", "\u200f", "\u061c", "\u2060", "\ufeff", "\u200b", "\ufe0e", "\ufe0f", "\u20e3"}
 
 _loading = threading.Lock()
 
@@ -46,12 +47,13 @@ class Run:
 
 def drawable(text: str) -> str | None:
     """The text as it can be drawn: in one line and without emoji. None when one of its letters is in no font."""
-    drawn = []
+    drawn: list[str] = []
     for letter in unicodedata.normalize("NFC", " ".join(text.split())):
         kind = unicodedata.category(letter)
-        if letter in _INVISIBLE or kind in _DECORATION or kind == "Cc":
-            continue
-        if letter in _JOINERS and not any(ord(drawn[-1]) in _letters(font) for font in _SHAPED if drawn):
+        if letter in _JOINERS:
+            if not drawn or drawn[-1].isascii() or not any(ord(drawn[-1]) in _letters(font) for font in _SHAPED):
+                continue
+        elif letter in _SELECTORS or kind in _LEFT_OUT:
             continue
         if not any(ord(letter) in _letters(font) for font in (REGULAR, *_FONTS)):
             return None

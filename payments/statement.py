@@ -188,6 +188,12 @@ def summary(asked: Asked) -> Summary:
     )
 
 
+def count(asked: Asked) -> int:
+    """How many lines there would be, as far as can be seen now."""
+    _before, within = _parted(asked)
+    return sum(row.count for row in within)
+
+
 def lines(asked: Asked, first: Balance) -> Iterator[Line]:
     """Every movement of the period in the order of its time, the total going on from `first`, a few at a time.
 

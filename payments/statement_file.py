@@ -128,6 +128,26 @@ def finality(asked: Asked, now: datetime) -> str:
     return "Not final yet: movements may still be added."
 
 
+def counted(telling: Telling) -> str:
+    """What was told, to whoever compares two files of one period."""
+    asked = telling.asked
+    movements = "1 movement" if telling.count == 1 else f"{telling.count:,} movements"
+    return (
+        f"{movements} of {asked.period.name}, {asked.basis}, as of {local(asked, as_of(asked))}. "
+        "Opening + changes = closing, to the minor unit."
+    )
+
+
+def sealed(seal: Seal) -> str:
+    """By which link of the ledger's chain it can be verified, to whoever has a published head."""
+    return f"Sealed in the ledger's chain by link {seal.number}: {seal.hash}"
+
+
+def moment(asked: Asked, line: Line) -> datetime:
+    """The time by which a movement belongs to the period."""
+    return line.recorded_at if asked.basis is Basis.RECORDED else line.occurred_at
+
+
 def basis(asked: Asked) -> str:
     """What makes a movement belong to the period, to a person."""
     if asked.basis is Basis.RECORDED:

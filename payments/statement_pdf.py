@@ -66,7 +66,7 @@ class _Paper:
         self._end_page()
         self._four_sums()
         self.canvas.beginForm("pages")
-        self._text(self.right, 28, f"{self.pages}", _SMALL, _SOFT, right=True)
+        self._text(self.right - 18, 28, f"{self.pages:,}", _SMALL, _SOFT)
         self.canvas.endForm()
         lettering.save(self.canvas)
 
@@ -113,7 +113,7 @@ class _Paper:
         who = lettering.fitted(self.name or self.id, 240, _SMALL)
         self._text(self.left, 28, f"{who}  ·  {statement_file.title(self.asked)}", _SMALL, _SOFT)
         # How many there will be is known in the end: a form that is drawn then is shown here.
-        self._text(self.right - 24, 28, f"Page {self.pages} of", _SMALL, _SOFT, right=True)
+        self._text(self.right - 20, 28, f"Page {self.pages:,} of", _SMALL, _SOFT, right=True)
         self.canvas.doForm("pages")
         self.canvas.showPage()
 
@@ -145,7 +145,7 @@ class _Paper:
     def _line(self, line: Line) -> None:
         self._row()
         time, movement, reference, change, balance = (column[0] for column in self._columns)
-        self._text(time, self.y, self._clock(self._moment(line)), _TEXT, _SOFT)
+        self._text(time, self.y, self._clock(statement_file.moment(self.asked, line)), _TEXT, _SOFT)
         kind = statement_file.words(line.kind)
         self._text(movement, self.y, kind, _TEXT)
         beside = movement + lettering.width(kind, _TEXT) + 6
@@ -232,14 +232,10 @@ class _Paper:
             self._text(self.left + 310, self.y, self._signed(total.change), _TEXT, right=True)
 
     def _proof(self) -> None:
-        said = [
-            f"{self.telling.count:,} movements of {self.asked.period.name}, {self.asked.basis}, as of "
-            f"{statement_file.local(self.asked, statement_file.as_of(self.asked))}. "
-            "Opening + changes = closing, to the minor unit."
-        ]
+        said = [statement_file.counted(self.telling)]
         seal = self.telling.seal() if self.asked.final(self.now) else None
         if seal:
-            said.append(f"Sealed in the ledger's chain by link {seal.number}: {seal.hash}")
+            said.append(statement_file.sealed(seal))
         if self.name is None or self.left_out:
             said.append(
                 "This file has no letters for some of the names; the print page of the same statement shows them all."
@@ -271,9 +267,6 @@ class _Paper:
 
     def _signed(self, amount: int) -> str:
         return f"+{self._amount(amount)}" if amount > 0 else self._amount(amount)
-
-    def _moment(self, line: Line) -> datetime:
-        return line.recorded_at if self.asked.basis is Basis.RECORDED else line.occurred_at
 
     def _here(self, moment: datetime) -> datetime:
         return moment.astimezone(self.asked.period.zone)
