@@ -33,6 +33,7 @@ th, td { padding: .28rem .4rem; vertical-align: top; } td { border-bottom: 1px s
 small, .t { color: #655d52; } small { overflow-wrap: anywhere; } .t { white-space: nowrap; }
 .e td { font-weight: 600; } .c td { background: #0b6b46; color: #fff; } a { color: #0b6b46; }
 thead { display: table-header-group; } tr { break-inside: avoid; }
+@media (max-width: 40rem) { .t { white-space: normal; width: 5.6rem; } th, td { padding: .28rem .2rem; } }
 @media print { body { margin: 0; font-size: 11px; max-width: none; } .c td { print-color-adjust: exact; } }
 """)
 

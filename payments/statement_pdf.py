@@ -110,8 +110,11 @@ class _Paper:
         self.striped = False
 
     def _end_page(self) -> None:
+        # Two texts: in one, a name that reads from right to left would turn the title around, too.
         who = lettering.fitted(self.name or self.id, 240, _SMALL)
-        self._text(self.left, 28, f"{who}  ·  {statement_file.title(self.asked)}", _SMALL, _SOFT)
+        self._text(self.left, 28, who, _SMALL, _SOFT)
+        beside = self.left + lettering.width(who, _SMALL)
+        self._text(beside, 28, f"  ·  {statement_file.title(self.asked)}", _SMALL, _SOFT)
         # How many there will be is known in the end: a form that is drawn then is shown here.
         self._text(self.right - 20, 28, f"Page {self.pages:,} of", _SMALL, _SOFT, right=True)
         self.canvas.doForm("pages")

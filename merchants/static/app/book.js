@@ -19,7 +19,7 @@ export function eveningBook(today) {
     return h("button", { className: "quiet file", onclick: get }, FORMS[form]);
   };
   const month = today.slice(0, 7);
-  return h("section", {}, h("h2", {}, "Evening book"), row("Today", "day", today), row("Month", "month", month), wrong);
+  return h("section", {}, h("h2", {}, "Evening book"), row("Today", "day", today), row("This month", "month", month), wrong);
 }
 
 // It is downloaded with the token in a header, which a link cannot send, and then handed to the browser as a file.
