@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -83,13 +84,26 @@ def test_whatever_is_drawn_has_its_glyphs(text: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_no_font_in_the_file_draws_the_box_of_what_is_missing(name: str) -> None:
-    file = io.BytesIO()
-    canvas = Canvas(file, invariant=1)
-    lettering.draw(canvas, 50, 700, name, 12)
-    lettering.save(canvas)
-    [page] = PdfReader(io.BytesIO(file.getvalue())).pages
+    [page] = PdfReader(io.BytesIO(_file(name))).pages
     for shown in _shown(page):
         assert b"\x00" not in shown  # Reportlab writes code 0 for what a font does not have.
+
+
+def test_files_that_are_made_at_once_are_the_same_as_one_after_another() -> None:
+    work = [*NAMES.values()] * 3
+    alone = [_file(name) for name in work]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(_file, work)) == alone
+    assert len({*alone}) == len(NAMES)
+
+
+def _file(name: str) -> bytes:
+    file = io.BytesIO()
+    canvas = Canvas(file, invariant=1)
+    for row in range(20):
+        lettering.draw(canvas, 50, 700 - 20 * row, f"{name} {row}", 12)
+    lettering.save(canvas)
+    return file.getvalue()
 
 
 def _shown(page: PageObject) -> list[bytes]:
