@@ -12,6 +12,7 @@ from functools import cache
 from importlib import resources
 
 import phonenumbers
+from babel.core import Locale, UnknownLocaleError
 from babel.numbers import get_territory_currencies
 
 from merchants import money
@@ -31,6 +32,8 @@ _TIME_ZONES = {
     "AC": "Atlantic/St_Helena",
     "TA": "Atlantic/St_Helena",
 }
+# Where paper is of the size "Letter" (CLDR's supplemental data); it is A4 everywhere else.
+_LETTER = frozenset(["BZ", "CA", "CL", "CO", "CR", "GT", "MX", "NI", "PA", "PH", "PR", "SV", "US", "VE"])
 
 
 def is_country(code: str) -> bool:
@@ -47,6 +50,20 @@ def currency(country: str) -> str:
 def time_zone(country: str) -> str:
     """The IANA time zone most people there live by; UTC where the database has none."""
     return _TIME_ZONES.get(country) or _first_zones().get(country, "UTC")
+
+
+@cache
+def locale(country: str) -> str:
+    """How most people there write numbers ("zh_Hans_CN", "hi_Deva_IN"), by CLDR's likely subtags; "en" if unknown."""
+    try:
+        return str(Locale.parse(f"und_{country}"))
+    except (UnknownLocaleError, ValueError):
+        return "en"
+
+
+def prints_on_letter(country: str) -> bool:
+    """Whether paper is of the size Letter there, and not A4."""
+    return country in _LETTER
 
 
 def is_time_zone(name: str) -> bool:

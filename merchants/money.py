@@ -9,8 +9,8 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import cache
 
-from babel.core import UnknownLocaleError
-from babel.numbers import format_currency
+from babel.core import Locale, UnknownLocaleError
+from babel.numbers import format_currency, format_decimal
 from iso4217 import Currency
 
 # Funds codes, metals and test codes are in ISO 4217 as well, but nothing on the street is priced in them.
@@ -68,3 +68,22 @@ def shown(amount: int, currency: str, locale: str = "en") -> str:
         )
     except UnknownLocaleError:
         return f"{decimal(amount, currency)} {currency}"
+
+
+def digits(amount: int, currency: str, locale: str = "en") -> str:
+    """The amount without its currency, for columns that name it once: grouped and pointed as people there do.
+
+    Its sign is always before it (a true minus), whatever the locale does with negative numbers.
+    """
+    places = exponent(currency)
+    whole = _whole(locale)
+    said = format_decimal(
+        decimal(abs(amount), currency), format=whole + ("." + "0" * places if places else ""), locale=locale
+    )
+    return f"−{said}" if amount < 0 else said
+
+
+@cache
+def _whole(locale: str) -> str:
+    """How that locale groups a number: "#,##0", or "#,##,##0" in India."""
+    return str(Locale.parse(locale).decimal_formats[None].pattern).split(";")[0].split(".")[0]

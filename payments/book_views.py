@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import Any, TypeVar
 
+from django.conf import settings
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import FileResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
@@ -23,10 +25,21 @@ from merchants import limits
 from merchants.models import Staff
 from merchants.refusals import Refused
 from merchants.tokens import require, shop_of, staff_of
-from payments import ledger, statement, statement_csv
+from payments import (
+    ledger,
+    statement,
+    statement_camt053,
+    statement_csv,
+    statement_file,
+    statement_html,
+    statement_pdf,
+)
 from payments.book_shapes import BalanceAsked, BalanceShape, EntryShape, StatementAsked, StatementShape
 from payments.models import LedgerEntry
 from payments.statement import Asked, Basis
+
+_Answer = TypeVar("_Answer", bound=StreamingHttpResponse)
+_IN_MEMORY = 4_194_304  # Bytes of a PDF; more of them wait on disk.
 
 
 class BalanceView(APIView):
@@ -97,10 +110,78 @@ class StatementCsvView(APIView):
     def get(self, request: Request) -> StreamingHttpResponse:
         """The same with a line for every movement, each with its receipt; complete when it ends with the closing."""
         asked = _asked(request, timezone.now())
-        response = StreamingHttpResponse(statement_csv.pieces(asked), content_type=statement_csv.CONTENT_TYPE)
-        response["Content-Disposition"] = f'attachment; filename="{statement_csv.name(asked)}"'
-        response["Cache-Control"] = "private, no-store"
-        return response
+        return _file(asked, "csv", statement_csv.CONTENT_TYPE, statement_csv.pieces(asked))
+
+
+class StatementPdfView(APIView):
+    """The shop's own statement on paper."""
+
+    content_negotiation_class = FormatInAddress
+
+    @extend_schema(
+        operation_id="ledger_statement_pdf",
+        parameters=[StatementAsked],
+        responses={(200, "application/pdf"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request) -> FileResponse:
+        """The same on A4 or Letter, with the shop's name in its script; refused where it would be a book of pages."""
+        now = timezone.now()
+        asked = _asked(request, now)
+        if statement.count(asked) > settings.STATEMENT_PDF_LINES_MAX:
+            raise Refused(
+                422,
+                "statement_too_long",
+                f"A PDF holds {settings.STATEMENT_PDF_LINES_MAX:,} movements. Ask for single days, or for the CSV.",
+            )
+        paper = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  The answer closes it when it is sent.
+        statement_pdf.write(asked, now, paper)
+        paper.seek(0)
+        return _named(FileResponse(paper, content_type=statement_pdf.CONTENT_TYPE), asked, "pdf")
+
+
+class StatementHtmlView(APIView):
+    """The shop's own statement as a page to print."""
+
+    content_negotiation_class = FormatInAddress
+
+    @extend_schema(
+        operation_id="ledger_statement_html",
+        parameters=[StatementAsked],
+        responses={(200, "text/html"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """The same as one document that needs nothing else, in whatever scripts the reader's phone can show."""
+        now = timezone.now()
+        asked = _asked(request, now)
+        return _file(asked, "html", statement_html.CONTENT_TYPE, statement_html.pieces(asked, now))
+
+
+class StatementCamt053View(APIView):
+    """The shop's own statement for bookkeeping software."""
+
+    content_negotiation_class = FormatInAddress
+
+    @extend_schema(
+        operation_id="ledger_statement_camt053",
+        parameters=[StatementAsked],
+        responses={(200, "application/xml"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """The same as ISO 20022 camt.053.001.08; movements that leave the total as it is are never in it."""
+        now = timezone.now()
+        asked = _asked(request, now)
+        return _file(asked, "xml", statement_camt053.CONTENT_TYPE, statement_camt053.pieces(asked, now))
+
+
+def _file(asked: Asked, ending: str, content_type: str, pieces: Iterator[bytes]) -> StreamingHttpResponse:
+    return _named(StreamingHttpResponse(pieces, content_type=content_type), asked, ending)
+
+
+def _named(response: _Answer, asked: Asked, ending: str) -> _Answer:
+    """What is saved under its name and kept by nobody on the way."""
+    response["Content-Disposition"] = f'attachment; filename="{statement_file.name(asked, ending)}"'
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 def _asked(request: Request, now: datetime) -> Asked:

@@ -100,7 +100,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One movement: what it did to the shop's total, and the total after it, in minor units."""
+    """One movement: what it did to the shop's total, and the total after it, in minor units.
+
+    `pending` and `direct` are the parts of it that it did to those parts; `number` is the chain's.
+    """
 
     entry_id: UUID
     recorded_at: datetime
@@ -108,6 +111,9 @@ class Line:
     kind: str
     change: int
     balance: int
+    number: int
+    pending: int
+    direct: int
     payment_id: UUID | None
     refund_id: UUID | None
     dispute_id: UUID | None
@@ -180,6 +186,12 @@ def summary(asked: Asked) -> Summary:
         money_out=sum(row.money_in - row.change for row in within),
         totals=[Total(row.kind, row.count, row.change) for row in within if row.count],
     )
+
+
+def count(asked: Asked) -> int:
+    """How many lines there would be, as far as can be seen now."""
+    _before, within = _parted(asked)
+    return sum(row.count for row in within)
 
 
 def lines(asked: Asked, first: Balance) -> Iterator[Line]:
@@ -302,6 +314,7 @@ _FOUND_SQL = (
     _ENTRY_SQL
     + """
 SELECT entry.id, entry.recorded_at, entry.occurred_at, entry.kind, entry.change,
+       entry.number, entry.pending::bigint, entry.direct::bigint,
        entry.payment_id, entry.refund_id, entry.dispute_id, coalesce(intent.receipt, ''),
        coalesce(intent.description, ''), coalesce(refund.reason, '')
   FROM entry

@@ -10,12 +10,9 @@ import csv
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from uuid import UUID
 
-from django.conf import settings
-
-from merchants import ids, money
-from payments import statement
+from merchants import money
+from payments import statement, statement_file
 from payments.ledger import Balance
 from payments.models import Dispute, LedgerEntry, Payment, Refund
 from payments.statement import Asked, Basis, Line
@@ -29,33 +26,8 @@ COLUMNS = (
 _BYTE_ORDER_MARK = "\ufeff"
 _LINES_AT_ONCE = 500  # In one piece of the answer: some 100 kB.
 
-Kind = LedgerEntry.Kind
-_WORDS: dict[str, str] = {
-    Kind.PAID: "Payment",
-    Kind.DUE: "Became available",
-    Kind.FEE: "Our fee",
-    Kind.REFUND_ASKED: "Refund",
-    Kind.REFUND_CONFIRMED: "Refund confirmed",
-    Kind.REFUND_FAILED: "Refund came back",
-    Kind.REFUND_REPORTED: "Refund made at the provider",
-    Kind.DISPUTE_HELD: "Contested: held",
-    Kind.DISPUTE_RELEASED: "Contested: yours again",
-    Kind.DISPUTE_LOST: "Contested: lost",
-    Kind.ADJUSTED: "Correction",
-    Kind.REVERSED: "Taken back",
-    Kind.PROVIDER_FEE: "Fee of the network",
-    Kind.PAYOUT_ASKED: "Payout",
-    Kind.PAYOUT_PAID: "Payout arrived",
-    Kind.PAYOUT_FAILED: "Payout failed: yours again",
-    Kind.PAYOUT_RETURNED: "Payout came back",
-}
 # With any of these in front (spaces aside) a spreadsheet may take a text for a formula; some open full-width ones too.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-
-
-def name(asked: Asked) -> str:
-    """What the file is called."""
-    return f"statement-{asked.period.name}.csv"
 
 
 def pieces(asked: Asked) -> Iterator[bytes]:
@@ -67,11 +39,6 @@ def pieces(asked: Asked) -> Iterator[bytes]:
     while some := list(islice(rows, _LINES_AT_ONCE)):
         yield (begun + "".join(write(row) for row in some)).encode()
         begun = ""
-
-
-def words(kind: str) -> str:
-    """A kind of movement as a bookkeeper reads it."""
-    return _WORDS.get(kind, kind.replace("_", " ").capitalize())
 
 
 def defused(text: str) -> str:
@@ -98,37 +65,28 @@ def _rows(asked: Asked, first: Balance) -> Iterator[tuple[str, ...]]:
 
 def _edge(asked: Asked, said: str, moment: datetime, total: int) -> tuple[str, ...]:
     """The first or the last line. Its time stands in the column that the statement goes by."""
-    at = _local(asked, moment)
+    at = statement_file.local(asked, moment)
     times = (at, "") if asked.basis is Basis.RECORDED else ("", at)
     return (*times, said, "", "", "", _amount(asked, total), asked.shop.currency, "", "", "", "", "")
 
 
 def _row(asked: Asked, line: Line) -> tuple[str, ...]:
     return (
-        _local(asked, line.recorded_at),
-        _local(asked, line.occurred_at),
-        words(line.kind),
+        statement_file.local(asked, line.recorded_at),
+        statement_file.local(asked, line.occurred_at),
+        statement_file.words(line.kind),
         defused(line.description),
         defused(line.reason),
         _amount(asked, line.change),
         _amount(asked, line.balance),
         asked.shop.currency,
-        f"{settings.PUBLIC_URL}/r/{line.receipt}" if line.receipt else "",
-        _id(Payment, line.payment_id),
-        _id(Refund, line.refund_id),
-        _id(Dispute, line.dispute_id),
-        _id(LedgerEntry, line.entry_id),
+        statement_file.receipt(line),
+        statement_file.public(Payment, line.payment_id),
+        statement_file.public(Refund, line.refund_id),
+        statement_file.public(Dispute, line.dispute_id),
+        statement_file.public(LedgerEntry, line.entry_id),
     )
-
-
-def _local(asked: Asked, moment: datetime) -> str:
-    """The shop's own clock with its offset: 2026-11-22T20:00:00+08:00."""
-    return moment.astimezone(asked.period.zone).isoformat(timespec="seconds")
 
 
 def _amount(asked: Asked, amount: int) -> str:
     return f"{money.decimal(amount, asked.shop.currency):f}"
-
-
-def _id(model: type[Payment | Refund | Dispute | LedgerEntry], value: UUID | None) -> str:
-    return ids.public(model.prefix, value) if value else ""

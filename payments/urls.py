@@ -21,6 +21,9 @@ urlpatterns: list[URLPattern] = [
     path("ledger/entries", book_views.EntriesView.as_view(), name="ledger-entries"),
     path("ledger/statement", book_views.StatementView.as_view(), name="ledger-statement"),
     path("ledger/statement.csv", book_views.StatementCsvView.as_view(), name="ledger-statement-csv"),
+    path("ledger/statement.pdf", book_views.StatementPdfView.as_view(), name="ledger-statement-pdf"),
+    path("ledger/statement.html", book_views.StatementHtmlView.as_view(), name="ledger-statement-html"),
+    path("ledger/statement.xml", book_views.StatementCamt053View.as_view(), name="ledger-statement-camt053"),
 ]
 
 webhooks: list[URLPattern] = [

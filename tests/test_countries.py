@@ -45,3 +45,11 @@ def test_every_country_that_texts_go_to_exists() -> None:
 @pytest.mark.parametrize("name", ["", "Shanghai", "EST", "Asia/Atlantis", "posixrules", "../etc/passwd"])
 def test_what_is_no_place_is_no_time_zone(name: str) -> None:
     assert not countries.is_time_zone(name)
+
+
+def test_every_country_has_a_locale_that_writes_numbers_and_a_size_of_paper() -> None:
+    for country in phonenumbers.SUPPORTED_REGIONS:
+        assert money.digits(-1234, "USD", countries.locale(country)).startswith("−1"), country
+    found = {country: countries.locale(country) for country in ("CN", "IN", "DE", "XX")}
+    assert found == {"CN": "zh_Hans_CN", "IN": "hi_IN", "DE": "de_DE", "XX": "en"}
+    assert [country for country in ("CN", "US", "DE", "MX") if countries.prints_on_letter(country)] == ["US", "MX"]

@@ -75,3 +75,19 @@ def test_an_amount_is_shown_with_its_currencys_own_decimals(
 
 def test_a_decimal_is_exact() -> None:
     assert money.decimal(123_456_789_012_345, "CNY") == Decimal("1234567890123.45")
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "locale", "said"),
+    [
+        (123_456_789, "CNY", "zh_Hans_CN", "1,234,567.89"),
+        (-123_456_789, "CNY", "en", "−1,234,567.89"),
+        (123_456_789, "INR", "hi_IN", "12,34,567.89"),
+        (-123_456_789, "EUR", "de_DE", "−1.234.567,89"),
+        (123_456_789, "JPY", "ja_JP", "123,456,789"),
+        (-5, "KWD", "ar_KW", "−0.005"),
+        (0, "CNY", "en", "0.00"),
+    ],
+)
+def test_digits_alone_are_grouped_as_people_there_do(amount: int, currency: str, locale: str, said: str) -> None:
+    assert money.digits(amount, currency, locale) == said

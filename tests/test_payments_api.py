@@ -336,6 +336,9 @@ def test_the_document_names_every_operation_and_what_it_needs(stranger: APIClien
         ("/api/v1/ledger/entries", "get"): "ledger_entries",
         ("/api/v1/ledger/statement", "get"): "ledger_statement",
         ("/api/v1/ledger/statement.csv", "get"): "ledger_statement_csv",
+        ("/api/v1/ledger/statement.pdf", "get"): "ledger_statement_pdf",
+        ("/api/v1/ledger/statement.html", "get"): "ledger_statement_html",
+        ("/api/v1/ledger/statement.xml", "get"): "ledger_statement_camt053",
     }
     asked = {
         row["name"]: row.get("required", False) for row in paths["/api/v1/payments/{id}/refunds"]["post"]["parameters"]

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 
 from merchants import codes, ids, items
 from merchants.models import Shop, Staff
-from payments import refunds, statement, statement_csv
+from payments import refunds, statement, statement_csv, statement_file
 from payments.models import LedgerEntry, Payment, PaymentIntent
 from payments.statement import Asked, Basis
 from tests.cast import Person, field_problems, hire, problem
@@ -298,7 +298,7 @@ def test_the_balance_is_told_on_either_basis(api: APIClient, mei: Person) -> Non
 
 def test_every_movement_that_can_touch_a_shop_has_words_of_its_own() -> None:
     never_hers = {"settled", "credited"}
-    told = {kind: statement_csv.words(kind) for kind in LedgerEntry.Kind.values if kind not in never_hers}
+    told = {kind: statement_file.words(kind) for kind in LedgerEntry.Kind.values if kind not in never_hers}
     assert [kind for kind, words in told.items() if words == kind.replace("_", " ").capitalize()] == [
         "refund_confirmed"
     ]

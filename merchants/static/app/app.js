@@ -1,6 +1,7 @@
 // The vendor's phone page: sign in, name the shop, add an item, show its code, and hear money arrive.
 
 import { Problem, ask, phone, rows } from "./api.js";
+import { eveningBook } from "./book.js";
 import { field, form, h, sheet, show } from "./dom.js";
 import { example, shown, typed } from "./money.js";
 import { hear, ring } from "./sound.js";
@@ -174,6 +175,7 @@ function home() {
         ? h("ul", { className: "paid", id: "payments" }, sold.map(paymentRow))
         : h("p", { className: "soft" }, "None yet. Show a code to your first customer."),
     ),
+    ...(shop.role === "assistant" ? [] : [eveningBook(day(new Date()))]),
     h("button", { className: "quiet", onclick: signOut }, "Sign out"),
   );
 }
