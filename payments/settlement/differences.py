@@ -27,9 +27,14 @@ def expected(row: Settlement) -> int:
     return row.lines_amount if row.told_amount is None else row.told_amount
 
 
-def left(row: Settlement, between: str) -> int:
-    """By how much these two sides differ still: above zero for money that is missing. The row as it is now."""
-    return _differences(row, _explained([row.id])[row.id])[between]
+def left(question: Discrepancy) -> int:
+    """By how much the two sides of the question differ now, explanations counted: above zero for what is missing."""
+    row = question.settlement
+    assert row is not None
+    explained = _explained([row.id])[row.id]
+    if question.reason == Reason.SETTLEMENT_OVERDUE:
+        return expected(row) - row.arrived_amount - explained[PROVIDER_AND_BANK]
+    return _differences(row, explained)[question.details["between"]]
 
 
 def review(*, settlement_ids: Collection[UUID], now: datetime) -> None:

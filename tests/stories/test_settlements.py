@@ -119,7 +119,7 @@ def test_one_settlement_arrives_in_two_credits(now: datetime) -> None:
 
 def test_what_arrives_before_it_was_told_waits_in_suspense(now: datetime) -> None:
     """The bank's file comes first: 800 that nobody announced. The wallet's file explains them an hour later."""
-    [line] = bank_says(credit(800, "stl_0001"), now=now)
+    bank_says(credit(800, "stl_0001"), now=now)
     look(now)
     assert (bank(), total("suspense")) == (800, 800)
     assert open_questions() == [("unknown_credit", 800)]
