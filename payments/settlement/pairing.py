@@ -19,7 +19,7 @@ from payments.models import Match
 Rule = Match.Rule
 
 REFERENCE_MIN = 6  # Letters of a settlement's id before a text that happens to contain it may count as naming it.
-_WORD = re.compile(r"[\w.-]+")
+_WORD = re.compile(r"\w(?:[\w.-]*\w)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ def test_a_fee_beyond_the_agreed_one_is_accepted(
 
 
 def test_a_payment_that_no_statement_confirms_is_our_loss_or_the_shops(mei: Person, apples: Item, wei: User) -> None:
-    """200 were credited to Mei, the provider knows nothing of them. 150 are taken back, and she is told; 50 are lost."""
+    """200 were credited to Mei, the provider knows nothing of them. 150 are taken back, she is told; 50 are lost."""
     payment = available(apples)
     asked_about("missing_at_provider", 200, payment=payment, shop=mei.shop)
     end("correct_shop", wei, amount=150)
