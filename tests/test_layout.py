@@ -73,10 +73,17 @@ TESTED_BY = {
     "payments/admin/accounts.py": ("tests/test_account_desk.py", "operators open, check and replace accounts"),
     "payments/admin/credential_forms.py": ("tests/test_account_desk.py", "the forms as operators fill them in"),
     "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
+    "payments/settlement/banking.py": ("tests/test_banking.py", "lines of our bank, and what they pay"),
+    "payments/settlement/differences.py": ("tests/test_totals.py", "questions arise where settlements are counted"),
+    "payments/settlement/pairing.py": ("tests/test_pairing.py", "the pure rules"),
+    "payments/settlement/suspended.py": ("tests/test_banking.py", "credits that fit nothing"),
+    "payments/settlement/totals.py": ("tests/test_totals.py", "settlements are counted"),
     "payments/book_shapes.py": ("tests/test_ledger_api.py", "the book as a client reads it"),
     "payments/book_views.py": ("tests/test_ledger_api.py", "the book over HTTP"),
+    "payments/cases.py": ("tests/stories/test_remedies.py", "each remedy is a story with its numbers"),
     "payments/contested.py": ("tests/stories/test_contested.py", "each dispute is a story with its numbers"),
     "payments/chart.py": ("tests/stories/test_money_in.py", "each movement is a story with its numbers"),
+    "payments/endings.py": ("tests/test_remedies.py", "the table, as operators choose from it"),
     "payments/facts.py": ("tests/laws/test_the_shell.py", "facts are loaded and locked on the real tables"),
     "payments/known.py": ("tests/test_meaning.py", "the facts of decisions"),
     "payments/management/commands/check_books.py": ("tests/test_books.py", "the command asks what the module knows"),
@@ -227,7 +234,9 @@ def test_money_in_a_table_is_a_whole_number() -> None:
 
 def test_the_code_that_moves_money_neither_divides_nor_knows_a_float() -> None:
     """`Decimal` is for showing and reading an amount only, and stands in `merchants/money.py`."""
-    movers = ["chart", "known", "meaning", "money_back", "facts", "reconcile", "ledger", "refunds", "checkout", "books"]
+    movers = ["chart", "known", "meaning", "money_back", "facts", "reconcile", "ledger", "refunds", "checkout", "books",
+              "settlement/banking", "settlement/differences", "settlement/pairing", "settlement/totals",
+              "cases", "endings", "remedies"]  # fmt: skip
     found = []
     for path in [Path("payments") / f"{name}.py" for name in movers]:
         for node in ast.walk(parsed(path)):
