@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -108,6 +109,14 @@ def test_a_provider_that_takes_back_is_part_of_a_sum() -> None:
 def test_a_sum_is_not_searched_for_ever() -> None:
     rows = [awaited(number, 10) for number in range(11)]
     assert pair([line(1, 110)], rows) == []
+
+
+def test_a_thousand_lines_and_two_thousand_settlements_take_no_time() -> None:
+    rows = [awaited(number, 1_000 + number * 7, days=number // 500) for number in range(10, 2_010)]
+    lines = [line(number, 1_000_000 + number) for number in range(1, 1_001)]
+    begun = time.perf_counter()
+    pair(lines, rows)
+    assert time.perf_counter() - begun < 5  # A tenth of a second where nothing else runs.
 
 
 def test_what_a_person_took_apart_stays_apart() -> None:

@@ -302,6 +302,12 @@ def test_of_two_who_agree_at_once_one_does(real_db: None, waiting: Adjustment, c
     assert_books_hold()
 
 
+def test_without_the_locks_both_believe_that_they_booked_it(real_db: None, waiting: Adjustment, chen: User) -> None:
+    with without_row_locks(), slow_after("payments.cases.of", callers=2):
+        answers = together([partial(agree, waiting, chen)] * 2)
+    assert [isinstance(answer, Adjustment) for answer in answers] == [True, True]
+
+
 def test_of_two_who_end_it_at_once_one_does(real_db: None, lost: Discrepancy, wei: User, mei: Person) -> None:
     calls = [
         partial(propose, lost, "place_with_shop", wei, shop_id=mei.shop.id),

@@ -173,35 +173,32 @@ def _by_sum(
     limits: Limits,
 ) -> Iterator[Pairing]:
     """Settlements of one account that follow each other and make the line exactly, when no others do."""
-    by_account: dict[tuple[UUID, str], list[Awaited]] = defaultdict(list)
-    for row in standing.values():
-        if row.waiting:
-            by_account[row.account_id, row.currency].append(row)
+    runs = _runs(standing.values(), limits)
     taken: set[UUID] = set()
     alike = Counter((line.currency, line.amount) for line in {line.id: line for line in [*rivals, *lines]}.values())
     for line in lines:
-        if alike[line.currency, line.amount] > 1:
+        making = [run for run in runs[line.currency, line.amount] if all(_near(line, row, limits) for row in run)]
+        if len(making) != 1 or alike[line.currency, line.amount] > 1:
             continue
-        runs = [
-            run
-            for (_account, currency), rows in by_account.items()
-            if currency == line.currency
-            for run in _runs(line, rows, limits)
-        ]
-        if len(runs) == 1 and not any(row.id in taken or (line.id, row.id) in barred for row in runs[0]):
-            taken.update(row.id for row in runs[0])
-            yield Pairing(line.id, Rule.SUM, tuple((row.id, row.rest) for row in runs[0]))
+        if not any(row.id in taken or (line.id, row.id) in barred for row in making[0]):
+            taken.update(row.id for row in making[0])
+            yield Pairing(line.id, Rule.SUM, tuple((row.id, row.rest) for row in making[0]))
 
 
-def _runs(line: BankLine, rows: Sequence[Awaited], limits: Limits) -> Iterator[Sequence[Awaited]]:
-    """Every run of rows that makes the line, a single one included: it would make the others ambiguous."""
-    near = [row for row in rows if _near(line, row, limits)]
-    for first in range(len(near)):
-        total = 0
-        for last in range(first, min(first + limits.together, len(near))):
-            total += near[last].rest
-            if total == line.amount:
-                yield near[first : last + 1]
+def _runs(rows: Iterable[Awaited], limits: Limits) -> dict[tuple[str, int], list[list[Awaited]]]:
+    """Every run of waiting settlements of one account by its sum, single ones included: they make others ambiguous."""
+    by_account: dict[tuple[UUID, str], list[Awaited]] = defaultdict(list)
+    for row in rows:
+        if row.waiting:
+            by_account[row.account_id, row.currency].append(row)
+    runs: dict[tuple[str, int], list[list[Awaited]]] = defaultdict(list)
+    for (_account, currency), ordered in by_account.items():
+        for first in range(len(ordered)):
+            total = 0
+            for last in range(first, min(first + limits.together, len(ordered))):
+                total += ordered[last].rest
+                runs[currency, total].append(ordered[first : last + 1])
+    return runs
 
 
 def _near(line: BankLine, row: Awaited, limits: Limits) -> bool:
