@@ -131,8 +131,12 @@ def refuse(*, adjustment_id: UUID, operator: User, note: str, now: datetime) -> 
 
 
 def possible(discrepancy: Discrepancy) -> list[tuple[Remedy, int]]:
-    """The remedies that this discrepancy admits as it is now, each with the most that it would book; for showing."""
-    if discrepancy.state != Discrepancy.State.OPEN:
+    """The remedies that this discrepancy admits as it is now, each with the most that it would book; for showing.
+
+    None while one of them waits for a second operator.
+    """
+    waits = discrepancy.adjustments.filter(state=State.PROPOSED).exists()
+    if discrepancy.state != Discrepancy.State.OPEN or waits:
         return []
     case = cases.of(discrepancy, discrepancy.payment)
     return [(remedy, endings.amount_of(remedy, case)) for remedy in endings.possible(case)]

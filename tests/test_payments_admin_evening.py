@@ -139,6 +139,7 @@ def test_what_is_above_the_limit_waits_on_a_page_of_its_own(
         f"{DESK}/{short.pk}/remedy/accept_settlement/", {"note": "I called them"}, follow=True
     ).text  # fmt: skip
     adjustment = Adjustment.objects.get()
+    assert "What can be done with its money" not in page(wei, f"{DESK}/{short.pk}/change/")
     listed = page(chen, "/admin/payments/adjustment/")
     for said in (public_id(adjustment), "Accept what arrived", "CN¥0.30", str(wei.user)):
         assert said in listed, said
@@ -202,7 +203,8 @@ def test_settlements_show_three_amounts_side_by_side(wei: Operator, short: Discr
 @pytest.mark.parametrize(
     ("asked", "found"),
     [("older=1", True), ("older=7", False), ("currency=CNY", True), ("currency=USD", False),
-     ("reason__exact=settlement_differs", True), ("reason__exact=short", False), ("state__exact=open", True)],
+     ("reason__exact=settlement_differs", True), ("reason__exact=short", False), ("state__exact=open", True),
+     ("whose=nobody", True), ("whose=mine", False), ("whose=nonsense", False)],
 )  # fmt: skip
 def test_the_queue_is_filtered(wei: Operator, short: Discrepancy, asked: str, found: bool) -> None:
     Discrepancy.objects.update(opened_at=timezone.now() - timedelta(days=2))
@@ -210,6 +212,15 @@ def test_the_queue_is_filtered(wei: Operator, short: Discrepancy, asked: str, fo
     drain()
     Discrepancy.objects.filter(currency="USD").update(opened_at=timezone.now())
     assert (public_id(short) in page(wei, f"{DESK}/?{asked}")) is found
+
+
+def test_whose_it_is_is_asked_by_operator(wei: Operator, chen: Operator, short: Discrepancy, mei: Person) -> None:
+    wei.act("payments/discrepancy", short, "take")
+    listed = page(chen, f"{DESK}/?whose={wei.user.pk}")
+    assert public_id(short) in listed
+    assert f"whose={mei.user.pk}" not in listed  # Only operators own questions.
+    assert public_id(short) in page(wei, f"{DESK}/?whose=mine")
+    assert public_id(short) not in page(chen, f"{DESK}/?whose=mine")
 
 
 def test_who_may_only_look_ends_nothing(wei: Operator, lost: Discrepancy, settings: LazySettings) -> None:

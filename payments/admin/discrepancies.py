@@ -39,6 +39,7 @@ from payments.models import Discrepancy, Payment, PaymentIntent, ProviderAccount
 from payments.settlement import banking
 
 MAY = "payments.change_discrepancy"
+_OPERATORS_MAX = 50
 
 
 def _take(rows: Sequence[Discrepancy], *, operator: User, reason: str, now: datetime) -> str:
@@ -72,13 +73,36 @@ class Age(admin.SimpleListFilter):
         return queryset.filter(state=Discrepancy.State.OPEN, opened_at__lt=timezone.now() - timedelta(days=int(days)))
 
 
+class Whose(admin.SimpleListFilter):
+    """Mine, nobody's, or another operator's."""
+
+    title = "owner"
+    parameter_name = "whose"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        others = User.objects.filter(is_staff=True).exclude(pk=_operator(request).pk).order_by("phone")[:_OPERATORS_MAX]
+        return [("mine", "mine"), ("nobody", "nobody's"), *((str(other.pk), str(other)) for other in others)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case None:
+                return queryset
+            case "mine":
+                return queryset.filter(owner=request.user.pk)
+            case "nobody":
+                return queryset.filter(owner=None)
+            case other:
+                known = dict(self.lookup_choices)
+                return queryset.filter(owner=other) if other in known else queryset.none()
+
+
 @admin.register(Discrepancy, site=desk)
 class DiscrepancyAdmin(ActingAdmin):
     """Questions about money: the open ones first, the oldest of them first."""
 
     ordering = ["state", "opened_at", "id"]
     list_display = ["public", "state", "reason", "money", "shop", "owner", "age", "suggestion"]
-    list_filter = ["state", "reason", ("owner", admin.EmptyFieldListFilter), "owner", Age, "currency"]
+    list_filter = ["state", "reason", Whose, Age, "currency"]
     list_select_related = ["shop", "owner"]
     fields = ["public", "state", "reason", "suggestion", "money", "shop", "provider_account", "payment", "intent_link",
               "refund_link", "settlement_link", "line_link", "payout_link", "event", "more", "owner", "opened_at",

@@ -26,7 +26,7 @@ class SettlementAdmin(Shown):
 
     list_display = ["public", "provider_account", "reference", "state", "lines_make", "told", "arrived", "missing",
                     "created_at"]  # fmt: skip
-    list_filter = ["state", "currency", "provider_account", Recorded]
+    list_filter = ["state", "currency", Recorded]
     list_select_related = ["provider_account"]
     fields = ["public", "provider_account", "reference", "state", "lines_make", "told", "told_at", "arrived", "missing",
               "created_at", "look_at", "questions"]  # fmt: skip
