@@ -19,10 +19,11 @@ from merchants import audit, ids, money, notify
 from merchants.audit import UnableToAct
 from merchants.models import Shop, User
 from merchants.notify import Telling
-from payments import cases, chart, endings, ledger, recording, refunds
-from payments.chart import Movement
+from payments import cases, endings, ledger, recording, refunds
+from payments.chart import Movement, Place
 from payments.endings import WHY_NOT, Case, Remedy
 from payments.models import (
+    Account,
     Adjustment,
     Discrepancy,
     LedgerEntry,
@@ -249,8 +250,12 @@ def _post(adjustment: Adjustment, remedy: Remedy, held: _Held, operator: User, n
         recording.place(payment_id=held.payment.id, shop_id=shop.id, now=now)
     movement = _movement(adjustment, remedy, held, concerned, now)
     ledger.post([movement], now=now)
-    if concerned is not None:
-        _tell(adjustment, remedy, movement, held, concerned, now)
+    taken = movement.debit.kind == Account.Kind.SHOP_AVAILABLE
+    if remedy.name == "correct_shop" and taken and ledger.total_of(movement.debit, movement.currency) < 0:
+        raise UnableToAct("balance_too_low", "The shop's available money does not cover this; take a part of it.")
+    touched = movement.debit if taken else movement.credit
+    if touched.kind == Account.Kind.SHOP_AVAILABLE:
+        _tell(adjustment, remedy, held, touched, taken=taken, now=now)
 
 
 def _movement(adjustment: Adjustment, remedy: Remedy, held: _Held, concerned: Shop | None, now: datetime) -> Movement:
@@ -271,24 +276,23 @@ def _movement(adjustment: Adjustment, remedy: Remedy, held: _Held, concerned: Sh
     )
 
 
-def _tell(adjustment: Adjustment, remedy: Remedy, movement: Movement, held: _Held, shop: Shop, now: datetime) -> None:
+def _tell(adjustment: Adjustment, remedy: Remedy, held: _Held, touched: Place, *, taken: bool, now: datetime) -> None:
     """What changes a shop's balance by a person's hand is told to it, like money that arrives."""
-    assert held.payment is not None
-    taken = movement.debit == chart.available(shop.id, movement.debit.funds)
-    if taken and ledger.total_of(movement.debit, movement.currency) < 0:
-        raise UnableToAct("balance_too_low", "The shop's available money does not cover this; take a part of it.")
+    shop_id, payment = touched.shop_id, held.payment
+    assert shop_id is not None
     data: dict[str, Any] = {
-        "payment": ids.public(Payment.prefix, held.payment.id),
+        "payment": ids.public(Payment.prefix, payment.id) if payment else None,
         "amount": {"amount": adjustment.amount, "currency": adjustment.currency},
     }
     if remedy.asks_shop:
-        data |= {"match": held.payment.match, "occurred_at": held.payment.occurred_at.isoformat()}
-        telling = Telling(shop.id, "payment_received", data, held.payment.id)
+        assert payment is not None
+        data |= {"match": payment.match, "occurred_at": payment.occurred_at.isoformat()}
+        kind = "payment_received"
     else:
         data |= {"taken": taken, "adjustment": str(adjustment)}
-        telling = Telling(shop.id, "balance_corrected", data, held.payment.id)
-    notify.tell([telling], now=now)
-    transaction.on_commit(lambda: notify.announce([shop.id]))
+        kind = "balance_corrected"
+    notify.tell([Telling(shop_id, kind, data, payment.id if payment else None)], now=now)
+    transaction.on_commit(lambda: notify.announce([shop_id]))
 
 
 def _record(

@@ -181,6 +181,8 @@ def test_the_fee_of_a_shops_own_account_is_the_shops_own_cost(mei: Person, now: 
     end("accept_fee", wei)
     assert last_entry() == ("adjusted", "shop_available", "settled_direct", 12)
     assert ledger.balance(shop=mei.shop).direct == -12
+    notice = Notice.objects.get()
+    assert (notice.kind, notice.data["taken"], notice.data["payment"]) == ("balance_corrected", True, None)
     assert_books_hold()
 
 
