@@ -13,7 +13,7 @@ from django.utils import timezone
 from merchants import ids
 from merchants.audit import UnableToAct
 from merchants.models import OperatorAct, User
-from payments import tasks
+from payments import remedies, tasks
 from payments.models import (
     AccountBalance,
     BankAccount,
@@ -229,6 +229,23 @@ def test_what_no_person_can_match(now: datetime, wei: User, mei: Person) -> None
     assert refused(line, [day, day], wei) == "settlement_unknown"
     assert refused(line, [dollars], wei) == "currency_differs"
     assert refused(line, [hers], wei) == "settlement_not_ours"
+
+
+def test_what_was_kept_pays_nothing_else_even_when_its_match_is_undone(now: datetime, wei: User) -> None:
+    [line] = bank_says(credit(500), now=now)
+    look(now)
+    keep = partial(remedies.propose, remedy="keep", note="nobody claims it", operator=wei, now=now)
+    keep(discrepancy_id=Discrepancy.objects.get().id)
+    day = settled("stl_0001", 500, now=now)
+    assert refused(line, [day], wei) == "line_kept"
+    undo(Match.objects.get(), operator=wei, now=now + HOUR)
+    assert refused(line, [day], wei) == "line_kept"
+    for hours in (1, 2, 3):
+        look(now + hours * HOUR)
+    assert (total("bank"), total("suspense"), total("adjustments")) == (-500, 0, 500)
+    assert Discrepancy.objects.get().state == "resolved"
+    assert amounts([day])[0][3:] == (0, "in_transit")
+    assert_books_hold()
 
 
 # --- Two at once -----------------------------------------------------------------------------------------------------

@@ -103,7 +103,9 @@ def _look_at_lines(now: datetime, limit: int) -> int:
     )
     free = _free(lines, waiting := suspended.of(lines))
     work = _Work(now)
-    for found in _pairings(list(free.values()), list(rows.values()), now):
+    ended = suspended.kept(lines)
+    open_lines = [line for line in free.values() if line.id not in ended]
+    for found in _pairings(open_lines, list(rows.values()), now):
         _settle(work, free.pop(found.line_id), found.parts, found.rule, rows, waiting.get(found.line_id), None)
     for line in free.values():
         _leave(work, line, waiting.get(line.id))
@@ -315,7 +317,7 @@ def _check_by_hand(
         raise UnableToAct("line_empty", "This line moves nothing, or was told before.")
     if line.match_id is not None and (waited is None or line.match_id != waited.match.id):
         raise UnableToAct("line_matched", "This line is matched already; undo that first.")
-    if waited is not None and waited.kept:
+    if suspended.kept([line]):
         raise UnableToAct(
             "line_kept", "Somebody has ended this line with money: it does not stand in suspense any more."
         )

@@ -32,18 +32,27 @@ class Suspended:
         return self.kept or (self.question.state == State.RESOLVED and line.match_id == self.match.id)
 
 
-def of(lines: Iterable[StatementLine]) -> dict[int, Suspended]:
+def of(lines: Sequence[StatementLine]) -> dict[int, Suspended]:
     """Which of these lines stand in suspense, by their ids."""
     asked = {row.line_id: row for row in _questions(lines) if row.line_id is not None}
     named = {line_id: UUID(row.details["match"]) for line_id, row in asked.items()}
     holding = {row.id: row for row in Match.objects.filter(id__in=named.values(), undone_at=None)}
-    posted = Adjustment.objects.filter(discrepancy__in=asked.values(), state=Adjustment.State.POSTED)
-    kept = set(posted.values_list("discrepancy_id", flat=True))
+    ended = kept(lines)
     return {
-        line_id: Suspended(holding[match_id], asked[line_id], asked[line_id].id in kept)
+        line_id: Suspended(holding[match_id], asked[line_id], line_id in ended)
         for line_id, match_id in named.items()
         if match_id in holding
     }
+
+
+def kept(lines: Sequence[StatementLine]) -> set[int]:
+    """The lines that an operator has ended with money: they pay nothing else, whatever becomes of their match."""
+    posted = Adjustment.objects.filter(
+        discrepancy__line__in=[line.id for line in lines],
+        discrepancy__reason__in=_REASONS.values(),
+        state=Adjustment.State.POSTED,
+    )
+    return {line_id for line_id in posted.values_list("discrepancy__line", flat=True) if line_id is not None}
 
 
 def ask(lines: Sequence[StatementLine], *, now: datetime) -> None:
@@ -88,8 +97,7 @@ def _question(line: StatementLine, now: datetime) -> Discrepancy:
 
 
 def _ask_again(question: Discrepancy, line: StatementLine) -> None:
-    kept = question.adjustments.filter(state=Adjustment.State.POSTED).exists()
-    reopened = {} if kept else {"state": State.OPEN, "resolved_at": None, "resolution": ""}
+    reopened = {} if kept([line]) else {"state": State.OPEN, "resolved_at": None, "resolution": ""}
     Discrepancy.objects.filter(id=question.id).update(details=_details(line), **reopened)
 
 
