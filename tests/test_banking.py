@@ -26,8 +26,8 @@ from payments.models import (
     StatementLine,
 )
 from payments.settlement import banking
+from tests.bank_day import HOUR, amounts, bank_says, credit, look, settled, undo
 from tests.cast import Person
-from tests.evening import HOUR, amounts, bank_says, credit, look, settled, undo
 from tests.operators import OPERATOR_PHONE
 from tests.races.together import slow_after, together, without_row_locks
 from tests.till import assert_books_hold, direct, platform, total

@@ -16,8 +16,8 @@ from django.utils import timezone
 from merchants.models import Item, User
 from payments import books, ledger, reconcile, refunds, remedies
 from payments.models import Discrepancy, Payment, Refund
+from tests.bank_day import bank_says, credit, look, settled
 from tests.cast import Person
-from tests.evening import bank_says, credit, look, settled
 from tests.operators import OPERATOR_PHONE
 from tests.till import direct, disputed, drain, expect, paid, platform, refund_told
 

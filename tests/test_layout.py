@@ -75,7 +75,7 @@ TESTED_BY = {
     "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
     "payments/settlement/banking.py": ("tests/test_banking.py", "lines of our bank, and what they pay"),
     "payments/settlement/differences.py": ("tests/test_totals.py", "questions arise where settlements are counted"),
-    "payments/settlement/pairing.py": ("tests/test_pairing.py", "the pure rules"),
+    "payments/settlement/bank_pairs.py": ("tests/test_bank_pairs.py", "the pure rules"),
     "payments/settlement/suspended.py": ("tests/test_banking.py", "credits that fit nothing"),
     "payments/settlement/totals.py": ("tests/test_totals.py", "settlements are counted"),
     "payments/book_shapes.py": ("tests/test_ledger_api.py", "the book as a client reads it"),
@@ -235,7 +235,7 @@ def test_money_in_a_table_is_a_whole_number() -> None:
 def test_the_code_that_moves_money_neither_divides_nor_knows_a_float() -> None:
     """`Decimal` is for showing and reading an amount only, and stands in `merchants/money.py`."""
     movers = ["chart", "known", "meaning", "money_back", "facts", "reconcile", "ledger", "refunds", "checkout", "books",
-              "settlement/banking", "settlement/differences", "settlement/pairing", "settlement/totals",
+              "settlement/banking", "settlement/differences", "settlement/bank_pairs", "settlement/totals",
               "cases", "endings", "remedies"]  # fmt: skip
     found = []
     for path in [Path("payments") / f"{name}.py" for name in movers]:

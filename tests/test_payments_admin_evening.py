@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from merchants.lists import public_id
 from payments.models import Adjustment, Discrepancy, LedgerEntry, Match, Payment, Settlement
+from tests.bank_day import HOUR, bank_says, credit, look, settled
 from tests.cast import MEI_PHONE, Person
-from tests.evening import HOUR, bank_says, credit, look, settled
 from tests.operators import CHIEF_PHONE, Operator, acts, quick_passwords, signed_in  # noqa: F401
 from tests.test_payments_admin import _without_permission, assert_obeys_the_policy
 from tests.till import assert_books_hold, drain, paid, platform, total

@@ -17,8 +17,8 @@ from merchants.models import Item, Notice, OperatorAct, Shop, User
 from payments import endings, operating, refunds, remedies
 from payments.models import AccountBalance, Adjustment, Discrepancy, LedgerEntry, Payment, Refund
 from payments.settlement import totals
+from tests.bank_day import bank_says, credit, look, settled
 from tests.cast import Person
-from tests.evening import bank_says, credit, look, settled
 from tests.operators import CHIEF_PHONE, OPERATOR_PHONE
 from tests.races.together import slow_after, together, without_row_locks
 from tests.till import assert_books_hold, direct, disputed, drain, expect, paid, platform, total

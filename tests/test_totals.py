@@ -12,8 +12,8 @@ from merchants.models import User
 from payments import books
 from payments.models import Discrepancy, Match, Settlement, Statement, StatementLine
 from payments.settlement import totals
+from tests.bank_day import HOUR, amounts, bank_says, credit, look, provider_says, settled, undo
 from tests.cast import Person
-from tests.evening import HOUR, amounts, bank_says, credit, look, provider_says, settled, undo
 from tests.operators import OPERATOR_PHONE
 from tests.till import assert_books_hold, direct, platform
 

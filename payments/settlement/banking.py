@@ -25,8 +25,8 @@ from merchants.models import User
 from payments import chart, ledger
 from payments.chart import Movement
 from payments.models import LedgerEntry, Match, ProviderAccount, Settlement, SettlementMatch, StatementLine
-from payments.settlement import differences, pairing, suspended, totals
-from payments.settlement.pairing import Awaited, BankLine, Limits, Pairing
+from payments.settlement import bank_pairs, differences, suspended, totals
+from payments.settlement.bank_pairs import Awaited, BankLine, Limits, Pairing
 from payments.settlement.suspended import Suspended
 
 Outcome, State = StatementLine.Outcome, Settlement.State
@@ -72,7 +72,7 @@ def match_credit(*, line_id: int, settlement_ids: Sequence[UUID], operator: User
         _check_by_hand(line, waiting.get(line.id), rows, settlement_ids)
         ordered = sorted(rows, key=lambda row: list(settlement_ids).index(row.id))
         amount = _signed(line)
-        parts = pairing.allot(amount, [_awaited(row) for row in ordered])
+        parts = bank_pairs.allot(amount, [_awaited(row) for row in ordered])
         work = _Work(now)
         match = _settle(
             work, line, parts, Match.Rule.BY_HAND, {row.id: row for row in rows}, waiting.get(line.id), operator
@@ -150,7 +150,7 @@ def _free(lines: Sequence[StatementLine], waiting: dict[int, Suspended]) -> dict
 def _lock_awaited(lines: Sequence[StatementLine]) -> dict[UUID, Settlement]:
     """The settlements that these lines may pay, locked: those still open, and whichever the lines name."""
     currencies = {line.currency for line in lines}
-    named = {word for line in lines for word in _words(line) if len(word) >= pairing.REFERENCE_MIN}
+    named = {word for line in lines for word in _words(line) if len(word) >= bank_pairs.REFERENCE_MIN}
     wanted: set[UUID] = set()
     for currency in sorted(currencies):
         rows = Settlement.objects.filter(currency=currency)
@@ -203,7 +203,7 @@ def _pairings(lines: list[StatementLine], rows: list[Settlement], now: datetime)
         for settlement_id, why in taken_apart.values_list("settlement_id", "match__why")
         for line_id in why.get("lines", [])
     }
-    return pairing.pair(
+    return bank_pairs.pair(
         [_bank_line(line, now) for line in lines],
         [_awaited(row) for row in rows],
         rivals=[_bank_line(line, now) for line in others],
@@ -341,7 +341,7 @@ def _bank_line(line: StatementLine, now: datetime) -> BankLine:
 
 
 def _words(line: StatementLine) -> frozenset[str]:
-    return pairing.words(line.reference, line.settlement_id, line.raw)
+    return bank_pairs.words(line.reference, line.settlement_id, line.raw)
 
 
 def _awaited(row: Settlement) -> Awaited:

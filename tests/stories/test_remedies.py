@@ -12,8 +12,8 @@ from merchants.models import Item, Notice, OperatorAct, User
 from payments import ledger, reconcile, remedies
 from payments.chart import Movement, Place, receivable
 from payments.models import Adjustment, Discrepancy, LedgerEntry, Match, Payment, Refund, StatementLine
+from tests.bank_day import HOUR, amounts, bank_says, credit, look, provider_says, settled
 from tests.cast import Person
-from tests.evening import HOUR, amounts, bank_says, credit, look, provider_says, settled
 from tests.operators import CHIEF_PHONE, OPERATOR_PHONE
 from tests.till import assert_books_hold, direct, drain, expect, paid, platform, refund_told, total
 

@@ -8,7 +8,7 @@ import pytest
 
 from merchants.models import User
 from payments.models import Discrepancy, LedgerEntry, Match, StatementLine
-from tests.evening import HOUR, amounts, bank_says, credit, look, settled, undo
+from tests.bank_day import HOUR, amounts, bank_says, credit, look, settled, undo
 from tests.operators import OPERATOR_PHONE
 from tests.till import assert_books_hold, platform, total
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from payments.settlement import pairing
-from payments.settlement.pairing import Awaited, BankLine, Limits, Pairing
+from payments.settlement import bank_pairs
+from payments.settlement.bank_pairs import Awaited, BankLine, Limits, Pairing
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -19,7 +19,7 @@ ACCOUNT, OTHER = UUID(int=1), UUID(int=2)
 
 
 def line(number: int, amount: int, text: str = "", *, days: int = 0, currency: str = "CNY") -> BankLine:
-    return BankLine(number, amount, currency, NOON + days * DAY, pairing.words(text))
+    return BankLine(number, amount, currency, NOON + days * DAY, bank_pairs.words(text))
 
 
 def awaited(
@@ -32,7 +32,7 @@ def awaited(
 
 
 def pair(lines: list[BankLine], rows: list[Awaited], **more: object) -> list[tuple[int, str, list[tuple[int, int]]]]:
-    made: list[Pairing] = pairing.pair(lines, rows, limits=LIMITS, **more)  # type: ignore[arg-type]
+    made: list[Pairing] = bank_pairs.pair(lines, rows, limits=LIMITS, **more)  # type: ignore[arg-type]
     return [(one.line_id, one.rule, [(row.int, part) for row, part in one.parts]) for one in made]
 
 
@@ -52,7 +52,7 @@ def test_a_short_id_is_named_by_accident_and_does_not_count() -> None:
 
 
 def test_texts_are_found_however_deep_they_lie() -> None:
-    assert "STL_0010" in pairing.words("", {"a": [{"b": "x stl_0010"}], "n": 5, "none": None})
+    assert "STL_0010" in bank_pairs.words("", {"a": [{"b": "x stl_0010"}], "n": 5, "none": None})
 
 
 def test_a_line_that_names_two_divides_and_the_last_bears_the_difference() -> None:
@@ -134,7 +134,7 @@ def test_whatever_comes_no_settlement_is_paid_twice_and_every_line_is_divided_wh
             line(number, dice.randint(1, 20) * 10, dice.choice(["", "", f"stl_00{dice.randint(10, 16)}"]))
             for number in range(1, 1 + dice.randint(0, 5))
         ]
-        made = pairing.pair(lines, rows, limits=LIMITS)
+        made = bank_pairs.pair(lines, rows, limits=LIMITS)
         amounts = {each.id: each.amount for each in lines}
         assert all(sum(part for _, part in one.parts) == amounts[one.line_id] for one in made)
         assert len({one.line_id for one in made}) == len(made)
