@@ -218,6 +218,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "payments.sweep", "schedule": SWEEP_EVERY_S, "options": {"expires": 10}},
     "release-pending": {"task": "payments.release_pending", "schedule": 60.0, "options": {"expires": 60}},
     "credential-changes": {"task": "payments.apply_credential_changes", "schedule": 60.0, "options": {"expires": 60}},
+    "look-at-bank": {"task": "payments.look_at_bank", "schedule": 60.0, "options": {"expires": 60}},
     "seal-entries": {"task": "payments.seal_entries", "schedule": 60.0, "options": {"expires": 60}},
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
@@ -284,9 +285,23 @@ REFUND_CODE_ABOVE = {pair[:3]: int(pair[4:]) for pair in _REFUND_CODE_ABOVE}
 REFUND_CODE_ABOVE_A_DAY = 5
 CREDENTIAL_CHANGE_DELAY = timedelta(hours=24)  # They divert a shop's sales: its owner is told, and can stop them.
 OLD_SECRETS_ACCEPTED = timedelta(days=7)  # The retries of old notifications are signed with them, for up to four days.
-SETTLEMENT_OVERDUE = timedelta(
-    days=4
-)  # A provider pays by the next working day, and a long weekend has three free ones.
+# What an operator books to end a discrepancy wants a second one above this (minor units; of other currencies 100 whole
+# units): about 70 dollars, which one person may lose in good faith, and with which nobody is worth bribing.
+_FOUR_EYES_ABOVE = env_list(
+    "FOUR_EYES_ABOVE",
+    "CNY=50000,INR=500000,BRL=50000,VND=2000000,THB=300000,KHR=40000000,IDR=150000000,MYR=40000,PHP=500000,HKD=80000,"
+    "KES=1000000,TZS=25000000,GHS=100000,NGN=15000000,ZAR=200000,KWD=30000,AED=30000,JPY=10000,MXN=200000",
+)
+FOUR_EYES_ABOVE = {pair[:3]: int(pair[4:]) for pair in _FOUR_EYES_ABOVE}
+# A provider pays by the next working day, and a long weekend has three free ones.
+SETTLEMENT_OVERDUE = timedelta(days=4)
+# A credit and a settlement of the same amount that lie further apart than this have nothing to do with each other.
+SETTLEMENT_APART = timedelta(days=10)
+# So many settlements may make one credit: a provider that pays weekly brings seven, and one more is a holiday's.
+SETTLEMENTS_TOGETHER_MAX = 10
+# A credit that fits nothing is looked at again this often, for so long: the file that explains it may come later.
+CREDIT_LOOKED_AT_AGAIN = timedelta(hours=1)
+CREDIT_LOOKED_AT_FOR = timedelta(days=10)
 QUANTITY_MAX = 99
 PAGE_LIFE = timedelta(minutes=30)  # How long a pay page may lie open before it must be loaded again.
 INTENT_LIFE = timedelta(minutes=15)

@@ -162,6 +162,40 @@ LAWS = {
         SELECT payment.id, payment.match FROM payments_payment payment
          WHERE payment.match <> 'exact'
            AND NOT EXISTS (SELECT FROM payments_discrepancy WHERE payment_id = payment.id)""",
+    "a settlement's arrived amount is what its matches say and what was posted": """
+        SELECT settlement.id, settlement.arrived_amount, said.amount AS matched, said.posted
+          FROM payments_settlement settlement
+          LEFT JOIN (SELECT part.settlement_id,
+                            sum(CASE WHEN made.undone_at IS NULL THEN part.amount ELSE 0 END) AS amount,
+                            sum(coalesce(booked.amount, 0)) AS posted,
+                            bool_and(coalesce(booked.amount, 0)
+                                     = CASE WHEN made.undone_at IS NULL THEN part.amount ELSE 0 END) AS each
+                       FROM payments_settlementmatch part
+                       JOIN payments_match made ON made.id = part.match_id
+                       LEFT JOIN LATERAL (
+                           SELECT sum(CASE credit.kind WHEN 'provider_receivable' THEN entry.amount
+                                                       ELSE -entry.amount END) AS amount
+                             FROM payments_ledgerentry entry JOIN payments_account credit ON credit.id = entry.credit_id
+                            WHERE entry.cause_id = made.id AND entry.kind IN ('settled', 'reversed')
+                              AND right(entry.key, 32) = replace(part.settlement_id::text, '-', '')) AS booked ON true
+                      GROUP BY part.settlement_id) AS said ON said.settlement_id = settlement.id
+         WHERE settlement.arrived_amount <> coalesce(said.amount, 0) OR NOT coalesce(said.each, true)""",
+    "an adjustment is posted once, and above the limit by two": """
+        SELECT adjustment.id, adjustment.state, adjustment.amount, adjustment.four_eyes, count(entry.id) AS entries
+          FROM payments_adjustment adjustment
+          LEFT JOIN payments_ledgerentry entry ON entry.cause_id = adjustment.id
+         GROUP BY adjustment.id
+        HAVING count(entry.id) <> CASE adjustment.state WHEN 'posted' THEN 1 ELSE 0 END
+            OR sum(entry.amount) <> adjustment.amount
+            OR (adjustment.state <> 'proposed') <> (adjustment.decided_by_id IS NOT NULL)
+            OR (adjustment.state = 'posted' AND adjustment.four_eyes
+                AND adjustment.decided_by_id = adjustment.proposed_by_id)""",
+    "an adjusting entry was posted for an adjustment of its amount": """
+        SELECT entry.id, entry.key, entry.amount FROM payments_ledgerentry entry
+         WHERE entry.kind = 'adjusted'
+           AND NOT EXISTS (SELECT FROM payments_adjustment adjustment
+                            WHERE adjustment.id = entry.cause_id AND adjustment.state = 'posted'
+                              AND adjustment.currency = entry.currency)""",
     "every payment of a shop was told once": """
         SELECT payment.id, count(notice.id) AS notices FROM payments_payment payment
           LEFT JOIN merchants_notice notice

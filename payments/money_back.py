@@ -279,10 +279,13 @@ def _refund_failed(
         subject = _subject(payment, refund, event_id)
         movements = [chart.refund_failed(subject, refund.amount, event.occurred_at, pending=pending)]
     failed = replace(refund, state=Refund.State.FAILED, object_id=event.object_id, settled_at=event.occurred_at)
+    # What an operator returned is in suspense again, and nobody would look for it there.
+    questions = (_refused(event, payment, refund),) if refund.origin == Refund.Origin.OPERATOR else ()
     return Decision(
         "applied",
         refund=failed,
         movements=tuple(movements),
+        questions=questions,
         tellings=_told_of_refund("refund_failed", payment, failed),
     )
 

@@ -13,9 +13,10 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 
 from merchants import ids
+from merchants.models import Shop
 from payments import ledger
 from payments.known import Decision, DisputeFacts, IntentFacts, Known, PaymentFacts, RefundFacts
-from payments.models import Discrepancy, Dispute, Refund, WebhookEvent
+from payments.models import Discrepancy, Dispute, Payment, Refund, WebhookEvent
 
 
 class Overtaken(Exception):
@@ -45,6 +46,18 @@ def record(decisions: list[tuple[UUID, Decision]], known: Known, now: datetime) 
     _update_disputes([known.disputes[dispute_id] for dispute_id in sorted(changed_disputes)], now)
     _open_questions(decisions, {payment.id: payment.account_id for payment in payments.values()}, now)
     ledger.post([movement for decision in made for movement in decision.movements], now=now)
+
+
+def place(*, payment_id: UUID, shop_id: UUID, now: datetime) -> None:
+    """A payment that nobody could place is this shop's: hers, not pending, and her book's currency stays from now on.
+
+    Must run in the transaction that holds the locks of the shop and the payment and moves the money out of suspense.
+    """
+    placed = Payment.objects.filter(id=payment_id, placed=False, shop=None).update(
+        shop_id=shop_id, placed=True, due_at=None
+    )
+    assert placed == 1, "only a payment of nobody is placed"
+    Shop.objects.filter(id=shop_id, currency_locked_at=None).update(currency_locked_at=now)
 
 
 def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:

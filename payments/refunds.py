@@ -7,6 +7,7 @@ reference, as often as it takes, and the answer comes in by the inbox like every
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -94,6 +95,29 @@ def request(
         if left < 0:
             raise UnableToRefund("balance_too_low", _too_low(row, left + amount))
         transaction.on_commit(lambda: bell.ring(SEND))
+    return refund
+
+
+def return_suspended(*, payment: Payment, amount: int, reason: str, cause_id: UUID, now: datetime) -> Refund:
+    """Commits a refund of money that nobody could place, as an operator has decided; the provider is asked soon after.
+
+    Must run in the transaction that holds the payment's lock, and has seen that so much of it is left in suspense.
+    """
+    assert not payment.placed
+    refund = Refund.objects.create(
+        id=ids.new(now),
+        payment=payment,
+        shop_id=payment.shop_id,
+        origin=Refund.Origin.OPERATOR,
+        amount=amount,
+        currency=payment.currency,
+        reason=reason[:200],
+        created_at=now,
+        next_call_at=now,
+    )
+    subject = Subject(facts.of_payment(payment).source, payment.currency, payment.id, refund.id)
+    ledger.post([replace(chart.refund_asked(subject, amount, now, pending=False), cause_id=cause_id)], now=now)
+    transaction.on_commit(lambda: bell.ring(SEND))
     return refund
 
 

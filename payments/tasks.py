@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from merchants import bell, texts
 from payments import accounts, asking, chain, disputes, inbox, ledger, reconcile, refunds
+from payments.settlement import banking
 
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
@@ -66,6 +67,12 @@ def apply_credential_changes() -> None:
 @shared_task(name="payments.remind_of_disputes")
 def remind_of_disputes() -> None:
     while disputes.remind(now=timezone.now()):
+        continue
+
+
+@shared_task(name="payments.look_at_bank")
+def look_at_bank() -> None:
+    while banking.look(now=timezone.now(), limit=settings.DRAIN_BATCH_MAX) == settings.DRAIN_BATCH_MAX:
         continue
 
 

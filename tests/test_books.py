@@ -13,10 +13,12 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from merchants.models import Item
-from payments import books, ledger, reconcile, refunds
-from payments.models import Payment, Refund
+from merchants.models import Item, User
+from payments import books, ledger, reconcile, refunds, remedies
+from payments.models import Discrepancy, Payment, Refund
+from tests.bank_day import bank_says, credit, look, settled
 from tests.cast import Person
+from tests.operators import OPERATOR_PHONE
 from tests.till import agree, direct, disputed, drain, expect, paid, platform, refund_told
 
 ONE = "(SELECT id FROM {} WHERE {} ORDER BY id LIMIT 1)"
@@ -152,6 +154,45 @@ BREAKS: list[tuple[str, str]] = [
         "a payment that does not fit has raised a question",
         f"UPDATE payments_payment SET match = 'over' WHERE id = {EXACT}",
     ),
+    (
+        "a settlement's arrived amount is what its matches say and what was posted",
+        "UPDATE payments_settlement SET arrived_amount = arrived_amount + 1",
+    ),
+    (
+        "a settlement's arrived amount is what its matches say and what was posted",
+        "UPDATE payments_match SET undone_at = now() WHERE rule = 'settlement_id'",
+    ),
+    (
+        "a settlement's arrived amount is what its matches say and what was posted",
+        "UPDATE payments_settlementmatch SET amount = amount - 1",
+    ),
+    (
+        "a settlement's arrived amount is what its matches say and what was posted",
+        "UPDATE payments_ledgerentry SET amount = amount + 1 WHERE kind = 'settled'",
+    ),
+    (
+        "an adjustment is posted once, and above the limit by two",
+        "UPDATE payments_adjustment SET state = 'refused' WHERE NOT four_eyes",
+    ),
+    (
+        "an adjustment is posted once, and above the limit by two",
+        (
+            "ALTER TABLE payments_adjustment DROP CONSTRAINT adjustment_four_eyes;"
+            " UPDATE payments_adjustment SET four_eyes = true WHERE state = 'posted'"
+        ),
+    ),
+    (
+        "an adjustment is posted once, and above the limit by two",
+        "UPDATE payments_adjustment SET decided_by_id = NULL WHERE NOT four_eyes",
+    ),
+    (
+        "an adjustment is posted once, and above the limit by two",
+        "UPDATE payments_ledgerentry SET amount = amount + 1 WHERE kind = 'adjusted'",
+    ),
+    (
+        "an adjusting entry was posted for an adjustment of its amount",
+        "UPDATE payments_ledgerentry SET cause_id = NULL WHERE kind = 'adjusted'",
+    ),
     ("every payment of a shop was told once", "DELETE FROM merchants_notice WHERE number = 1"),
     (
         "every payment of a shop was told once",
@@ -196,6 +237,23 @@ def trade(mei: Person, apples: Item) -> None:
     paid(expect(code)).deliver()
     expect(code)
     drain()
+    evening()
+
+
+def evening() -> None:
+    """What the bank says: of 1,000 it got 995, and 3 are written off; 60,000 of nobody want two people to keep them."""
+    wei, now = User.objects.create_user(OPERATOR_PHONE, is_staff=True), timezone.now()
+    settled("stl_0001", 1_000, now=now)
+    bank_says(credit(995, "stl_0001"), credit(60_000), now=now)
+    look(now)
+    for remedy, amount in (("accept_settlement", 3), ("keep", None)):
+        question = Discrepancy.objects.get(reason__in=REASONS[remedy])
+        remedies.propose(
+            discrepancy_id=question.id, remedy=remedy, amount=amount, note="", operator=wei, now=timezone.now()
+        )
+
+
+REASONS = {"accept_settlement": ["settlement_differs"], "keep": ["unknown_credit"]}
 
 
 def ask(mei: Person, payment: Payment, amount: int) -> Refund:

@@ -75,10 +75,17 @@ TESTED_BY = {
     "payments/admin/fee_forms.py": ("tests/test_fee_desk_pages.py", "the form as operators fill it in"),
     "payments/admin/fees.py": ("tests/test_fee_desk_pages.py", "operators read contracts and add to them"),
     "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
+    "payments/settlement/banking.py": ("tests/test_banking.py", "lines of our bank, and what they pay"),
+    "payments/settlement/differences.py": ("tests/test_totals.py", "questions arise where settlements are counted"),
+    "payments/settlement/bank_pairs.py": ("tests/test_bank_pairs.py", "the pure rules"),
+    "payments/settlement/suspended.py": ("tests/test_banking.py", "credits that fit nothing"),
+    "payments/settlement/totals.py": ("tests/test_totals.py", "settlements are counted"),
     "payments/book_shapes.py": ("tests/test_ledger_api.py", "the book as a client reads it"),
     "payments/book_views.py": ("tests/test_ledger_api.py", "the book over HTTP"),
+    "payments/cases.py": ("tests/stories/test_remedies.py", "each remedy is a story with its numbers"),
     "payments/contested.py": ("tests/stories/test_contested.py", "each dispute is a story with its numbers"),
     "payments/chart.py": ("tests/stories/test_money_in.py", "each movement is a story with its numbers"),
+    "payments/endings.py": ("tests/test_remedies.py", "the table, as operators choose from it"),
     "payments/facts.py": ("tests/laws/test_the_shell.py", "facts are loaded and locked on the real tables"),
     "payments/fee_shapes.py": ("tests/test_fees_api.py", "what a shop is charged, as a client reads it"),
     "payments/fee_views.py": ("tests/test_fees_api.py", "what a shop is charged, over HTTP"),
@@ -231,19 +238,9 @@ def test_money_in_a_table_is_a_whole_number() -> None:
 
 def test_the_code_that_moves_money_neither_divides_nor_knows_a_float() -> None:
     """`Decimal` is for showing and reading an amount only, and stands in `merchants/money.py`."""
-    movers = [
-        "chart",
-        "known",
-        "meaning",
-        "money_back",
-        "facts",
-        "reconcile",
-        "ledger",
-        "refunds",
-        "checkout",
-        "books",
-        "fees",
-    ]
+    movers = ["chart", "known", "meaning", "money_back", "facts", "reconcile", "ledger", "refunds", "checkout", "books",
+              "fees", "settlement/banking", "settlement/differences", "settlement/bank_pairs", "settlement/totals",
+              "cases", "endings", "remedies"]  # fmt: skip
     found = []
     for path in [Path("payments") / f"{name}.py" for name in movers]:
         for node in ast.walk(parsed(path)):

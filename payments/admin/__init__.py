@@ -1,6 +1,28 @@
-"""The back office's pages of money: the inbox, the questions, the shops, the accounts, what was paid and
-is contested, and the book."""
+"""The back office's pages of money: the inbox, the questions and their ends, the shops, the accounts, what was paid and
+is contested, what was settled, and the book."""
 
-from payments.admin import accounts, book, discrepancies, disputes, fees, inbox, paying, shops
+from payments.admin import (
+    accounts,
+    adjustments,
+    book,
+    discrepancies,
+    disputes,
+    fees,
+    inbox,
+    paying,
+    settlements,
+    shops,
+)
 
-__all__ = ["accounts", "book", "discrepancies", "disputes", "fees", "inbox", "paying", "shops"]
+__all__ = [
+    "accounts",
+    "adjustments",
+    "book",
+    "discrepancies",
+    "disputes",
+    "fees",
+    "inbox",
+    "paying",
+    "settlements",
+    "shops",
+]

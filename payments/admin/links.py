@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from merchants.desk import desk
 from merchants.lists import public_id
 
 
@@ -16,5 +17,9 @@ def address(row: Model) -> str:
 
 
 def link(row: Model | None) -> SafeString | str:
-    """A link to the row's page; a dash for none."""
-    return format_html('<a href="{}">{}</a>', address(row), public_id(row)) if row is not None else "–"
+    """A link to the row's page, or its id where its table has none; a dash for no row."""
+    if row is None:
+        return "–"
+    if not desk.is_registered(type(row)):
+        return str(row)
+    return format_html('<a href="{}">{}</a>', address(row), public_id(row))

@@ -143,6 +143,7 @@ class Refund(models.Model):
     class Origin(models.TextChoices):
         SHOP = "shop"
         PROVIDER = "provider"
+        OPERATOR = "operator", "by us, of money that nobody could place"
 
     prefix = "rfd"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

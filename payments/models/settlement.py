@@ -146,6 +146,7 @@ class Match(models.Model):
         AMOUNT = "amount", "by the amount, alone among those of its days"
         SUM = "sum", "several together make the amount"
         BY_HAND = "by_hand", "by a person"
+        NONE = "none", "fits nothing that is known: in suspense"
 
     prefix = "mat"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

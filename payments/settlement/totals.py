@@ -1,18 +1,22 @@
 """The one writer of settlements: what their lines make, what the provider tells, what arrived, and how they stand.
 
-All of it is counted anew from the lines and the matches that hold, so nothing here can drift.
+All of it is counted anew from the lines and the matches that hold, so nothing here can drift; and where the sides
+differ then, the question is asked in the same transaction. A settlement of a shop's own account goes to her own bank,
+which we never see: there is none of it here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
 from merchants import ids
+from payments.settlement import differences
 
 
 def note(*, statement_id: UUID, now: datetime) -> list[UUID]:
@@ -33,13 +37,18 @@ def note(*, statement_id: UUID, now: datetime) -> list[UUID]:
 
 
 def recount(*, settlement_ids: Collection[UUID], now: datetime) -> None:
-    """Counts settlements anew, with their rows locked in the order of their ids, and says how each stands."""
+    """Counts settlements anew, with their rows locked in the order of their ids, and says how each stands.
+
+    Must run before the balances are locked: the questions about the settlements come first.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM payments_settlement WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
             [sorted(settlement_ids)],
         )
-        cursor.execute(_RECOUNT_SQL, {"ids": sorted(settlement_ids), "now": now})
+        wanted: dict[str, Any] = {"ids": sorted(settlement_ids), "overdue_after": settings.SETTLEMENT_OVERDUE}
+        cursor.execute(_RECOUNT_SQL, wanted)
+    differences.review(settlement_ids=settlement_ids, now=now)
 
 
 def mark_overdue(*, settlement_ids: Collection[UUID]) -> None:
@@ -57,8 +66,10 @@ def _columns(named: list[tuple[UUID, str, str]]) -> list[list[object]]:
 
 
 _NAMED_SQL = """
-SELECT DISTINCT provider_account_id, settlement_id, currency FROM payments_statementline
- WHERE statement_id = %s AND provider_account_id IS NOT NULL AND settlement_id <> '' AND currency <> ''
+SELECT DISTINCT line.provider_account_id, line.settlement_id, line.currency
+  FROM payments_statementline line
+  JOIN payments_provideraccount account ON account.id = line.provider_account_id AND account.funds = 'held'
+ WHERE line.statement_id = %s AND line.settlement_id <> '' AND line.currency <> ''
  ORDER BY 1, 2, 3
 """
 
@@ -76,18 +87,29 @@ SELECT settlement.id FROM payments_settlement settlement
    AND settlement.currency = named.currency
 """
 
-# A line counts while its statement is the one that holds; a payout line tells the sum, the others make it.
+# A line counts while its statement is the one that holds; a payout line tells the sum, the others make it. Files may
+# overlap (a day that was fetched, and its month by hand): what several of them tell counts as often as one tells it.
+# A settlement that waits again (its match was undone) is waited for as long as it would have been.
 _RECOUNT_SQL = """
-WITH counted AS (
-    SELECT settlement.id,
-           coalesce(sum(line.amount - line.fee) FILTER (WHERE line.kind <> 'payout'), 0) AS lines_amount,
-           -sum(line.amount) FILTER (WHERE line.kind = 'payout') AS told_amount,
-           max(line.occurred_at) FILTER (WHERE line.kind = 'payout') AS told_at
+WITH told AS (
+    SELECT settlement.id AS settlement_id, line.statement_id, line.kind, line.object_id, line.occurred_at,
+           CASE line.object_id WHEN '' THEN line.id END AS nameless, line.amount, line.fee, count(*) AS times
       FROM payments_settlement settlement
-      LEFT JOIN (payments_statementline line JOIN payments_statement statement
-                   ON statement.id = line.statement_id AND statement.state = 'imported')
+      JOIN payments_statementline line
         ON line.provider_account_id = settlement.provider_account_id AND line.settlement_id = settlement.reference
        AND line.currency = settlement.currency AND line.settlement_id <> ''
+      JOIN payments_statement statement ON statement.id = line.statement_id AND statement.state = 'imported'
+     WHERE settlement.id = ANY(%(ids)s)
+     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+), once AS (
+    SELECT settlement_id, kind, occurred_at, amount * max(times) AS amount, fee * max(times) AS fee
+      FROM told GROUP BY settlement_id, kind, object_id, occurred_at, nameless, told.amount, told.fee
+), counted AS (
+    SELECT settlement.id,
+           coalesce(sum(once.amount - once.fee) FILTER (WHERE once.kind <> 'payout'), 0) AS lines_amount,
+           -sum(once.amount) FILTER (WHERE once.kind = 'payout') AS told_amount,
+           max(once.occurred_at) FILTER (WHERE once.kind = 'payout') AS told_at
+      FROM payments_settlement settlement LEFT JOIN once ON once.settlement_id = settlement.id
      WHERE settlement.id = ANY(%(ids)s)
      GROUP BY settlement.id
 ), arrived AS (
@@ -108,7 +130,8 @@ UPDATE payments_settlement settlement
                     WHEN standing.arrived_amount = standing.expected THEN 'arrived'
                     ELSE 'differs' END,
        look_at = CASE WHEN standing.arrived_amount = 0 AND standing.expected <> 0
-                      THEN CASE settlement.state WHEN 'overdue' THEN NULL ELSE coalesce(settlement.look_at, %(now)s) END
+                      THEN CASE settlement.state WHEN 'overdue' THEN NULL
+                           ELSE coalesce(settlement.look_at, settlement.created_at + %(overdue_after)s) END
                  END
   FROM standing WHERE settlement.id = standing.id
 """

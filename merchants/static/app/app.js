@@ -333,6 +333,8 @@ function told({ number, kind, data, created_at }) {
     announce("Refunded", shown(data.amount), false);
   } else if (kind === "refund_failed") {
     announce("A refund did not go through", shown(data.amount), false);
+  } else if (kind === "balance_corrected") {
+    announce(data.taken ? "Your balance was corrected down" : "Your balance was corrected up", shown(data.amount), false);
   } else if (kind.startsWith("dispute_")) {
     if (payments.has(data.payment)) reread(data.payment);
     announce(DISPUTES[kind] ?? "A payment is contested", `${shown(data.amount)}${until(data.evidence_due_at)}`, false);
