@@ -12,7 +12,10 @@ from django.utils import timezone
 
 from merchants import bell, texts
 from payments import accounts, asking, chain, disputes, inbox, ledger, reconcile, refunds
+from payments.payouts import accounts as payout_accounts
+from payments.payouts import bank_lines, preparing, sending
 
+_PREPARED_AT_ONCE = 200  # Rows of ours, between two looks at the clock.
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
 
@@ -43,6 +46,7 @@ def sweep() -> None:
     for task, has_due in (
         (refunds.SEND, refunds.has_due),
         (asking.ASK, asking.has_due),
+        (sending.SEND, sending.has_due),
         (texts.SEND_TASK, texts.has_due),
     ):
         if has_due(now=now):
@@ -60,6 +64,32 @@ def release_pending() -> None:
 @shared_task(name=accounts.APPLY)
 def apply_credential_changes() -> None:
     while accounts.apply_due(now=timezone.now(), limit=_AT_ONCE) == _AT_ONCE:
+        continue
+
+
+@shared_task(name=preparing.PREPARE)
+def prepare_payouts() -> None:
+    while preparing.prepare(now=timezone.now(), limit=_PREPARED_AT_ONCE) == _PREPARED_AT_ONCE:
+        continue
+
+
+@shared_task(name=sending.SEND)
+def send_payouts() -> None:
+    bell.answered(sending.SEND)
+    _in_rounds(sending.send_due)
+
+
+@shared_task(name=payout_accounts.APPLY)
+def apply_payout_accounts() -> None:
+    """Asks who holds new payout accounts, and lets those that are proved take effect when their time has come."""
+    _in_rounds(payout_accounts.check_names)
+    while payout_accounts.apply_due(now=timezone.now(), limit=_AT_ONCE) == _AT_ONCE:
+        continue
+
+
+@shared_task(name=bank_lines.LOOK)
+def look_at_payout_lines() -> None:
+    while bank_lines.look(now=timezone.now(), limit=_PREPARED_AT_ONCE) == _PREPARED_AT_ONCE:
         continue
 
 

@@ -54,7 +54,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One payout to be made: of what was earned until `cut_off_at` of `earned_day`, on `pay_day`, not before `opens_at`."""
+    """One payout: of what was earned until `cut_off_at` of `earned_day`, on `pay_day`, not before `opens_at`."""
 
     earned_day: date
     pay_day: date

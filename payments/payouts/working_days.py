@@ -25,7 +25,7 @@ class NoWorkingDay(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """`free`: days without payments beside Saturdays and Sundays; `worked`: such days on which banks work all the same."""
+    """`free`: days off beside Saturdays and Sundays; `worked`: days on which banks work all the same."""
 
     free: frozenset[date] = frozenset()
     worked: frozenset[date] = frozenset()
