@@ -32,7 +32,7 @@ _State = PayoutBatch.State
 def limit(currency: str) -> int:
     """Above this total (minor units) a batch needs two operators."""
     above: dict[str, int] = settings.FOUR_EYES_PAYOUT_ABOVE
-    return above.get(currency) or 10_000 * 10 ** money.exponent(currency)
+    return above[currency] if currency in above else 10_000 * 10 ** money.exponent(currency)
 
 
 def total(batch: PayoutBatch) -> int:

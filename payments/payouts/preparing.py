@@ -94,7 +94,9 @@ def _candidates(now: datetime, calendars: _Calendars) -> Iterator[tuple[UUID, st
         handled, known = _handled([shop.id for shop, _ in rows]), _terms_of([shop for shop, _ in rows])
         for shop, currency in rows:
             found = known.get((shop.id, currency)) or known.get((None, currency))
-            turn = found and _turn(shop, found, now, calendars, handled.get((shop.id, currency)))
+            if found is None:
+                continue
+            turn = _turn(shop, found, now, calendars, handled.get((shop.id, currency)))
             if turn is not None and turn.opens_at <= now:
                 yield shop.id, currency
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, time
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from payments.models import Holiday, PayoutTerms
 from payments.payouts import owed
 from payments.payouts.working_days import Calendar, calendar
 
+DELAY_MAX = 30  # Working days.
 # One run of a worker looks no further back or ahead than this for working days.
 _YEARS = 1
 
@@ -38,7 +39,7 @@ def days(name: str, around: date) -> Calendar:
     return calendar(name, rows.values_list("day", "working"))
 
 
-def put(row: PayoutTerms, *, operator: User, reason: str, now: Any) -> None:
+def put(row: PayoutTerms, *, operator: User, reason: str, now: datetime) -> None:
     """Keeps terms that an operator entered or changed, with a line in the trail."""
     with transaction.atomic():
         known = PayoutTerms.objects.select_for_update(no_key=True).filter(id=row.id).first() if row.id else None
@@ -54,12 +55,19 @@ def put(row: PayoutTerms, *, operator: User, reason: str, now: Any) -> None:
         )
 
 
-def add_holiday(row: Holiday, *, operator: User, now: Any) -> None:
+def add_holiday(row: Holiday, *, operator: User, now: datetime) -> None:
     """Keeps a day that an operator entered, with a line in the trail."""
     with transaction.atomic():
         row.save()
         after = {"calendar": row.calendar, "day": row.day.isoformat(), "name": row.name, "working": row.working}
         audit.record(operator=operator, act="add_holiday", subject=row, reason="", before={}, after=after, now=now)
+
+
+def load_holidays(rows: Sequence[Holiday]) -> int:
+    """Keeps a year's days; those that are known stay as they are. Answers how many were added."""
+    before = Holiday.objects.count()
+    Holiday.objects.bulk_create(rows, ignore_conflicts=True)
+    return Holiday.objects.count() - before
 
 
 def _plain(row: PayoutTerms) -> Mapping[str, Any]:
