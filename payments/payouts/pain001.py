@@ -1,9 +1,11 @@
 """A batch as a file for our bank: ISO 20022 pain.001.001.09 (customer credit transfer initiation). Pure.
 
 One PmtInf holds the batch, one CdtTrfTxInf each payout. Amounts carry their currency's own decimals, and the control
-sums are those of the amounts. Texts are written in the Latin set that every bank takes (EPC217-08): Latin letters lose
-their accents, and what has no Latin letter becomes a full stop, so a name in another script is not written to this
-file as it is; the account's number decides who is paid. References keep to that set too: `pyo_…` is written `pyo-…`.
+sums are those of the amounts.
+
+What an IBAN is paid by keeps to the Latin set that every bank takes (EPC217-08): letters lose their accents, and what
+is no Latin letter becomes a full stop. A local number is paid inside its country, whose banks compare names in their
+own script: there the name stays as it is. References keep to the Latin set too: `pyo_…` is written `pyo-…`.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ def write(
     for transfer in transfers:
         _transfer(batch, transfer, currency)
     ET.indent(root)
-    body: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=False)
+    body: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=False)
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + body + b"\n"
 
 
@@ -109,8 +111,14 @@ def _transfer(batch: ET.Element, transfer: Transfer, currency: str) -> None:
         form = FORMS.get(transfer.country)
         clearing = form.clearing if form is not None and transfer.scheme == "local" else ""
         _bank(ET.SubElement(made, "CdtrAgt"), transfer.bank_code, clearing)
-    _text(made, "Cdtr/Nm", latin(transfer.holder))
-    _number(ET.SubElement(made, "CdtrAcct"), transfer.number, is_iban=transfer.scheme == "iban")
+    is_iban = transfer.scheme == "iban"
+    _text(made, "Cdtr/Nm", latin(transfer.holder) if is_iban else _own_script(transfer.holder))
+    _number(ET.SubElement(made, "CdtrAcct"), transfer.number, is_iban=is_iban)
+
+
+def _own_script(text: str) -> str:
+    printable = "".join(letter for letter in text if letter.isprintable())
+    return " ".join(printable.split())[:_NAME_MAX].strip() or "."
 
 
 def _number(account: ET.Element, number: str, *, is_iban: bool) -> None:

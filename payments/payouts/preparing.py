@@ -7,7 +7,7 @@ undoes the payout. Once per shop, currency and day, by a constraint of the datab
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -31,7 +31,7 @@ from payments.models import (
     PayoutTerms,
 )
 from payments.payouts import channels, outcomes, owed, terms
-from payments.payouts.owed import Owed, Standing, Turn
+from payments.payouts.owed import Owed, Reason, Standing, Turn
 from payments.payouts.working_days import Calendar, NoWorkingDay
 
 PREPARE = "payments.prepare_payouts"
@@ -168,6 +168,7 @@ def _prepare(shop_id: UUID, currency: str, now: datetime, calendars: _Calendars)
 
 
 def _look(shop: Shop, currency: str, now: datetime, calendars: _Calendars) -> Next:
+    """The turn that is due; where it has nothing to pay, the one after it, for which something may be there already."""
     account, standing_of_account = _account(shop, currency)
     found = terms.of(shop, currency)
     turn = None
@@ -182,7 +183,13 @@ def _look(shop: Shop, currency: str, now: datetime, calendars: _Calendars) -> Ne
         came_since=_came_since(shop, currency, turn.cut_off_at),
         account=standing_of_account,
     )
-    decided = owed.owed(standing, terms.on_the_clock_of(shop, found), turn, now=now)
+    on_terms = terms.on_the_clock_of(shop, found)
+    decided = owed.owed(standing, on_terms, turn, now=now)
+    if decided.reason is Reason.NOTHING_AVAILABLE and turn.opens_at <= now:
+        later = _turn(shop, found, now, calendars, turn.earned_day)
+        if later is not None:
+            turn, standing = later, replace(standing, came_since=_came_since(shop, currency, later.cut_off_at))
+            decided = owed.owed(standing, on_terms, turn, now=now)
     return Next(currency, decided, turn, account, found)
 
 
