@@ -15,8 +15,10 @@ from django.utils import timezone
 
 from merchants.models import Item
 from payments import books, ledger, reconcile, refunds
-from payments.models import Payment, Refund
+from payments.models import Discrepancy, Payment, Refund
+from payments.payouts import outcomes
 from tests.cast import Person
+from tests.payday import earn, monday, our_bank, proved, released, terms
 from tests.till import direct, disputed, drain, expect, paid, platform, refund_told
 
 ONE = "(SELECT id FROM {} WHERE {} ORDER BY id LIMIT 1)"
@@ -120,6 +122,24 @@ BREAKS: list[tuple[str, str]] = [
         "UPDATE payments_refund SET pending_amount = 0 WHERE state = 'succeeded'",
     ),
     (
+        "what is in flight to shops is what their payouts say",
+        "UPDATE payments_payout SET amount = amount + 1 WHERE state = 'sent'",
+    ),
+    ("what is in flight to shops is what their payouts say", "UPDATE payments_payout SET state = 'sent'"),
+    (
+        "a payout's entries are what its state says",
+        "UPDATE payments_payout SET state = 'returned' WHERE state = 'paid'",
+    ),
+    ("a payout's entries are what its state says", "UPDATE payments_payout SET state = 'paid' WHERE state = 'failed'"),
+    (
+        "a payout's entries are what its state says",
+        "DELETE FROM payments_ledgerentry WHERE kind = 'payout_failed'",
+    ),
+    (
+        "every entry of a payout has its payout, of its own shop",
+        "UPDATE payments_ledgerentry SET cause_id = gen_random_uuid() WHERE kind = 'payout_paid'",
+    ),
+    (
         "a paid intent has money, and money that was placed for an open intent does not exist",
         "UPDATE payments_paymentintent SET state = 'open' WHERE state = 'paid'",
     ),
@@ -173,10 +193,25 @@ def trade(mei: Person, apples: Item) -> None:
     Payment.objects.filter(id=third.id).update(due_at=timezone.now())
     drain()
     assert reconcile.release_due(now=timezone.now() + timedelta(seconds=1), limit=10) == 1
+    pay_out(mei)
     direct(mei.shop)
     paid(expect(code)).deliver()
     expect(code)
     drain()
+
+
+def pay_out(mei: Person) -> None:
+    """Two days later: one payout that is on its way, one that was paid, and one that failed."""
+    Payment.objects.filter(due_at__isnull=False).update(due_at=monday(days=60))  # What is pending stays so.
+    terms()
+    our_bank()
+    proved(mei, now=monday(9))
+    for day, word in enumerate(("paid", "failed", "")):
+        earn(mei, 100, at=monday(12, days=day))
+        payout, noon = released(monday(1, days=day + 1)), monday(2, days=day + 1)
+        if word:
+            outcomes.end(payout_id=payout.id, word=word, at=noon, now=noon)
+            Discrepancy.objects.filter(payout=payout).update(state="resolved", resolved_at=noon)
 
 
 def ask(mei: Person, payment: Payment, amount: int) -> Refund:

@@ -254,7 +254,7 @@ class PayoutBatchAdmin(ActingAdmin):
     def payouts_shown(self, row: PayoutBatch) -> SafeString | str:
         payouts = row.payouts.select_related("shop").order_by("id")[:_PAYOUTS_SHOWN]
         lines = ((link(one), one.shop, shown_money(one.amount, one.currency), one.state) for one in payouts)
-        return format_html_join(format_html("<br>"), "{} {} {} {}", lines) or "–"
+        return format_html_join("", "<div>{} {} {} {}</div>", lines) or "–"
 
 
 @admin.register(Payout, site=desk)
@@ -299,10 +299,10 @@ class PayoutAdmin(Shown):
     def entries(self, row: Payout) -> SafeString | str:
         found = LedgerEntry.objects.filter(cause_id=row.id).order_by("id")
         lines = ((link(entry), entry.kind, shown_money(entry.amount, entry.currency)) for entry in found)
-        return format_html_join(format_html("<br>"), "{} {} {}", lines) or "–"
+        return format_html_join("", "<div>{} {} {}</div>", lines) or "–"
 
     @admin.display(description="our bank's lines")
     def lines(self, row: Payout) -> SafeString | str:
         found = Match.objects.filter(payout_id=row.id, undone_at=None).prefetch_related("lines__statement").first()
         lines = ((line, shown_money(line.amount, line.currency)) for line in (found.lines.all() if found else ()))
-        return format_html_join(format_html("<br>"), "{}: {}", lines) or "–"
+        return format_html_join("", "<div>{}: {}</div>", lines) or "–"

@@ -76,7 +76,8 @@ def test_a_payout_and_its_account_have_a_shop_and_cannot_be_without_one(db: None
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE is_nullable = 'YES'"
-            " AND table_name IN ('payments_payout', 'payments_payoutaccount') AND column_name IN ('shop_id', 'account_id')"
+            " AND table_name IN ('payments_payout', 'payments_payoutaccount')"
+            " AND column_name IN ('shop_id', 'account_id')"
         )
         assert cursor.fetchall() == []
 
