@@ -96,7 +96,7 @@ def prepared(at: datetime) -> Payout:
 def released(at: datetime) -> Payout:
     """The one payout of that moment, released by an operator."""
     payout = prepared(at)
-    batch = PayoutBatch.objects.get(id=payout.batch_id)
+    batch = PayoutBatch.objects.get(payouts=payout)
     batches.release(batch_id=batch.id, operator=operator(), reason="checked", now=at)
     payout.refresh_from_db()
     return payout

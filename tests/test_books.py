@@ -17,6 +17,7 @@ from merchants.models import Item
 from payments import books, ledger, reconcile, refunds
 from payments.models import Discrepancy, Payment, Refund
 from payments.payouts import outcomes
+from payments.payouts.endings import Word
 from tests.cast import Person
 from tests.payday import earn, monday, our_bank, proved, released, terms
 from tests.till import direct, disputed, drain, expect, paid, platform, refund_told
@@ -206,7 +207,8 @@ def pay_out(mei: Person) -> None:
     terms()
     our_bank()
     proved(mei, now=monday(9))
-    for day, word in enumerate(("paid", "failed", "")):
+    ends: list[Word | None] = ["paid", "failed", None]
+    for day, word in enumerate(ends):
         earn(mei, 100, at=monday(12, days=day))
         payout, noon = released(monday(1, days=day + 1)), monday(2, days=day + 1)
         if word:

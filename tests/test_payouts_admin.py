@@ -12,6 +12,7 @@ import time_machine
 from django.conf import LazySettings
 from django.utils import timezone
 
+from merchants.audit import UnableToAct
 from merchants.models import OperatorAct
 from payments.models import BankAccount, Holiday, Payout, PayoutAccount, PayoutBatch, PayoutTerms
 from payments.payouts import batches, outcomes, pain001
@@ -37,7 +38,7 @@ def batch(mei: Person) -> PayoutBatch:
     our_bank()
     proved(mei, now=monday(9))
     earn(mei, 200, at=monday(12))
-    return PayoutBatch.objects.get(id=prepared(TUESDAY).batch_id)
+    return PayoutBatch.objects.get(payouts=prepared(TUESDAY))
 
 
 def download(operator: Operator, batch: PayoutBatch) -> Any:
@@ -133,7 +134,7 @@ def test_what_the_page_does_not_offer_is_refused_all_the_same(
     wei: Operator, batch: PayoutBatch, settings: LazySettings, above: int, act: str, code: str
 ) -> None:
     settings.FOUR_EYES_PAYOUT_ABOVE = {"CNY": above}
-    with pytest.raises(batches.UnableToAct) as refusal:
+    with pytest.raises(UnableToAct) as refusal:
         getattr(batches, act)(batch_id=batch.id, operator=wei.user, reason="", now=TUESDAY)
     assert refusal.value.code == code
 

@@ -145,8 +145,7 @@ def _movement(step: Step, payout: Payout, at: datetime) -> Movement:
 def _telling(kind: str, payout: Payout, state: str) -> Telling:
     data: dict[str, Any] = {
         "payout": payout.reference,
-        "amount": payout.amount,
-        "currency": payout.currency,
+        "amount": {"amount": payout.amount, "currency": payout.currency},
         "state": str(state),
         "tail": payout.account.tail,
         "failure": payout.failure,

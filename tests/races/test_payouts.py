@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from merchants.audit import UnableToAct
 from payments import ledger, refunds
 from payments.chart import available
 from payments.models import Payout, PayoutBatch
@@ -52,7 +53,7 @@ def test_without_locks_a_shop_is_paid_by_several_workers_at_once() -> None:
 
 def test_with_them_one_worker_makes_it_and_the_others_find_it_made() -> None:
     one_day()
-    assert sorted(together([prepare] * 4)) == [0, 0, 0, 1]  # type: ignore[type-var]
+    assert sorted(together([prepare] * 4)) == [0, 0, 0, 1]
     assert Payout.objects.count() == 1
     assert_books_hold()
 
@@ -76,9 +77,9 @@ def test_with_them_either_is_granted_and_never_both() -> None:
 
 def release_twice() -> list[object]:
     one_day()
-    batch = PayoutBatch.objects.get(id=prepared(TUESDAY).batch_id)
+    batch = PayoutBatch.objects.get(payouts=prepared(TUESDAY))
     calls = [
-        lambda who=who: batches.release(batch_id=batch.id, operator=who, reason="", now=TUESDAY)  # type: ignore[misc]
+        lambda who=who: batches.release(batch_id=batch.id, operator=who, reason="", now=TUESDAY)
         for who in (operator(), second_operator())
     ]
     return together(calls)
@@ -92,6 +93,6 @@ def test_without_locks_two_operators_release_the_same_batch() -> None:
 def test_with_them_the_second_is_told_that_it_is_released() -> None:
     answers = release_twice()
     assert [answer for answer in answers if isinstance(answer, tuple)] == [(1, 0)]
-    [refusal] = [answer for answer in answers if isinstance(answer, batches.UnableToAct)]
+    [refusal] = [answer for answer in answers if isinstance(answer, UnableToAct)]
     assert refusal.code == "batch_released"
     assert_books_hold()

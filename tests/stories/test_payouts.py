@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from merchants.audit import UnableToAct
 from merchants.models import Notice
 from payments import freezing, ledger, refunds
 from payments.models import BankAccount, Discrepancy, LedgerEntry, Payout, Statement, StatementLine
@@ -152,7 +153,7 @@ def test_a_frozen_shop_is_not_paid_and_what_was_prepared_is_hers_again(mei: Pers
     payout = prepared(monday(1, days=1))
     freezing.freeze(shop_id=mei.shop.id, operator=operator(), reason="asked", now=monday(2, days=1))
     assert payout.batch is not None
-    with pytest.raises(batches.UnableToAct) as refusal:
+    with pytest.raises(UnableToAct) as refusal:
         batches.release(batch_id=payout.batch.id, operator=operator(), reason="", now=monday(9, days=1))
     assert refusal.value.code == "batch_empty"
     assert stands(mei) == (0, 200, 0)
