@@ -79,7 +79,7 @@ TESTED_BY = {
     "payments/contested.py": ("tests/stories/test_contested.py", "each dispute is a story with its numbers"),
     "payments/owners.py": ("tests/test_accounts.py", "every owner is told, with the change she is told of"),
     "payments/payouts/accounts.py": ("tests/test_payouts_accounts.py", "owners enter them over HTTP"),
-    "payments/payouts/bank_lines.py": ("tests/stories/test_payouts.py", "our bank confirms, differs and returns"),
+    "payments/payouts/bank_lines.py": ("tests/test_bank_lines.py", "a name that no other module has"),
     "payments/payouts/bank_numbers.py": ("tests/test_bank_numbers.py", "a name that no other module has"),
     "payments/payouts/batches.py": ("tests/test_payouts_admin.py", "operators handle them"),
     "payments/payouts/channels.py": ("tests/test_sending.py", "payouts leave by them"),

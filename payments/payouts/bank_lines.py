@@ -21,10 +21,11 @@ from payments.payouts.endings import Word
 
 LOOK = "payments.look_at_payout_lines"
 
-# Which of the bank's lines are ours. Banks write our `pyo-…` in capitals or with another sign in it.
-OURS = Q(provider_account=None, reference__istartswith=Payout.prefix)
-
-_REFERENCE = re.compile(rf"{Payout.prefix}[^0-9a-z]?([0-9a-hjkmnp-tv-z]{{26}})", re.IGNORECASE)
+# Banks write our `pyo-…` in capitals, or with another sign in it, or with none.
+_FORM = rf"{Payout.prefix}[^0-9a-z]?([0-7][0-9a-hjkmnp-tv-z]{{25}})"
+_REFERENCE = re.compile(_FORM, re.IGNORECASE)
+# Which of the bank's lines are looked at here, and nowhere else.
+OURS = Q(provider_account=None, reference__iregex=f"^{_FORM}$")
 _Outcome = StatementLine.Outcome
 
 
@@ -45,11 +46,8 @@ def look(*, now: datetime, limit: int) -> int:
 
 def payout_id(reference: str) -> UUID | None:
     """The payout that a line's reference names; None when it names none."""
-    found = _REFERENCE.fullmatch("".join(reference.split()))
-    try:
-        return ids.parse(Payout.prefix, f"{Payout.prefix}_{found[1].lower()}") if found else None
-    except ValueError:
-        return None
+    found = _REFERENCE.fullmatch(reference.strip())
+    return ids.parse(Payout.prefix, f"{Payout.prefix}_{found[1].lower()}") if found else None
 
 
 def _due(now: datetime) -> QuerySet[StatementLine]:

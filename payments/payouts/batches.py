@@ -72,8 +72,9 @@ def release(*, batch_id: UUID, operator: User, reason: str, now: datetime) -> tu
         if batch.approved_by_id is None and needs_two(batch):
             raise UnableToAct("second_operator_needed", f"{batch} is above the limit: approve it first.")
         waiting = [payout for payout in payouts if payout.state == Payout.State.PREPARED]
-        held_back = [payout for payout in waiting if not may_leave(payout)]
-        leaving = [payout for payout in waiting if may_leave(payout)]
+        free = may_leave(waiting)
+        held_back = [payout for payout in waiting if payout.id not in free]
+        leaving = [payout for payout in waiting if payout.id in free]
         if not leaving:
             raise UnableToAct("batch_empty", f"Nothing in {batch} can leave: cancel it.")
         outcomes.give_back(held_back, failure=HELD_BACK, now=now)
@@ -119,9 +120,19 @@ def download(*, batch_id: UUID, operator: User, now: datetime) -> tuple[str, byt
     return f"{batch}.xml", made
 
 
-def may_leave(payout: Payout) -> bool:
-    """Whether a payout, locked behind its shop, may leave now."""
-    return payout.shop.state == Shop.State.ACTIVE and payout.account.state == PayoutAccount.State.ACTIVE
+def may_leave(payouts: Sequence[Payout]) -> set[UUID]:
+    """Which of these payouts, locked behind their shops, may leave now: none to an account that is being changed."""
+    waiting = PayoutAccount.objects.filter(
+        shop__in=[payout.shop_id for payout in payouts], state=PayoutAccount.State.WAITING
+    )
+    changing = set(waiting.values_list("shop_id", flat=True))
+    return {
+        payout.id
+        for payout in payouts
+        if payout.shop.state == Shop.State.ACTIVE
+        and payout.account.state == PayoutAccount.State.ACTIVE
+        and payout.shop_id not in changing
+    }
 
 
 def _locked(batch_id: UUID) -> tuple[PayoutBatch, Sequence[Payout]]:

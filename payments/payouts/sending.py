@@ -59,7 +59,7 @@ def _take(now: datetime, resting: Sequence[UUID]) -> Payout | None:
             [payout] = outcomes.locked([first])
             if payout.next_call_at is None or payout.next_call_at > now:
                 continue  # Another worker has taken it.
-            if payout.state == _State.PREPARED and not batches.may_leave(payout):
+            if payout.state == _State.PREPARED and not batches.may_leave([payout]):
                 outcomes.give_back([payout], failure=batches.HELD_BACK, now=now)
                 continue
             outcomes.called(payout, next_call_at=now + _again(payout))

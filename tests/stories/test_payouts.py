@@ -243,6 +243,16 @@ def test_while_a_new_account_waits_nothing_is_paid_and_then_only_to_the_new_one(
     assert_books_hold()
 
 
+def test_what_was_prepared_for_an_account_that_is_being_changed_does_not_leave(mei: Person, account: None) -> None:
+    earn(mei, 200, at=monday(12))
+    first = prepared(monday(1, days=1))
+    entered(mei, "6222029876543210987", now=monday(2, days=1))
+    assert first.batch is not None
+    with pytest.raises(UnableToAct) as refusal:
+        batches.release(batch_id=first.batch.id, operator=operator(), reason="", now=monday(9, days=1))
+    assert (refusal.value.code, stands(mei)) == ("batch_empty", (0, 200, 0))
+
+
 def test_an_account_that_nobody_proved_is_never_paid_to(mei: Person) -> None:
     assert why_not(mei, monday()) == "no_account"
     entered(mei, now=monday(9))
