@@ -80,11 +80,12 @@ def release(*, batch_id: UUID, operator: User, reason: str, now: datetime) -> tu
         outcomes.give_back(held_back, failure=HELD_BACK, now=now)
         leave = outcomes.sent if batch.channel == channels.FILE else outcomes.line_up
         leave(leaving, now=now)
-        batch.state, batch.released_by, batch.released_at = _State.RELEASED, operator, now
+        batch.released_by, batch.released_at = operator, now
         batch.sha256 = hashlib.sha256(_file(batch)).hexdigest() if batch.channel == channels.FILE else ""
-        batch.save(update_fields=["state", "released_by", "released_at", "sha256"])
         after = {"state": "released", "payouts": len(leaving), "held_back": len(held_back), "sha256": batch.sha256}
         _record(batch, "release", operator, reason, after, now)
+        batch.state = _State.RELEASED
+        batch.save(update_fields=["state", "released_by", "released_at", "sha256"])
         transaction.on_commit(lambda: bell.ring(SEND))
     return len(leaving), len(held_back)
 
@@ -175,6 +176,8 @@ def _file(batch: PayoutBatch) -> bytes:
 
 
 def _record(batch: PayoutBatch, act: str, operator: User, reason: str, after: dict[str, object], now: datetime) -> None:
+    """A line in the trail; call it before the batch's new state is set on it."""
+    before = {"state": str(batch.state)}
     audit.record(
-        operator=operator, act=act, subject=batch, reason=reason, before={"state": batch.state}, after=after, now=now
+        operator=operator, act=act, subject=batch, reason=reason, before=before, after={**before, **after}, now=now
     )
