@@ -104,6 +104,13 @@ def test_a_file_that_would_not_be_the_same_is_not_given(wei: Operator, batch: Pa
     assert "download" not in dict(acts())
 
 
+def test_a_number_that_no_key_opens_stops_the_release_and_nothing_leaves(wei: Operator, batch: PayoutBatch) -> None:
+    PayoutAccount.objects.update(sealed_number=b"sealed by a key that is gone")
+    wei.act("payments/payoutbatch", batch, "release", "seen")
+    assert (PayoutBatch.objects.get().state, Payout.objects.get().state) == ("prepared", "prepared")
+    assert "release" not in dict(acts())
+
+
 def test_above_the_limit_it_takes_two(wei: Operator, batch: PayoutBatch, settings: LazySettings) -> None:
     settings.FOUR_EYES_PAYOUT_ABOVE = {"CNY": 199}
     chief = signed_in(CHIEF_PHONE, superuser=True)

@@ -194,6 +194,15 @@ def test_a_refusal_is_no_end_but_a_person_is_asked_once(mei: Person, payout: Pay
     assert (question.reason, question.payout_id) == ("payout_failed", payout.id)
 
 
+def test_a_number_that_no_key_opens_holds_up_its_own_payout_alone(bank: Wallet, mei: Person, payout: Payout) -> None:
+    PayoutAccount.objects.update(sealed_number=b"sealed by a key that is gone")
+    assert call(TUESDAY) == 1
+    payout.refresh_from_db()
+    assert (payout.state, payout.object_id, known_there(bank, payout)) == ("sent", "", [])
+    assert Discrepancy.objects.get().payout_id == payout.id
+    assert_books_hold()
+
+
 # --- Whose account it is ---------------------------------------------------------------------------------------------
 
 

@@ -190,7 +190,7 @@ def _held_by(account: PayoutAccount, channel: channels.Api, ours: ProviderAccoun
     """What the bank says; empty when it did not answer."""
     try:
         return channel.check_name(ours, account, number(account))
-    except ProviderError as failure:
+    except (ProviderError, seals.Unreadable) as failure:
         _log.warning("name_not_checked", account=str(account), failure=str(failure))
         return ""
 

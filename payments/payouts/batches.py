@@ -19,6 +19,7 @@ from django.db.models import Sum
 from merchants import audit, bell, money
 from merchants.audit import UnableToAct
 from merchants.models import Shop, User
+from merchants.seals import Unreadable
 from payments.models import Payout, PayoutAccount, PayoutBatch
 from payments.payouts import accounts, channels, outcomes, pain001
 from payments.payouts.pain001 import Transfer
@@ -63,7 +64,8 @@ def approve(*, batch_id: UUID, operator: User, reason: str, now: datetime) -> No
 def release(*, batch_id: UUID, operator: User, reason: str, now: datetime) -> tuple[int, int]:
     """Lets its payouts leave; answers how many do, and how many were held back.
 
-    Raises UnableToAct `batch_<state>`, `batch_empty`, `second_operator_needed`, `second_operator_is_the_first`.
+    Raises UnableToAct `batch_<state>`, `batch_empty`, `second_operator_needed`, `second_operator_is_the_first`,
+    `number_unreadable`.
     """
     with transaction.atomic():
         batch, payouts = _locked(batch_id)
@@ -106,7 +108,7 @@ def cancel(*, batch_id: UUID, operator: User, reason: str, now: datetime) -> int
 def download(*, batch_id: UUID, operator: User, now: datetime) -> tuple[str, bytes]:
     """The name and the bytes of a released batch's file: the same each time, and each time in the trail.
 
-    Raises UnableToAct `batch_not_released`, `no_file`, `file_changed`.
+    Raises UnableToAct `batch_not_released`, `no_file`, `file_changed`, `number_unreadable`.
     """
     with transaction.atomic():
         batch = PayoutBatch.objects.select_related("bank_account").get(id=batch_id)
@@ -150,7 +152,7 @@ def _locked(batch_id: UUID) -> tuple[PayoutBatch, Sequence[Payout]]:
 
 
 def _file(batch: PayoutBatch) -> bytes:
-    """The batch as pain.001: of what left with it, whatever became of that later."""
+    """The batch as pain.001: of what left with it, whatever became of that later. Raises UnableToAct."""
     assert batch.bank_account is not None and batch.released_at is not None, "a file is made of a released batch"
     left = Payout.objects.filter(batch=batch, sent_at__isnull=False).select_related("account").order_by("id")
     transfers = [
@@ -161,7 +163,7 @@ def _file(batch: PayoutBatch) -> bytes:
             country=payout.account.country,
             bank_code=payout.account.bank_code,
             holder=payout.account.holder,
-            number=accounts.number(payout.account),
+            number=_number(payout.account),
         )
         for payout in left
     ]
@@ -173,6 +175,13 @@ def _file(batch: PayoutBatch) -> bytes:
         payer=pain001.Payer(batch.bank_account.holder, batch.bank_account.number, batch.bank_account.bank_code),
         transfers=transfers,
     )
+
+
+def _number(account: PayoutAccount) -> str:
+    try:
+        return accounts.number(account)
+    except Unreadable:
+        raise UnableToAct("number_unreadable", f"No key of ours opens the number of {account}: tell an engineer.")
 
 
 def _record(batch: PayoutBatch, act: str, operator: User, reason: str, after: dict[str, object], now: datetime) -> None:

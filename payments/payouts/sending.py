@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from merchants.journal import journal
+from merchants.seals import Unreadable
 from payments import circuit
 from payments.models import Payout, PayoutBatch, ProviderAccount
 from payments.payouts import accounts, batches, channels, outcomes
@@ -84,8 +85,9 @@ def _call(payout: Payout, batch: PayoutBatch, ours: ProviderAccount, now: dateti
             told = channel.ask(ours, payout)
         else:
             told = channel.pay(ours, payout, accounts.number(payout.account))
-    except ProviderError as failure:
-        said, permanent = str(failure), failure.permanent
+    except (ProviderError, Unreadable) as failure:
+        # A number that no key of ours opens is our own trouble, and a person's to end.
+        said, permanent = str(failure), isinstance(failure, Unreadable) or failure.permanent
         _log.warning("payout_not_sent", payout=payout.reference, failure=said, permanent=permanent)
         outcomes.not_taken(payout_id=payout.id, failure=said, permanent=permanent, now=now)
         return permanent
