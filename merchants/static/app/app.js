@@ -309,11 +309,6 @@ const CHANGES = {
   applied: "New credentials took effect",
   entered_by_operator: "We entered new credentials",
 };
-const PAYOUTS = {
-  payout_sent: "On its way to your bank",
-  payout_paid: "Paid to your bank",
-  payout_failed: "A payout did not arrive: it is yours again",
-};
 const until = (due) => (due ? `, answer it by ${new Date(due).toLocaleDateString()}` : "");
 
 const FRESH_MS = 600_000; // What is older was missed for too long to be called out; the list and the total say it.
@@ -342,10 +337,8 @@ function told({ number, kind, data, created_at }) {
   } else if (kind === "account_change") {
     readChanges();
     announce(CHANGES[data.step], data.title, false);
-  } else if (kind === "payout_account_change") {
-    announce("Where you are paid to is being changed", `The account ending ${data.tail}`, false);
   } else if (kind.startsWith("payout_")) {
-    announce(PAYOUTS[kind], `${shown(data.amount)}, the account ending ${data.tail}`, false);
+    announce(`Payout ${data.state ?? `account ${data.step}`}`, `Account ending ${data.tail}`, false);
   }
   home();
 }
