@@ -219,6 +219,9 @@ CELERY_BEAT_SCHEDULE = {
     "release-pending": {"task": "payments.release_pending", "schedule": 60.0, "options": {"expires": 60}},
     "credential-changes": {"task": "payments.apply_credential_changes", "schedule": 60.0, "options": {"expires": 60}},
     "look-at-bank": {"task": "payments.look_at_bank", "schedule": 60.0, "options": {"expires": 60}},
+    "prepare-payouts": {"task": "payments.prepare_payouts", "schedule": 300.0, "options": {"expires": 300}},
+    "payout-accounts": {"task": "payments.apply_payout_accounts", "schedule": 60.0, "options": {"expires": 60}},
+    "payout-lines": {"task": "payments.look_at_payout_lines", "schedule": 60.0, "options": {"expires": 60}},
     "seal-entries": {"task": "payments.seal_entries", "schedule": 60.0, "options": {"expires": 60}},
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
@@ -284,6 +287,18 @@ _REFUND_CODE_ABOVE = env_list(
 REFUND_CODE_ABOVE = {pair[:3]: int(pair[4:]) for pair in _REFUND_CODE_ABOVE}
 REFUND_CODE_ABOVE_A_DAY = 5
 CREDENTIAL_CHANGE_DELAY = timedelta(hours=24)  # They divert a shop's sales: its owner is told, and can stop them.
+PAYOUT_ACCOUNT_DELAY = timedelta(hours=24)  # As long, for the same reason: it diverts what a shop is paid out.
+# A batch of payouts above this (minor units; of other currencies 10,000 whole units) is approved by one operator and
+# released by another.
+_FOUR_EYES_PAYOUT_ABOVE = env_list(
+    "FOUR_EYES_PAYOUT_ABOVE",
+    "CNY=5000000,INR=50000000,BRL=5000000,VND=200000000,THB=30000000,KHR=4000000000,IDR=15000000000,MYR=4000000,"
+    "PHP=50000000,HKD=8000000,KES=100000000,TZS=2500000000,GHS=10000000,NGN=1500000000,ZAR=20000000,JPY=1000000,"
+    "MXN=20000000",
+)
+FOUR_EYES_PAYOUT_ABOVE = {pair[:3]: int(pair[4:]) for pair in _FOUR_EYES_PAYOUT_ABOVE}
+# A payout that was paid may come back: SEPA's banks have three days for it, others take weeks.
+PAYOUT_WATCHED_AFTER = [timedelta(hours=h) for h in (1, 24, 72, 168, 336)]
 OLD_SECRETS_ACCEPTED = timedelta(days=7)  # The retries of old notifications are signed with them, for up to four days.
 # What an operator books to end a discrepancy wants a second one above this (minor units; of other currencies 100 whole
 # units): about 70 dollars, which one person may lose in good faith, and with which nobody is worth bribing.
@@ -376,6 +391,8 @@ SPECTACULAR_SETTINGS = {
         "ShopState": "merchants.models.Shop.State",
         "RefundState": "payments.models.Refund.State",
         "EntryKind": "payments.models.LedgerEntry.Kind",
+        "PayoutState": "payments.models.Payout.State",
+        "PayoutAccountState": "payments.models.PayoutAccount.State",
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.api.document_problems"],
 }

@@ -15,6 +15,7 @@ from merchants.audit import UnableToAct
 from merchants.models import Shop, User
 from payments import accounts, credentials, entered, providers
 from payments.models import CredentialChange, OldCredentials, PaymentIntent, ProviderAccount
+from payments.owners import UnableToChange
 from payments.providers.base import ProviderError, Ref, Unauthorised
 
 
@@ -127,7 +128,7 @@ def cancel_change(*, change_id: UUID, operator: User, reason: str, now: datetime
     with transaction.atomic():
         try:
             canceled = accounts.cancel(shop=change.shop, change_id=change.id, now=now)
-        except accounts.UnableToChange as refusal:
+        except UnableToChange as refusal:
             raise UnableToAct(refusal.code, refusal.detail) from None
         _record("cancel", canceled, operator, reason, {"state": "waiting"}, {"state": "canceled"}, now)
     return canceled

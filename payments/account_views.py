@@ -22,6 +22,7 @@ from merchants.tokens import require, staff_of
 from payments import accounts, entered, providers
 from payments.account_shapes import AccountPage, AccountShape, NewCredentials, ProviderPage, ProviderShape
 from payments.models import CredentialChange
+from payments.owners import UnableToChange
 
 _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
 
@@ -69,7 +70,7 @@ class AccountsView(APIView):
                 changed = accounts.request_change(
                     staff=staff, provider=provider, given=given, confirmation=confirmation, now=timezone.now()
                 )
-            except accounts.UnableToChange as refusal:
+            except UnableToChange as refusal:
                 raise Refused(409, refusal.code, refusal.detail)
             return Response(AccountShape(changed).data, status=201)
 
@@ -87,7 +88,7 @@ class AccountChangeView(APIView):
             accounts.cancel(shop=staff.shop, change_id=ids.parse(CredentialChange.prefix, id), now=timezone.now())
         except (ValueError, CredentialChange.DoesNotExist):
             raise NotFound from None
-        except accounts.UnableToChange as refusal:
+        except UnableToChange as refusal:
             raise Refused(409, refusal.code, refusal.detail)
         return Response(status=204)
 

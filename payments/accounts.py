@@ -8,7 +8,6 @@ the provider are no replacement: they open an account of their own here, and the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -17,13 +16,13 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import transaction
 
-from merchants import ids, notify, step_up, texts
+from merchants import ids, step_up
 from merchants.journal import journal
-from merchants.models import Shop, Staff, User
-from merchants.notify import Telling
+from merchants.models import Shop, Staff
 from merchants.step_up import Confirmation
-from payments import credentials, providers
+from payments import credentials, owners, providers
 from payments.models import CredentialChange, OldCredentials, ProviderAccount
+from payments.owners import UnableToChange
 
 APPLY = "payments.apply_credential_changes"
 NOTICE = "account_change"
@@ -31,7 +30,6 @@ NOTICE = "account_change"
 _log = journal(__name__)
 _State = CredentialChange.State
 _NAME_TAIL = 13  # Letters of the shop's id that are its own; those before them are a time.
-_SHOP_NAME_MAX = 30  # In a text; nobody shall write our texts by naming a shop.
 
 _TEXTS = {
     "requested": (
@@ -42,14 +40,6 @@ _TEXTS = {
     "applied": "Pushcart: the new {title} credentials of {shop} ({change}) took effect. Not you? Tell us at once.",
     "entered_by_operator": "Pushcart: an operator entered {title} credentials of {shop}. Not what you wanted? Tell us.",
 }
-
-
-class UnableToChange(Exception):
-    """A change that is not possible now: `code` for programs, `detail` for people. Nothing has changed."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code, self.detail = code, detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,21 +295,13 @@ def _tell(shop: Shop, step: str, change: CredentialChange, now: datetime) -> Non
 
 
 def _say(shop: Shop, step: str, provider: str, data: dict[str, str], words: dict[str, str], now: datetime) -> None:
-    """A notice to the shop and a text to every owner, both in the transaction of what they tell of."""
     title = providers.named(provider).TITLE
-    told = Telling(shop.id, NOTICE, {"step": step, "provider": provider, "title": title, **data})
-    notify.tell([told], now=now)
-    text = _TEXTS[step].format(title=title, shop=_named(shop), app=f"{settings.PUBLIC_URL}/app/", **words)
-    for phone in _owners_phones(shop):
-        texts.queue(phone=phone, text=text, code="", now=now, expires_at=now + settings.CREDENTIAL_CHANGE_DELAY)
-    transaction.on_commit(lambda: notify.announce([shop.id]))
-
-
-def _owners_phones(shop: Shop) -> Sequence[str]:
-    owners = User.objects.filter(roles__shop=shop, roles__role=Staff.Role.OWNER)
-    return list(owners.order_by("id").values_list("phone", flat=True))
-
-
-def _named(shop: Shop) -> str:
-    name = " ".join(shop.name.split())
-    return f'"{name[:_SHOP_NAME_MAX]}"'
+    owners.tell(
+        shop,
+        kind=NOTICE,
+        data={"step": step, "provider": provider, "title": title, **data},
+        text=_TEXTS[step],
+        words={"title": title, **words},
+        of_use_for=settings.CREDENTIAL_CHANGE_DELAY,
+        now=now,
+    )

@@ -152,6 +152,38 @@ LAWS = {
           FROM payments_payment payment
          WHERE payment.fee_amount < 0 OR payment.fee_amount > payment.amount
             OR (payment.fee_amount > 0 AND (payment.due_at IS NOT NULL OR NOT payment.placed))""",
+    "what is in flight to shops is what their payouts say": """
+        SELECT coalesce(flying.shop_id, owed.shop_id) AS shop_id, coalesce(flying.currency, owed.currency) AS currency,
+               flying.amount AS in_flight, owed.amount AS payouts
+          FROM (SELECT account.shop_id, account.currency, balance.credits - balance.debits AS amount
+                  FROM payments_account account JOIN payments_accountbalance balance ON balance.account_id = account.id
+                 WHERE account.kind = 'payouts_in_flight') AS flying
+          FULL JOIN (SELECT shop_id, currency, sum(amount) AS amount FROM payments_payout
+                      WHERE state IN ('prepared', 'sent') GROUP BY shop_id, currency) AS owed
+            ON owed.shop_id = flying.shop_id AND owed.currency = flying.currency
+         WHERE coalesce(flying.amount, 0) <> coalesce(owed.amount, 0)""",
+    "a payout's entries are what its state says": """
+        SELECT payout.id, payout.state, payout.amount, moved.paid, moved.flying
+          FROM payments_payout payout
+          LEFT JOIN (SELECT entry.cause_id,
+                     sum(CASE WHEN credit.kind = 'bank' THEN entry.amount
+                              WHEN debit.kind = 'bank' THEN -entry.amount ELSE 0 END) AS paid,
+                     sum(CASE WHEN credit.kind = 'payouts_in_flight' THEN entry.amount
+                              WHEN debit.kind = 'payouts_in_flight' THEN -entry.amount ELSE 0 END) AS flying
+                FROM payments_ledgerentry entry
+                JOIN payments_account debit ON debit.id = entry.debit_id
+                JOIN payments_account credit ON credit.id = entry.credit_id
+               WHERE entry.kind IN ('payout_asked', 'payout_paid', 'payout_failed', 'payout_returned')
+               GROUP BY entry.cause_id) AS moved ON moved.cause_id = payout.id
+         WHERE (coalesce(moved.paid, 0), coalesce(moved.flying, 0)) <> (
+                   CASE payout.state WHEN 'paid' THEN payout.amount ELSE 0 END,
+                   CASE WHEN payout.state IN ('prepared', 'sent') THEN payout.amount ELSE 0 END)""",
+    "every entry of a payout has its payout, of its own shop": """
+        SELECT entry.id, entry.key FROM payments_ledgerentry entry
+         WHERE entry.kind IN ('payout_asked', 'payout_paid', 'payout_failed', 'payout_returned')
+           AND NOT EXISTS (SELECT FROM payments_payout payout
+                            WHERE payout.id = entry.cause_id AND payout.shop_id = entry.shop_id
+                              AND payout.currency = entry.currency)""",
     "a paid intent has money, and money that was placed for an open intent does not exist": """
         SELECT intent.id, intent.state FROM payments_paymentintent intent
          WHERE (intent.state = 'paid') <> EXISTS (

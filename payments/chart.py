@@ -258,6 +258,49 @@ def dispute_returned(subject: Subject, amount: int, at: datetime) -> Movement:
     return subject.movement(Kind.DISPUTE_RELEASED, key, source.outside, source.inside(pending=False), amount, at)
 
 
+@dataclass(frozen=True, slots=True)
+class PayoutSubject:
+    """What the movements of one payout share; they are posted for the payout itself (`cause_id`)."""
+
+    payout_id: UUID
+    shop_id: UUID
+    amount: int
+    currency: str
+
+    def movement(self, kind: str, debit: Place, credit: Place, at: datetime, again: str = "") -> Movement:
+        return Movement(
+            key=f"{kind}|{self.payout_id.hex}{again}",
+            kind=kind,
+            debit=debit,
+            credit=credit,
+            amount=self.amount,
+            currency=self.currency,
+            occurred_at=at,
+            shop_id=self.shop_id,
+            cause_id=self.payout_id,
+        )
+
+
+def payout_asked(subject: PayoutSubject, at: datetime, *, again: bool = False) -> Movement:
+    """Money is put on its way; `again`, when one that had failed left after all."""
+    shop, flying = available(subject.shop_id), payouts_in_flight(subject.shop_id)
+    return subject.movement(Kind.PAYOUT_ASKED, shop, flying, at, "|again" if again else "")
+
+
+def payout_paid(subject: PayoutSubject, at: datetime) -> Movement:
+    return subject.movement(Kind.PAYOUT_PAID, payouts_in_flight(subject.shop_id), BANK, at)
+
+
+def payout_failed(subject: PayoutSubject, at: datetime) -> Movement:
+    """The asking is reversed: what was in flight is the shop's again."""
+    return subject.movement(Kind.PAYOUT_FAILED, payouts_in_flight(subject.shop_id), available(subject.shop_id), at)
+
+
+def payout_returned(subject: PayoutSubject, at: datetime) -> Movement:
+    """What had left our bank came back to it, and is the shop's again."""
+    return subject.movement(Kind.PAYOUT_RETURNED, BANK, available(subject.shop_id), at)
+
+
 def _dispute_key(step: str, subject: Subject, at: datetime) -> str:
     assert subject.dispute_id is not None
     # Of one moment there are words that differ in their amount alone.

@@ -12,8 +12,11 @@ from django.utils import timezone
 
 from merchants import bell, texts
 from payments import accounts, asking, chain, disputes, inbox, ledger, reconcile, refunds
+from payments.payouts import accounts as payout_accounts
+from payments.payouts import bank_lines, preparing, sending
 from payments.settlement import banking
 
+_PREPARED_AT_ONCE = 200  # Rows of ours, between two looks at the clock.
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
 
@@ -44,6 +47,7 @@ def sweep() -> None:
     for task, has_due in (
         (refunds.SEND, refunds.has_due),
         (asking.ASK, asking.has_due),
+        (sending.SEND, sending.has_due),
         (texts.SEND_TASK, texts.has_due),
     ):
         if has_due(now=now):
@@ -61,6 +65,35 @@ def release_pending() -> None:
 @shared_task(name=accounts.APPLY)
 def apply_credential_changes() -> None:
     while accounts.apply_due(now=timezone.now(), limit=_AT_ONCE) == _AT_ONCE:
+        continue
+
+
+@shared_task(name=preparing.PREPARE)
+def prepare_payouts() -> None:
+    """Ends in time for Celery; what is left is prepared in the next round."""
+    stop_at = timezone.now() + settings.DRAIN_FOR
+    while preparing.prepare(now=timezone.now(), limit=_PREPARED_AT_ONCE) == _PREPARED_AT_ONCE:
+        if timezone.now() > stop_at:
+            break
+
+
+@shared_task(name=sending.SEND)
+def send_payouts() -> None:
+    bell.answered(sending.SEND)
+    _in_rounds(sending.send_due)
+
+
+@shared_task(name=payout_accounts.APPLY)
+def apply_payout_accounts() -> None:
+    """Asks who holds new payout accounts, and lets those that are proved take effect when their time has come."""
+    _in_rounds(payout_accounts.check_names)
+    while payout_accounts.apply_due(now=timezone.now(), limit=_AT_ONCE) == _AT_ONCE:
+        continue
+
+
+@shared_task(name=bank_lines.LOOK)
+def look_at_payout_lines() -> None:
+    while bank_lines.look(now=timezone.now(), limit=_PREPARED_AT_ONCE) == _PREPARED_AT_ONCE:
         continue
 
 

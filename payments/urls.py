@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from payments import account_views, book_views, fee_views, health, views
+from payments.payouts import views as payout_views
 
 urlpatterns: list[URLPattern] = [
     path("payments", views.PaymentsView.as_view(), name="payments"),
@@ -17,6 +18,11 @@ urlpatterns: list[URLPattern] = [
         "provider-accounts/changes/<str:id>", account_views.AccountChangeView.as_view(), name="provider-account-change"
     ),
     path("shop/fees", fee_views.FeesView.as_view(), name="shop-fees"),
+    path("payout-account", payout_views.AccountView.as_view(), name="payout-account"),
+    path("payout-account/<str:id>", payout_views.WaitingAccountView.as_view(), name="payout-account-waiting"),
+    path("payouts", payout_views.PayoutsView.as_view(), name="payouts"),
+    path("payouts/next", payout_views.NextPayoutView.as_view(), name="payout-next"),
+    path("payouts/<str:id>", payout_views.PayoutView.as_view(), name="payout"),
     path("ledger/balance", book_views.BalanceView.as_view(), name="ledger-balance"),
     path("ledger/entries", book_views.EntriesView.as_view(), name="ledger-entries"),
     path("ledger/statement", book_views.StatementView.as_view(), name="ledger-statement"),

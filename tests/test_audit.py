@@ -13,9 +13,10 @@ from merchants import audit, ids
 from merchants.acts import ActingAdmin
 from merchants.desk import desk
 from merchants.models import OperatorAct
-from payments.models import CredentialChange, Discrepancy, OldCredentials, QueuedEvent
-from tests.cast import Person
-from tests.operators import CHIEF_PHONE, acts, add_operator, quick_passwords, signed_in  # noqa: F401
+from payments.models import CredentialChange, Discrepancy, OldCredentials, PayoutBatch, QueuedEvent
+from tests.cast import LAN_PHONE, Person, open_shop
+from tests.operators import CHIEF_PHONE, add_operator, quick_passwords, signed_in  # noqa: F401
+from tests.payday import earn, entered, monday, our_bank, prepared, proved, terms
 from tests.till import drain, expect, paid, platform, shop_code
 
 
@@ -56,6 +57,11 @@ ACTS = [
     ("payments/provideraccount", "check"),
     ("payments/provideraccount", "revoke-old"),
     ("payments/credentialchange", "cancel"),
+    ("payments/payoutaccount", "verify"),
+    ("payments/payoutaccount", "refuse"),
+    ("payments/payoutbatch", "approve"),
+    ("payments/payoutbatch", "release"),
+    ("payments/payoutbatch", "cancel"),
 ]
 
 
@@ -84,7 +90,9 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
         "merchants/shop": mei.shop,
         "payments/provideraccount": account,
         "payments/credentialchange": _waiting_change(mei),
+        "payments/payoutaccount": entered(mei, now=timezone.now()),
     }
+    batches = _batches(open_shop(LAN_PHONE, "Lan's flowers"))
     OldCredentials.objects.create(
         provider_account=account,
         sealed_credentials=bytes(account.sealed_credentials),
@@ -93,18 +101,31 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
     )
     expected = []
     for table, name in ACTS:
+        subject = batches[name] if table == "payments/payoutbatch" else subjects[table]
         reason = f"because of {name}" if declared[table, name].asks else ""
         if way == "page":
-            answer = operator.act(table, subjects[table], name, reason)
+            answer = operator.act(table, subject, name, reason)
         else:
-            answer = operator.act_on_list(table, [subjects[table]], name, reason)
+            answer = operator.act_on_list(table, [subject], name, reason)
         assert answer.status_code == 302, answer.content
         expected.append((name.replace("-", "_"), reason))
-        assert acts() == expected
-        row = OperatorAct.objects.latest("id")
-        assert row.operator == operator.user
+        done = OperatorAct.objects.filter(operator=operator.user).exclude(act__in=["signed_in", "add_operator"])
+        assert list(done.order_by("id").values_list("act", "reason")) == expected
+        row = done.latest("id")
         assert row.before != row.after
         assert set(row.before) <= set(row.after)
+
+
+def _batches(person: Person) -> dict[str, PayoutBatch]:
+    """A batch for each act: one above the limit of one operator, and two below it."""
+    terms()
+    our_bank()
+    proved(person, now=monday(9))
+    found = {}
+    for day, (name, amount) in enumerate({"approve": 9_000_000, "release": 200, "cancel": 300}.items()):
+        earn(person, amount, at=monday(12, days=day))
+        found[name] = PayoutBatch.objects.get(payouts=prepared(monday(1, days=day + 1)))
+    return found
 
 
 def _waiting_change(person: Person) -> CredentialChange:

@@ -16,9 +16,12 @@ from django.utils import timezone
 from merchants.models import Item, User
 from payments import books, ledger, reconcile, refunds, remedies
 from payments.models import Discrepancy, Payment, Refund
+from payments.payouts import outcomes
+from payments.payouts.endings import Word
 from tests.bank_day import bank_says, credit, look, settled
 from tests.cast import Person
 from tests.operators import OPERATOR_PHONE
+from tests.payday import earn, monday, our_bank, proved, released, terms
 from tests.till import agree, direct, disputed, drain, expect, paid, platform, refund_told
 
 ONE = "(SELECT id FROM {} WHERE {} ORDER BY id LIMIT 1)"
@@ -139,6 +142,24 @@ BREAKS: list[tuple[str, str]] = [
         "UPDATE payments_payment SET due_at = recorded_at WHERE fee_amount > 0",
     ),
     (
+        "what is in flight to shops is what their payouts say",
+        "UPDATE payments_payout SET amount = amount + 1 WHERE state = 'sent'",
+    ),
+    ("what is in flight to shops is what their payouts say", "UPDATE payments_payout SET state = 'sent'"),
+    (
+        "a payout's entries are what its state says",
+        "UPDATE payments_payout SET state = 'returned' WHERE state = 'paid'",
+    ),
+    ("a payout's entries are what its state says", "UPDATE payments_payout SET state = 'paid' WHERE state = 'failed'"),
+    (
+        "a payout's entries are what its state says",
+        "DELETE FROM payments_ledgerentry WHERE kind = 'payout_failed'",
+    ),
+    (
+        "every entry of a payout has its payout, of its own shop",
+        "UPDATE payments_ledgerentry SET cause_id = gen_random_uuid() WHERE kind = 'payout_paid'",
+    ),
+    (
         "a paid intent has money, and money that was placed for an open intent does not exist",
         "UPDATE payments_paymentintent SET state = 'open' WHERE state = 'paid'",
     ),
@@ -233,6 +254,7 @@ def trade(mei: Person, apples: Item) -> None:
     Payment.objects.filter(id=third.id).update(due_at=timezone.now())
     drain()
     assert reconcile.release_due(now=timezone.now() + timedelta(seconds=1), limit=10) == 1
+    pay_out(mei)
     direct(mei.shop)
     paid(expect(code)).deliver()
     expect(code)
@@ -254,6 +276,21 @@ def evening() -> None:
 
 
 REASONS = {"accept_settlement": ["settlement_differs"], "keep": ["unknown_credit"]}
+
+
+def pay_out(mei: Person) -> None:
+    """Two days later: one payout that is on its way, one that was paid, and one that failed."""
+    Payment.objects.filter(due_at__isnull=False).update(due_at=monday(days=60))  # What is pending stays so.
+    terms()
+    our_bank()
+    proved(mei, now=monday(9))
+    ends: list[Word | None] = ["paid", "failed", None]
+    for day, word in enumerate(ends):
+        earn(mei, 100, at=monday(12, days=day))
+        payout, noon = released(monday(1, days=day + 1)), monday(2, days=day + 1)
+        if word:
+            outcomes.end(payout_id=payout.id, word=word, at=noon, now=noon)
+            Discrepancy.objects.filter(payout=payout).update(state="resolved", resolved_at=noon)
 
 
 def ask(mei: Person, payment: Payment, amount: int) -> Refund:

@@ -74,6 +74,7 @@ TESTED_BY = {
     "payments/admin/credential_forms.py": ("tests/test_account_desk.py", "the forms as operators fill them in"),
     "payments/admin/fee_forms.py": ("tests/test_fee_desk_pages.py", "the form as operators fill it in"),
     "payments/admin/fees.py": ("tests/test_fee_desk_pages.py", "operators read contracts and add to them"),
+    "payments/admin/payouts.py": ("tests/test_payouts_admin.py", "operators prove, release, cancel and download"),
     "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
     "payments/settlement/banking.py": ("tests/test_banking.py", "lines of our bank, and what they pay"),
     "payments/settlement/differences.py": ("tests/test_totals.py", "questions arise where settlements are counted"),
@@ -84,6 +85,23 @@ TESTED_BY = {
     "payments/book_views.py": ("tests/test_ledger_api.py", "the book over HTTP"),
     "payments/cases.py": ("tests/stories/test_remedies.py", "each remedy is a story with its numbers"),
     "payments/contested.py": ("tests/stories/test_contested.py", "each dispute is a story with its numbers"),
+    "payments/owners.py": ("tests/test_accounts.py", "every owner is told, with the change she is told of"),
+    "payments/payouts/accounts.py": ("tests/test_payouts_accounts.py", "owners enter them over HTTP"),
+    "payments/payouts/bank_lines.py": ("tests/test_bank_lines.py", "a name that no other module has"),
+    "payments/payouts/bank_numbers.py": ("tests/test_bank_numbers.py", "a name that no other module has"),
+    "payments/payouts/batches.py": ("tests/test_payouts_admin.py", "operators handle them"),
+    "payments/payouts/channels.py": ("tests/test_sending.py", "payouts leave by them"),
+    "payments/payouts/endings.py": ("tests/test_outcomes.py", "the law of the ends, by the hundred"),
+    "payments/payouts/outcomes.py": ("tests/test_outcomes.py", "a name that no other module has"),
+    "payments/payouts/owed.py": ("tests/test_owed.py", "the same"),
+    "payments/payouts/pain001.py": ("tests/test_pain001.py", "the same"),
+    "payments/payouts/preparing.py": ("tests/test_preparing.py", "the same"),
+    "payments/payouts/sandbox_bank.py": ("tests/test_sending.py", "the pretend bank is a program of its own"),
+    "payments/payouts/sending.py": ("tests/test_sending.py", "a name that no other module has"),
+    "payments/payouts/shapes.py": ("tests/test_payouts_api.py", "payouts as a client reads them"),
+    "payments/payouts/terms.py": ("tests/test_preparing.py", "turns come by them"),
+    "payments/payouts/views.py": ("tests/test_payouts_api.py", "payouts over HTTP"),
+    "payments/payouts/working_days.py": ("tests/test_working_days.py", "a name that no other module has"),
     "payments/chart.py": ("tests/stories/test_money_in.py", "each movement is a story with its numbers"),
     "payments/endings.py": ("tests/test_remedies.py", "the table, as operators choose from it"),
     "payments/facts.py": ("tests/laws/test_the_shell.py", "facts are loaded and locked on the real tables"),
@@ -241,6 +259,7 @@ def test_the_code_that_moves_money_neither_divides_nor_knows_a_float() -> None:
     movers = ["chart", "known", "meaning", "money_back", "facts", "reconcile", "ledger", "refunds", "checkout", "books",
               "fees", "settlement/banking", "settlement/differences", "settlement/bank_pairs", "settlement/totals",
               "cases", "endings", "remedies"]  # fmt: skip
+    movers += [f"payouts/{name}" for name in ("owed", "preparing", "endings", "outcomes", "bank_lines", "pain001")]
     found = []
     for path in [Path("payments") / f"{name}.py" for name in movers]:
         for node in ast.walk(parsed(path)):

@@ -14,7 +14,7 @@ from merchants import audit, seals, texts
 from merchants.models import TextMessage
 from payments import credentials
 from payments.management.commands import reseal_credentials
-from payments.models import CredentialChange, OldCredentials, ProviderAccount
+from payments.models import CredentialChange, OldCredentials, PayoutAccount, ProviderAccount
 from tests.cast import Person, unsealed
 
 GIVEN = {"api_key": "key-of-now", "webhook_secrets": "whsec_now"}
@@ -43,6 +43,11 @@ def rows_of_every_kind(mei: Person, now: datetime) -> None:
             shop=mei.shop, provider="sandbox", sealed_credentials=sealed, requested_by=mei.staff, state=state,
             requested_at=now, effective_at=now + timedelta(days=1),
         )  # fmt: skip
+    for state, sealed in (("waiting", seals.seal("622202")), ("canceled", b"")):
+        PayoutAccount.objects.create(
+            shop=mei.shop, currency="CNY", scheme="local", country="CN", holder="Mei", tail="2202", state=state,
+            sealed_number=sealed, requested_by=mei.staff, requested_at=now, effective_at=now,
+        )  # fmt: skip
     TextMessage.objects.exclude(state="sent").delete()
     texts.queue(phone=mei.phone, text="hello", code="123456", now=now, expires_at=now + timedelta(minutes=5))
     TextMessage.objects.create(
@@ -59,6 +64,7 @@ def test_after_it_the_old_key_can_be_removed(mei: Person, now: datetime, setting
         "provider accounts: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "old credentials: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "credential changes: 1 sealed anew, 0 were already, 0 cannot be opened\n"
+        "payout accounts: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "text messages: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "Everything is sealed under the first key: the others can be removed.\n"
     )
@@ -75,7 +81,7 @@ def test_a_second_time_there_is_nothing_to_do(mei: Person, now: datetime, settin
     settings.CREDENTIAL_KEYS = [key()]
     rows_of_every_kind(mei, now)
     before = bytes(ProviderAccount.objects.get().sealed_credentials)
-    assert run().count("0 sealed anew, 1 were already, 0 cannot be opened") == 4
+    assert run().count("0 sealed anew, 1 were already, 0 cannot be opened") == 5
     assert bytes(ProviderAccount.objects.get().sealed_credentials) == before
 
 

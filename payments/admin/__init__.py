@@ -10,6 +10,7 @@ from payments.admin import (
     fees,
     inbox,
     paying,
+    payouts,
     settlements,
     shops,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "fees",
     "inbox",
     "paying",
+    "payouts",
     "settlements",
     "shops",
 ]

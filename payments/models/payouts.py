@@ -7,13 +7,15 @@ from django.db.models import Q
 
 from merchants import ids
 from merchants.models import Shop, Staff, User
+from payments.models.accounts import ProviderAccount
 from payments.models.settlement import BankAccount
 
 
 class PayoutAccount(models.Model):
     """Where a shop's money is paid to. Its number is sealed; a change waits and is told to the old phones.
 
-    waiting → active → replaced; or waiting → canceled. `verified_at` is set once its holder has been proved.
+    waiting → active → replaced; or waiting → canceled. `verified_at` is set once its holder has been proved, and only
+    then it becomes active.
     """
 
     class State(models.TextChoices):
@@ -54,6 +56,9 @@ class PayoutAccount(models.Model):
                 fields=["shop", "currency"], condition=Q(state="active"), name="payout_account_one_active"
             ),
             models.UniqueConstraint(fields=["id", "shop"], name="payout_account_of_shop"),
+            models.CheckConstraint(
+                name="payout_account_verified", condition=~Q(state="active") | Q(verified_at__isnull=False)
+            ),
         ]
         indexes = [
             models.Index(fields=["effective_at"], name="payout_account_due", condition=Q(state="waiting")),
@@ -97,7 +102,10 @@ class Holiday(models.Model):
 
 
 class PayoutBatch(models.Model):
-    """Payouts that leave together by one channel: a file for our bank, or calls to an API. Released by an operator."""
+    """Payouts that leave together by one channel: a file for our bank, or calls to an API. Released by an operator.
+
+    Above a limit a first operator approves and a second releases. Nothing joins a batch that was approved.
+    """
 
     class State(models.TextChoices):
         PREPARED = "prepared"
@@ -108,15 +116,36 @@ class PayoutBatch(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     channel = models.CharField(max_length=12)
     bank_account = models.ForeignKey(BankAccount, on_delete=models.PROTECT, null=True, related_name="batches")
+    provider_account = models.ForeignKey(
+        ProviderAccount,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="payout_batches",
+        help_text="ours at the API that pays",
+    )
     currency = models.CharField(max_length=3)
     execution_day = models.DateField()
     state = models.CharField(max_length=8, choices=State.choices, default=State.PREPARED)
     prepared_at = models.DateTimeField()
+    approved_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    approved_at = models.DateTimeField(null=True)
     released_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     released_at = models.DateTimeField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True, help_text="of its file, the same each time it is made")
 
     class Meta:
         verbose_name_plural = "payout batches"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "currency", "execution_day"],
+                condition=Q(state="prepared", approved_by=None),
+                name="payout_batch_one_open",
+            ),
+            models.CheckConstraint(
+                name="payout_batch_four_eyes",
+                condition=Q(approved_by=None) | Q(released_by=None) | ~Q(released_by=models.F("approved_by")),
+            ),
+        ]
 
     def __str__(self) -> str:
         return ids.public(self.prefix, self.id)
@@ -140,7 +169,7 @@ class Payout(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="payouts")
     account = models.ForeignKey(PayoutAccount, on_delete=models.PROTECT, related_name="payouts")
-    batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, null=True, related_name="payouts")
+    batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, null=True, related_name="payouts", db_index=False)
     earned_day = models.DateField(help_text="what was earned until the cut-off of this day is in it")
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -164,6 +193,7 @@ class Payout(models.Model):
         ]
         indexes = [
             models.Index(fields=["shop", "-id"], name="payout_of_shop"),
+            models.Index(fields=["batch", "id"], name="payout_of_batch"),
             models.Index(fields=["next_call_at"], name="payout_to_call", condition=Q(next_call_at__isnull=False)),
             models.Index(
                 fields=["state", "currency"], name="payout_under_way", condition=Q(state__in=["prepared", "sent"])

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from . import control, merchant, payer
+from . import bank, control, merchant, payer
 from .exchange import Answer, Refusal, Request, error_answer, json_answer
 from .office import Office
 
@@ -32,6 +32,11 @@ ROUTES: list[tuple[str, re.Pattern[str], Handler]] = [
         ("POST", r"/v1/payments/(wpy_[0-9a-f]{1,60})/refunds", merchant.create_refund),
         ("GET", rf"/v1/refunds/{REFERENCE}", merchant.get_refund),
         ("GET", r"/v1/settlements/(\d{4}-\d{2}-\d{2})\.csv", merchant.get_settlement),
+        ("POST", r"/v1/payouts", bank.create_payout),
+        ("GET", rf"/v1/payouts/{REFERENCE}", bank.get_payout),
+        ("POST", r"/v1/payees/check", bank.check_payee),
+        ("PUT", r"/control/payees", bank.put_payee),
+        ("GET", r"/control/payouts", bank.get_payouts),
         ("GET", r"/pay/(wor_[0-9a-f]{1,60})", payer.show_order),
         ("POST", r"/pay/(wor_[0-9a-f]{1,60})", payer.decide_order),
         ("PUT", rf"/control/accounts/{ACCOUNT}", control.put_account),

@@ -29,6 +29,14 @@ BEHAVIOURS: dict[str, str] = {
     "refund_fail": "Let refunds of this payment fail",
 }
 
+# What it does to payouts; no payer chooses these.
+PAYOUT_BEHAVIOURS: dict[str, str] = {
+    "payout_fail": "Take a payout on, then let it fail",
+    "payout_silent": "Take a payout on and answer 504, as if nothing had come of it",
+    "payout_return": "Pay a payout, and have it returned later",
+    "payout_wrong_name": "Say that the account has another holder",
+}
+
 
 @dataclass(frozen=True)
 class Timings:
@@ -38,6 +46,8 @@ class Timings:
     reorder_s: float = 5.0  # `reorder` waits for another event of the account, but no longer than this.
     late_s: float = 1.0  # `late` tells of the closing first and of the payment this much later.
     refund_s: float = 0.2  # A refund is pending this long.
+    payout_s: float = 0.5  # A payout is pending this long.
+    return_s: float = 2.0  # `payout_return` comes this long after it was paid.
     retries_s: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
     retry_later_s: float = 300.0
     give_up_s: float = 86_400.0
@@ -59,9 +69,10 @@ def behaviours_of(values: Mapping[str, Any]) -> frozenset[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise invalid("behaviour", "must be a comma list of names")
     chosen = frozenset(name.strip() for name in names if name.strip())
-    unknown = sorted(chosen - BEHAVIOURS.keys())
+    known = BEHAVIOURS | PAYOUT_BEHAVIOURS
+    unknown = sorted(chosen - known.keys())
     if unknown:
-        raise invalid("behaviour", f"{unknown[0][:40]} is not one of {', '.join(BEHAVIOURS)}")
+        raise invalid("behaviour", f"{unknown[0][:40]} is not one of {', '.join(known)}")
     return chosen
 
 
@@ -91,7 +102,7 @@ def taken(amount: int, currency: str, behaviours: frozenset[str], order_id: str)
 
 
 def put_plan(db: sqlite3.Connection, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Begin a seeded plan {seed, rates: {behaviour: 0..1}} for all later orders; returns the plan."""
+    """Begin a seeded plan {seed, rates: {behaviour: 0..1}} for all later orders and payouts; returns the plan."""
     seed, rates = values.get("seed"), values.get("rates")
     if isinstance(seed, bool) or not isinstance(seed, int | str) or len(str(seed)) > 100:
         raise invalid("seed", "must be a whole number or a text")
@@ -99,7 +110,7 @@ def put_plan(db: sqlite3.Connection, values: Mapping[str, Any]) -> dict[str, Any
         raise invalid("rates", "must be an object of behaviour names and rates")
     for name, rate in rates.items():
         number = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if name not in BEHAVIOURS or not number or not 0 <= rate <= 1:
+        if name not in BEHAVIOURS | PAYOUT_BEHAVIOURS or not number or not 0 <= rate <= 1:
             raise invalid("rates", "must name known behaviours, each with a rate from 0 to 1")
     db.execute("INSERT OR REPLACE INTO plan VALUES (1, ?, ?, 0)", (str(seed), json.dumps(rates)))
     return {"seed": seed, "rates": rates}
@@ -112,9 +123,9 @@ def end_plan(db: sqlite3.Connection) -> None:
 
 
 def planned(db: sqlite3.Connection) -> frozenset[str]:
-    """Draw the next order's behaviours from the plan.
+    """Draw the next order's, or payout's, behaviours from the plan.
 
-    The draw depends on the seed and on how many orders the plan has seen, so the same seed gives the same day again
+    The draw depends on the seed and on how many of them the plan has seen, so the same seed gives the same day again
     although ids and references are new.
     """
     row = db.execute("UPDATE plan SET drawn = drawn + 1 RETURNING seed, rates, drawn").fetchone()

@@ -1,4 +1,4 @@
-"""What the wallet does of its own accord as time passes: settle refunds, close expired orders, forget old answers."""
+"""What the wallet does of its own accord: settle refunds and payouts, close expired orders, forget old answers."""
 
 import logging
 import sqlite3
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from .behaviours import Timings
 from .books import close_expired, settle_refunds
+from .paying_out import settle_payouts
 from .store import Store, moment
 
 ROUND_S = 0.1
@@ -47,12 +48,14 @@ def make_round(store: Store, now: datetime, timings: Timings) -> None:
         due = db.execute(
             "SELECT EXISTS (SELECT 1 FROM refunds WHERE state = 'pending' AND due_at <= ?)"
             " OR EXISTS (SELECT 1 FROM orders WHERE state = 'open' AND expires_at <= ?)"
+            " OR EXISTS (SELECT 1 FROM payouts WHERE due_at <= ?)"
             " OR EXISTS (SELECT 1 FROM kept_answers WHERE created_at < ?)",
-            (now.timestamp(), moment(now), moment(now - ANSWERS_ARE_KEPT)),
+            (now.timestamp(), moment(now), now.timestamp(), moment(now - ANSWERS_ARE_KEPT)),
         ).fetchone()[0]
     if not due:
         return
     with store.writing() as db:
         settle_refunds(db, now=now, timings=timings)
         close_expired(db, now=now, timings=timings)
+        settle_payouts(db, now=now, timings=timings)
         db.execute("DELETE FROM kept_answers WHERE created_at < ?", (moment(now - ANSWERS_ARE_KEPT),))

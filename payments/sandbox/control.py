@@ -33,7 +33,7 @@ EVENT_TYPES = ("payment.succeeded", "payment.failed", "order.closed", "refund.su
 
 def put_account(office: Office, request: Request, now: datetime, account: str) -> Answer:
     """`PUT /control/accounts/{account}` {api_key, webhook_secret, notify_url} → 200; again to change any of them."""
-    _authorise(office, request)
+    authorise(office, request)
     values = request.json()
     api_key, secret = text_of(values, "api_key"), text_of(values, "webhook_secret")
     notify_url = url_of(values, "notify_url")
@@ -55,14 +55,14 @@ def put_account(office: Office, request: Request, now: datetime, account: str) -
 
 def put_misbehaviour(office: Office, request: Request, now: datetime) -> Answer:
     """`PUT /control/plan` {seed, rates} → 200: later orders draw their behaviours from it."""
-    _authorise(office, request)
+    authorise(office, request)
     with office.store.writing() as db:
         return json_answer(200, put_plan(db, request.json()))
 
 
 def end_misbehaviour(office: Office, request: Request, now: datetime) -> Answer:
     """`DELETE /control/plan` → 204."""
-    _authorise(office, request)
+    authorise(office, request)
     with office.store.writing() as db:
         end_plan(db)
     return Answer(204)
@@ -70,7 +70,7 @@ def end_misbehaviour(office: Office, request: Request, now: datetime) -> Answer:
 
 def get_books(office: Office, request: Request, now: datetime) -> Answer:
     """`GET /control/books` → the wallet's own truth; 500 `books_disagree` if it contradicts itself."""
-    _authorise(office, request)
+    authorise(office, request)
     with office.store.reading() as db:
         try:
             return json_answer(200, books.whole_books(db))
@@ -80,7 +80,7 @@ def get_books(office: Office, request: Request, now: datetime) -> Answer:
 
 def get_deliveries(office: Office, request: Request, now: datetime) -> Answer:
     """`GET /control/deliveries?account=&after=&limit=` → {events, next}, oldest first, each with its attempts."""
-    _authorise(office, request)
+    authorise(office, request)
     account = request.query.get("account", [""])[0]
     after, limit = _number(request, "after", 0), _number(request, "limit", MOST_EVENTS)
     with office.store.reading() as db:
@@ -93,7 +93,7 @@ def approve_orders(office: Office, request: Request, now: datetime) -> Answer:
     References are an account's own: without `account`, one that several accounts use is refused
     (`reference_ambiguous`).
     """
-    _authorise(office, request)
+    authorise(office, request)
     values = request.json()
     asked = values.get("references", [values.get("reference")])
     if not isinstance(asked, list) or not 1 <= len(asked) <= MOST_APPROVALS:
@@ -118,7 +118,7 @@ def forge(office: Office, request: Request, now: datetime) -> Answer:
     Sends a notification of something that never happened, signed with a wrong secret. With the reference of a real
     order it claims that this order was paid; the wallet's books stay as they are.
     """
-    _authorise(office, request)
+    authorise(office, request)
     values = request.json()
     account, event_type = text_of(values, "account"), text_of(values, "type", "payment.succeeded")
     if event_type not in EVENT_TYPES:
@@ -131,7 +131,7 @@ def forge(office: Office, request: Request, now: datetime) -> Answer:
     return json_answer(202, {"id": event_id})
 
 
-def _authorise(office: Office, request: Request) -> None:
+def authorise(office: Office, request: Request) -> None:
     if not hmac.compare_digest(request.bearer().encode(), office.control_key.encode()):
         raise Refusal(401, "unauthorized", "This is not the control key.")
 

@@ -43,13 +43,13 @@ def create_order(office: Office, request: Request, now: datetime) -> Answer:
         order, new = books.open_order(db, account, terms, now)
         return json_answer(201 if new else 200, office.order_shape(db, order, now))
 
-    return _once(office, request, now, effect)
+    return once(office, request, now, effect)
 
 
 def get_order(office: Office, request: Request, now: datetime, reference: str) -> Answer:
     """`GET /v1/orders/{reference}` → the order with its payments and refunds."""
     with office.store.reading() as db:
-        order = books.order_referenced(db, _account(db, request), reference)
+        order = books.order_referenced(db, account_of(db, request), reference)
         return json_answer(200, office.order_shape(db, order, now))
 
 
@@ -61,7 +61,7 @@ def close_order(office: Office, request: Request, now: datetime, reference: str)
         order = books.close(db, order, now=now, timings=office.timings)
         return json_answer(200, office.order_shape(db, order, now))
 
-    return _once(office, request, now, effect)
+    return once(office, request, now, effect)
 
 
 def create_refund(office: Office, request: Request, now: datetime, payment_id: str) -> Answer:
@@ -81,20 +81,20 @@ def create_refund(office: Office, request: Request, now: datetime, payment_id: s
         )
         return json_answer(201 if new else 200, books.refund_shape(refund))
 
-    return _once(office, request, now, effect)
+    return once(office, request, now, effect)
 
 
 def get_refund(office: Office, request: Request, now: datetime, reference: str) -> Answer:
     """`GET /v1/refunds/{reference}` → the refund as it stands."""
     with office.store.reading() as db:
-        refund = books.refund_referenced(db, _account(db, request), reference)
+        refund = books.refund_referenced(db, account_of(db, request), reference)
         return json_answer(200, books.refund_shape(refund))
 
 
 def get_settlement(office: Office, request: Request, now: datetime, day: str) -> Answer:
     """`GET /v1/settlements/{YYYY-MM-DD}.csv` → the settlement file of a UTC day."""
     with office.store.reading() as db:
-        text = settlement(db, _account(db, request), day, now)
+        text = settlement(db, account_of(db, request), day, now)
     return Answer(200, text.encode(), "text/csv; charset=utf-8")
 
 
@@ -103,7 +103,7 @@ def api_key_hash(api_key: str) -> str:
     return hashlib.sha256(api_key.encode()).hexdigest()
 
 
-def _account(db: sqlite3.Connection, request: Request) -> str:
+def account_of(db: sqlite3.Connection, request: Request) -> str:
     found = db.execute(
         "SELECT account FROM accounts WHERE api_key_hash = ?", (api_key_hash(request.bearer()),)
     ).fetchone()
@@ -112,7 +112,7 @@ def _account(db: sqlite3.Connection, request: Request) -> str:
     return str(found["account"])
 
 
-def _once(office: Office, request: Request, now: datetime, effect: Effect) -> Answer:
+def once(office: Office, request: Request, now: datetime, effect: Effect) -> Answer:
     """Do `effect` once per account and Idempotency-Key and give the same answer ever after (for a week).
 
     The answer is kept in the transaction of the effect. A refusal changes nothing and is not kept: an order that was
@@ -125,7 +125,7 @@ def _once(office: Office, request: Request, now: datetime, effect: Effect) -> An
     asked = f"{request.method} {request.path}\n".encode() + request.body
     fingerprint = hashlib.sha256(asked).hexdigest()
     with office.store.writing() as db:
-        account = _account(db, request)
+        account = account_of(db, request)
         kept = db.execute("SELECT * FROM kept_answers WHERE account = ? AND key = ?", (account, key)).fetchone()
         if kept is not None:
             if kept["fingerprint"] != fingerprint:

@@ -52,6 +52,15 @@ CREATE TABLE IF NOT EXISTS totals (
     account TEXT NOT NULL, currency TEXT NOT NULL, received INTEGER NOT NULL, refunded INTEGER NOT NULL,
     CHECK (refunded BETWEEN 0 AND received), PRIMARY KEY (account, currency)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS payouts (
+    id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts, reference TEXT NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0), currency TEXT NOT NULL, account_number TEXT NOT NULL,
+    bank_code TEXT NOT NULL, holder TEXT NOT NULL, behaviours TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'paid', 'failed', 'returned')), failure TEXT NOT NULL,
+    due_at REAL, created_at TEXT NOT NULL, settled_at TEXT, UNIQUE (account, reference)
+) STRICT;
+CREATE INDEX IF NOT EXISTS payouts_due ON payouts (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS payees (account_number TEXT PRIMARY KEY, holder TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS kept_answers (
     account TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL,
     created_at TEXT NOT NULL, PRIMARY KEY (account, key)

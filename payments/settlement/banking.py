@@ -7,7 +7,6 @@ suspense. Lines that name a payout of ours are not looked at here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,13 +24,13 @@ from merchants.models import User
 from payments import chart, ledger
 from payments.chart import Movement
 from payments.models import LedgerEntry, Match, ProviderAccount, Settlement, SettlementMatch, StatementLine
+from payments.payouts import bank_lines
 from payments.settlement import bank_pairs, differences, suspended, totals
 from payments.settlement.bank_pairs import Awaited, BankLine, Limits, Pairing
 from payments.settlement.suspended import Suspended
 
 Outcome, State = StatementLine.Outcome, Settlement.State
 
-_PAYOUT = r"^pyo_[0-7][0-9a-hjkmnp-tv-z]{25}$"  # What `ids.parse` takes for a payout's.
 _OPEN = (State.IN_TRANSIT, State.OVERDUE, State.DIFFERS)
 _AWAITED_MAX = 2000  # Of each currency, the newest: more than a year of one account, or a week of a hundred.
 
@@ -133,7 +132,7 @@ def _waiting() -> QuerySet[StatementLine]:
     """Lines of our bank that have still to be looked at, without those of payouts."""
     return StatementLine.objects.filter(
         look_at__isnull=False, provider_account=None, kind__in=["credit", "debit"], statement__state="imported"
-    ).exclude(reference__regex=_PAYOUT)
+    ).exclude(bank_lines.OURS)
 
 
 def _free(lines: Sequence[StatementLine], waiting: dict[int, Suspended]) -> dict[int, StatementLine]:
@@ -311,7 +310,7 @@ def _check_by_hand(
 ) -> None:
     if line.provider_account_id is not None or line.kind not in (StatementLine.Kind.CREDIT, StatementLine.Kind.DEBIT):
         raise UnableToAct("line_not_of_bank", "This is no credit and no debit of our bank.")
-    if re.match(_PAYOUT, line.reference):
+    if bank_lines.payout_id(line.reference):
         raise UnableToAct("line_of_payout", "This line names a payout of ours.")
     if not line.amount or line.outcome == Outcome.DUPLICATE:
         raise UnableToAct("line_empty", "This line moves nothing, or was told before.")

@@ -12,6 +12,7 @@ from merchants.models import Notice, TextMessage
 from merchants.step_up import Confirmation
 from payments import accounts
 from payments.models import CredentialChange, OldCredentials, ProviderAccount
+from payments.owners import UnableToChange
 from tests.cast import ARJUN_PHONE, Person, code_sent_to, open_shop
 from tests.races.together import slow_after, together, without_row_locks
 
@@ -79,13 +80,13 @@ def test_it_is_either_canceled_or_takes_effect(arjun: Person) -> None:
         assert (applied, ProviderAccount.objects.count()) == (0, 0)
     else:
         assert (change.state, applied, ProviderAccount.objects.count()) == ("applied", 1, 1)
-        assert isinstance(canceled, accounts.UnableToChange)
+        assert isinstance(canceled, UnableToChange)
 
 
 def test_of_two_changes_at_once_one_waits_and_the_other_spends_no_code(arjun: Person) -> None:
     first, second = confirmation(arjun), confirmation(arjun)
     answers = together([lambda: request(arjun, first), lambda: request(arjun, second)])
-    refused = [answer.code for answer in answers if isinstance(answer, accounts.UnableToChange)]
+    refused = [answer.code for answer in answers if isinstance(answer, UnableToChange)]
     assert refused == ["change_waiting"]
     assert CredentialChange.objects.count() == 1
     unspent = [one_time_codes.redeem(each.code_id, now=timezone.now()) for each in (first, second)]

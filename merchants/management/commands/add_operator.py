@@ -26,7 +26,16 @@ from merchants.refusals import Refused
 
 GROUP = "operators"
 RECOVERY_CODES = 8
-_ACTED_ON = ["shop", "queuedevent", "discrepancy", "provideraccount", "credentialchange", "adjustment"]
+_ACTED_ON = [
+    "shop",
+    "queuedevent",
+    "discrepancy",
+    "provideraccount",
+    "credentialchange",
+    "adjustment",
+    "payoutaccount",
+    "payoutbatch",
+]
 
 
 class Command(BaseCommand):
@@ -97,9 +106,9 @@ def _admit(phone: str, password: str, *, superuser: bool) -> tuple[User, TOTPDev
 
 
 def _operators() -> Group:
-    """The group: sees everything of shops and money, and may act on six tables.
+    """The group: sees everything of shops and money, and may act on eight tables.
 
-    Users, and entering a provider account's credentials, are for superusers.
+    Users, entering a provider account's credentials, and the terms and holidays of payouts are for superusers.
     """
     group, _made = Group.objects.get_or_create(name=GROUP)
     ours = Permission.objects.filter(content_type__app_label__in=["merchants", "payments"])

@@ -341,6 +341,8 @@ function told({ number, kind, data, created_at }) {
   } else if (kind === "account_change") {
     readChanges();
     announce(CHANGES[data.step], data.title, false);
+  } else if (kind.startsWith("payout_")) {
+    announce(`Payout ${data.state ?? `account ${data.step}`}`, `Account ending ${data.tail}`, false);
   }
   home();
 }

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from merchants import audit, seals
 from merchants.models import TextMessage
-from payments.models import CredentialChange, OldCredentials, ProviderAccount
+from payments.models import CredentialChange, OldCredentials, PayoutAccount, ProviderAccount
 
 _BATCH = 100
 # What holds a seal: the table, its column, and the rows that still need it.
@@ -23,12 +23,13 @@ _SEALED: list[tuple[type[models.Model], str, Q]] = [
     (ProviderAccount, "sealed_credentials", Q()),
     (OldCredentials, "sealed_credentials", Q()),
     (CredentialChange, "sealed_credentials", Q(state=CredentialChange.State.WAITING)),
+    (PayoutAccount, "sealed_number", ~Q(state=PayoutAccount.State.CANCELED)),
     (TextMessage, "sealed_body", Q(state=TextMessage.State.QUEUED)),
 ]
 
 
 class Command(BaseCommand):
-    help = "Seals provider credentials and unsent texts anew under the first of CREDENTIAL_KEYS. Safe to repeat."
+    help = "Seals provider credentials, payout accounts and unsent texts anew under the first key. Safe to repeat."
 
     def handle(self, *args: Any, **options: Any) -> None:
         unreadable: list[str] = []
