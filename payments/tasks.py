@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from merchants import bell, texts
 from payments import accounts, asking, chain, disputes, inbox, ledger, reconcile, refunds
+from payments.settlement import matching, missing
 
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
@@ -44,11 +45,24 @@ def sweep() -> None:
         (refunds.SEND, refunds.has_due),
         (asking.ASK, asking.has_due),
         (texts.SEND_TASK, texts.has_due),
+        (matching.MATCH, matching.has_due),
     ):
         if has_due(now=now):
             bell.ring(task)
     if inbox.has_due(now=now):
         reconcile.drain(clock=timezone.now)
+
+
+@shared_task(name=matching.MATCH)
+def match_statements() -> None:
+    """Holds statements against our book, then looks for what no statement has confirmed."""
+    bell.answered(matching.MATCH)
+    stop_at = timezone.now() + settings.LOOK_FOR
+    matching.look(now=timezone.now(), in_time=lambda: timezone.now() < stop_at)
+    while timezone.now() < stop_at and missing.find_missing(now=timezone.now(), limit=settings.LOOK_BATCH_MAX):
+        continue
+    if matching.has_due(now=timezone.now()):
+        bell.ring(matching.MATCH)
 
 
 @shared_task(name="payments.release_pending")
