@@ -1,4 +1,4 @@
-"""Evenings for tests: statements of providers as they are imported, made of lines as an adapter would have read them."""
+"""Evenings for tests: statements of providers as they are imported, of lines as an adapter would have read them."""
 
 from __future__ import annotations
 

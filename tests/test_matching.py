@@ -153,9 +153,11 @@ def test_with_a_rival_on_either_side_nothing_is_matched_by_amount(mei: Person, r
 def test_a_line_whose_name_we_do_not_know_is_never_matched_by_amount(mei: Person) -> None:
     payment = sale(mei, 731)
     lines = stated(told(payment, object_id="wpy_unknown", reference=""), fetched=False, operator=mei.user)
-    for _ in range(4):
-        look(timedelta(days=1))
+    for hours in (0, 1, 2, 4):
+        look(timedelta(hours=hours))
     assert outcomes(lines) == ["missing_in_books"]
+    assert Match.objects.count() == 0
+    assert Payment.objects.get() == payment
 
 
 def test_several_lines_that_make_the_amount_are_one_match(mei: Person) -> None:

@@ -6,6 +6,7 @@ Every look-up is by an index, for all lines at once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -101,12 +102,13 @@ def _load_back(book: Book, cursor: Any, payment_ids: list[UUID]) -> None:
 
 
 def _add_pairing(
-    book: Book, match_id: UUID, rule: str, payment: UUID, refund: UUID | None, dispute: UUID | None, why: dict[str, Any]
+    book: Book, match_id: UUID, rule: str, payment: UUID, refund: UUID | None, dispute: UUID | None, told: str
 ) -> None:
     about = "refund" if refund else "dispute" if dispute else "payment"
     key = (about, refund or dispute or payment)
     if key not in book.ours:
         return
+    why = json.loads(told)
     stated, fee = why.get("stated", {}), why.get("fee", {})
     book.pairings[key] = Pairing(
         id=match_id,
@@ -224,6 +226,6 @@ SELECT id, payment_id, object_id, amount, currency, told_at, state
 """
 
 _PAIRINGS_SQL = """
-SELECT id, rule, payment_id, refund_id, dispute_id, why FROM payments_match
+SELECT id, rule, payment_id, refund_id, dispute_id, why::text FROM payments_match
  WHERE payment_id = ANY(%s::uuid[]) AND undone_at IS NULL
 """

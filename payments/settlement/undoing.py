@@ -6,6 +6,7 @@ lines are free then, and wait until a person has them looked at again: otherwise
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -49,34 +50,47 @@ def undo(*, match_id: UUID, operator: User, reason: str, now: datetime) -> None:
     Questions that only the match had raised are answered with it. Raises UnableToAct `undone_already`, or
     `of_a_payout`, whose matches follow what the payout's own provider says.
     """
+    undo_all(match_ids=[match_id], operator=operator, reason=reason, now=now)
+
+
+def undo_all(*, match_ids: Sequence[UUID], operator: User, reason: str, now: datetime) -> int:
+    """The same for several at once, all or none; answers how many."""
     with transaction.atomic():
-        _lock_subject(match_id)
-        settlements = sorted(SettlementMatch.objects.filter(match=match_id).values_list("settlement_id", flat=True))
+        _lock_subjects(match_ids)
+        settlements = sorted(
+            SettlementMatch.objects.filter(match__in=match_ids).values_list("settlement_id", flat=True).distinct()
+        )
         _lock_settlements(settlements)
-        rows = StatementLine.objects.select_for_update(no_key=True).filter(match=match_id).order_by("id")
-        lines = [line.id for line in rows]
-        match = Match.objects.select_for_update(no_key=True).get(id=match_id)
-        if match.undone_at is not None:
-            raise UnableToAct("undone_already", f"{match} was undone already.")
-        if match.payout_id is not None:
+        rows = StatementLine.objects.select_for_update(no_key=True).filter(match__in=match_ids).order_by("id")
+        line_of = dict(rows.values_list("id", "match_id"))
+        matches = list(Match.objects.select_for_update(no_key=True).filter(id__in=match_ids).order_by("id"))
+        if any(match.undone_at is not None for match in matches):
+            raise UnableToAct("undone_already", "Undone already; nothing was changed.")
+        if any(match.payout_id is not None for match in matches):
             raise UnableToAct("of_a_payout", "A payout's match follows what its bank says; it is not undone here.")
-        Match.objects.filter(id=match_id).update(undone_at=now, undone_by=operator, undone_reason=reason)
-        StatementLine.objects.filter(id__in=lines).update(outcome=Outcome.UNDONE, match=None, look_at=None)
-        raised = Discrepancy.objects.filter(line__in=lines, reason__in=_BY_ITSELF, state=Discrepancy.State.OPEN)
+        undone = Match.objects.filter(id__in=match_ids)
+        undone.update(undone_at=now, undone_by=operator, undone_reason=reason)
+        StatementLine.objects.filter(id__in=line_of).update(outcome=Outcome.UNDONE, match=None, look_at=None)
+        raised = Discrepancy.objects.filter(line__in=line_of, reason__in=_BY_ITSELF, state=Discrepancy.State.OPEN)
         keys = list(raised.values_list("key", flat=True))
-        pairing.answer(keys, note=f"Answered by itself: {match} was undone.", now=now)
+        pairing.answer(keys, note=f"Answered by itself: its match was undone ({reason}).", now=now)
         if settlements:
             totals.recount(settlement_ids=settlements, now=now)
-        reversed_keys = _reverse(match_id, now)
-        audit.record(
-            operator=operator,
-            act="undo",
-            subject=match,
-            reason=reason,
-            before={"lines": lines, "rule": match.rule},
-            after={"reversed": sorted(reversed_keys)},
-            now=now,
-        )
+        _reverse(match_ids, now)
+        lines_of: dict[UUID, list[int]] = defaultdict(list)
+        for line_id, match_id in line_of.items():
+            lines_of[match_id].append(line_id)
+        for match in matches:
+            audit.record(
+                operator=operator,
+                act="undo",
+                subject=match,
+                reason=reason,
+                before={"rule": match.rule, "lines": lines_of[match.id]},
+                after={"undone": True},
+                now=now,
+            )
+    return len(matches)
 
 
 def look_again(*, line_ids: Sequence[int], operator: User, reason: str, now: datetime) -> int:
@@ -174,13 +188,13 @@ def _lines(line_ids: Sequence[int]) -> list[StatementLine]:
 # --- Reversing -------------------------------------------------------------------------------------------------------
 
 
-def _lock_subject(match_id: UUID) -> None:
-    """What the match is about, in the fixed order: nobody matches it anew while it is being freed."""
-    match = Match.objects.get(id=match_id)
-    if match.payment_id:
-        Payment.objects.select_for_update(no_key=True).get(id=match.payment_id)
-    if match.refund_id:
-        Refund.objects.select_for_update(no_key=True).get(id=match.refund_id)
+def _lock_subjects(match_ids: Sequence[UUID]) -> None:
+    """What the matches are about, in the fixed order: nobody matches it anew while it is being freed."""
+    about = Match.objects.filter(id__in=match_ids)
+    payments = Payment.objects.select_for_update(no_key=True).filter(id__in=about.values("payment"))
+    refunds = Refund.objects.select_for_update(no_key=True).filter(id__in=about.values("refund"))
+    for locking in (payments, refunds):
+        list(locking.order_by("id").values_list("id", flat=True))
 
 
 def _lock_settlements(settlement_ids: Sequence[UUID]) -> None:
@@ -191,11 +205,13 @@ def _lock_settlements(settlement_ids: Sequence[UUID]) -> None:
         )
 
 
-def _reverse(match_id: UUID, now: datetime) -> set[str]:
-    """Posts every entry of the match once more with its sides swapped; answers the keys."""
-    entries = list(LedgerEntry.objects.filter(cause_id=match_id).exclude(kind=LedgerEntry.Kind.REVERSED).order_by("id"))
+def _reverse(match_ids: Sequence[UUID], now: datetime) -> None:
+    """Posts every entry of the matches once more with its sides swapped."""
+    entries = list(
+        LedgerEntry.objects.filter(cause_id__in=match_ids).exclude(kind=LedgerEntry.Kind.REVERSED).order_by("id")
+    )
     places = _places({account for entry in entries for account in (entry.debit_id, entry.credit_id)})
-    return ledger.post(
+    ledger.post(
         [
             Movement(
                 key=f"reversed|{entry.key}",
@@ -210,7 +226,7 @@ def _reverse(match_id: UUID, now: datetime) -> set[str]:
                 refund_id=entry.refund_id,
                 dispute_id=entry.dispute_id,
                 event_id=entry.event_id,
-                cause_id=match_id,
+                cause_id=entry.cause_id,
             )
             for entry in entries
         ],
