@@ -27,7 +27,7 @@ from tests.cast import Person
 from tests.till import drain, expect, paid, platform, shop_code
 
 
-def told(of: Payment | Refund | None = None, **changed: Any) -> dict[str, Any]:
+def told(of: Payment | Refund | None = None, /, **changed: Any) -> dict[str, Any]:
     """A line as the provider states it: of a payment or a refund of ours as it is, unless told otherwise."""
     line: dict[str, Any] = {"kind": "payment", "amount": 200, "fee": 0, "currency": "CNY"}
     if isinstance(of, Payment):

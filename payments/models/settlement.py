@@ -269,6 +269,24 @@ class StatementLine(models.Model):
                 name="statement_line_settled",
                 condition=~Q(settlement_id=""),
             ),
+            # What a person has to look at, among very many that fit.
+            models.Index(
+                fields=["outcome", "-id"],
+                name="statement_line_open",
+                condition=Q(
+                    outcome__in=[
+                        "missing_in_books",
+                        "amount_differs",
+                        "currency_differs",
+                        "fee_differs",
+                        "duplicate",
+                        "timing",
+                        "asked",
+                        "unreadable",
+                        "undone",
+                    ]
+                ),
+            ),
             # Which payments without a name are alike: only one that is alone can be known by its amount.
             models.Index(
                 fields=["provider_account", "currency", "amount"],

@@ -26,7 +26,7 @@ from merchants.refusals import Refused
 
 GROUP = "operators"
 RECOVERY_CODES = 8
-_ACTED_ON = ["shop", "queuedevent", "discrepancy", "provideraccount", "credentialchange"]
+_ACTED_ON = ["shop", "queuedevent", "discrepancy", "provideraccount", "credentialchange", "match", "statementline"]
 
 
 class Command(BaseCommand):
@@ -97,7 +97,7 @@ def _admit(phone: str, password: str, *, superuser: bool) -> tuple[User, TOTPDev
 
 
 def _operators() -> Group:
-    """The group: sees everything of shops and money, and may act on five tables.
+    """The group: sees everything of shops and money, and may act on some tables.
 
     Users, and entering a provider account's credentials, are for superusers.
     """
