@@ -6,8 +6,6 @@ twice or said wrongly on one of the two sides. `Month.found` reads from the data
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 import uuid
 from collections import defaultdict
@@ -19,6 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from bench import cast
+from bench.wallet import FAULTS, Sale, keep, lines_of, order, refund, statement_of, story
 from merchants import ids
 from merchants.models import User
 from payments import chart, inbox, ledger, operating, reconcile
@@ -30,43 +29,15 @@ from payments.models import (
     LedgerEntry,
     Match,
     PaymentIntent,
-    QueuedEvent,
     Settlement,
     SettlementMatch,
     Statement,
     StatementLine,
-    WebhookEvent,
 )
 from payments.providers.base import answered
 from payments.settlement import matching, missing, totals, undoing
 
 DAYS, LATE_DAYS, PER_SETTLEMENT = 30, 4, 33
-FAULTS = (
-    "lost webhook", "duplicate", "wrong fee", "missing refund", "unknown payment", "double refund", "wrong currency",
-    "late settlement", "short settlement",
-)  # fmt: skip
-
-
-@dataclass
-class Sale:
-    """What really happened at the wallet."""
-
-    number: int
-    object_id: str
-    intent: PaymentIntent
-    amount: int
-    at: datetime
-    fault: str
-    currency: str = "CNY"
-
-    @property
-    def reference(self) -> str:
-        return "" if self.fault == "unknown payment" else self.intent.reference
-
-    @property
-    def refunded(self) -> bool:
-        """The wallet's desk gave it back, and told us; one in twenty-five of those without a fault as well."""
-        return self.fault in ("missing refund", "double refund") or (not self.fault and self.number % 25 == 9)
 
 
 @dataclass
@@ -104,15 +75,15 @@ class Month:
                 [[sale.intent.id for sale in self.sales], [sale.amount for sale in self.sales]],
             )
         silent = ("lost webhook", "unknown payment")
-        _keep([_order(sale) for sale in self.sales if sale.fault not in silent])
-        _keep([_refund(sale, 1) for sale in self.sales if sale.refunded])
+        keep([order(sale) for sale in self.sales if sale.fault not in silent])
+        keep([refund(sale, 1) for sale in self.sales if sale.refunded])
 
     def play(self) -> None:
         """Evening by evening: the day's file comes in, is held against the book, and what is silent is asked about."""
         lines: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for sale in self.sales:
             day = (sale.at.date() - self.begin).days
-            for line in _lines(sale):
+            for line in lines_of(sale):
                 lines[day + (LATE_DAYS if sale.fault == "late settlement" else 0)].append(line)
         for day in range(DAYS + LATE_DAYS + 1):
             self._evening(day, lines[day])
@@ -122,7 +93,7 @@ class Month:
         evening = datetime.combine(today, datetime.min.time(), tzinfo=UTC) + timedelta(days=1, hours=2)
         for place, line in enumerate(lines):
             line["settlement_id"] = f"set_{today:%y%m%d}_{place // PER_SETTLEMENT}"
-        statement = _statement(lines, today, evening)
+        statement = statement_of(lines, today, evening)
         with transaction.atomic():
             settled = totals.note(statement_id=statement.id, now=evening)
         for wait in (timedelta(0), timedelta(minutes=2), timedelta(minutes=15), timedelta(hours=2), timedelta(hours=4)):
@@ -147,7 +118,7 @@ class Month:
         PaymentIntent.objects.filter(id__in=asked).update(next_query_at=None)
         for sale in self.sales:
             if sale.intent.id in asked and sale.fault == "lost webhook":
-                inbox.keep(account=cast.account(), verified=answered(_told(sale)), now=now)
+                inbox.keep(account=cast.account(), verified=answered(story(sale)), now=now)
 
     # --- What was planted, and what was found ---
 
@@ -203,7 +174,7 @@ class Month:
             sale for sale in self.sales
             if sale.fault == "unknown payment" or (sale.fault == "wrong currency" and sale.currency == "USD")
         ]  # fmt: skip
-        _keep([_refund(sale, 9) for sale in placed_nowhere])
+        keep([refund(sale, 9) for sale in placed_nowhere])
 
     def undo_everything(self, operator: User, now: datetime) -> int:
         holding = list(Match.objects.filter(undone_at=None).order_by("id").values_list("id", flat=True))
@@ -282,97 +253,6 @@ def _settled(row: Settlement, match: Match, amount: int, now: datetime) -> Movem
         occurred_at=now,
         cause_id=match.id,
     )
-
-
-# --- What the wallet says --------------------------------------------------------------------------------------------
-
-
-def _keep(messages: list[dict[str, Any]]) -> None:
-    """Kept as the inbox keeps them, in bulk, and drained."""
-    account, now = cast.account(), timezone.now()
-    events = [
-        WebhookEvent(
-            id=ids.new(now), provider_account=account, delivery_id=message["id"], raw=json.dumps(message).encode(),
-            authority="signed", received_at=now,
-        )
-        for message in messages
-    ]  # fmt: skip
-    WebhookEvent.objects.bulk_create(events, batch_size=2000)
-    QueuedEvent.objects.bulk_create(
-        (QueuedEvent(event_id=event.id, due_at=now, received_at=now) for event in events), batch_size=2000
-    )
-    while reconcile.drain(clock=timezone.now):
-        continue
-
-
-def _order(sale: Sale) -> dict[str, Any]:
-    told = _told(sale)
-    order = {name: told[name] for name in ("id", "reference", "amount", "currency", "state")}
-    return _word(f"paid_{sale.object_id}", "payment.succeeded", sale, order=order, payment=told["payments"][0])
-
-
-def _told(sale: Sale) -> dict[str, Any]:
-    payment = {
-        "id": sale.object_id, "order_id": "wor_1", "reference": sale.reference, "amount": sale.amount,
-        "currency": sale.currency, "state": "succeeded", "occurred_at": sale.at.isoformat(),
-    }  # fmt: skip
-    return {
-        "id": "wor_1", "reference": sale.reference, "amount": sale.amount, "currency": "CNY", "state": "paid",
-        "created_at": sale.at.isoformat(), "payments": [payment], "refunds": [],
-    }  # fmt: skip
-
-
-def _refund(sale: Sale, which: int) -> dict[str, Any]:
-    refund = {
-        "id": f"wrf{which}_{sale.object_id}", "reference": "", "payment_id": sale.object_id, "amount": sale.amount,
-        "currency": sale.currency, "state": "succeeded", "created_at": sale.at.isoformat(),
-    }  # fmt: skip
-    return _word(f"back{which}_{sale.object_id}", "refund.succeeded", sale, order={}, refund=refund)
-
-
-def _word(name: str, kind: str, sale: Sale, **parts: Any) -> dict[str, Any]:
-    data = {"order": {}, "payment": None, "refund": None, **parts}
-    return {"id": name, "type": kind, "account": "bench", "occurred_at": sale.at.isoformat(), "data": data}
-
-
-# --- What its file says ----------------------------------------------------------------------------------------------
-
-
-def _lines(sale: Sale) -> list[dict[str, Any]]:
-    fee = (sale.amount * 6000 + 500_000) // 1_000_000 if sale.currency == "CNY" else 0
-    line = {
-        "kind": "payment", "object_id": sale.object_id, "reference": sale.reference, "amount": sale.amount,
-        "fee": fee + (fee // 2 + 5 if sale.fault == "wrong fee" else 0), "currency": sale.currency,
-        "occurred_at": sale.at,
-    }  # fmt: skip
-    if sale.fault == "wrong currency" and sale.currency == "CNY":
-        line |= {"currency": "USD"}
-    back = {
-        "kind": "refund", "object_id": f"wrf1_{sale.object_id}", "parent_object_id": sale.object_id,
-        "amount": -sale.amount, "fee": 0, "currency": sale.currency, "occurred_at": sale.at,
-    }  # fmt: skip
-    backs = [back] if sale.refunded and sale.fault != "missing refund" else []
-    if sale.fault == "double refund":
-        backs.append({**back, "object_id": f"wrf2_{sale.object_id}"})
-    return [line, *([dict(line)] if sale.fault == "duplicate" else []), *backs]
-
-
-def _statement(lines: list[dict[str, Any]], day: date, now: datetime) -> Statement:
-    statement = Statement.objects.create(
-        provider_account=cast.account(), format="settlement", day=day, state="imported", fetched=True,
-        sha256=hashlib.sha256(str(day).encode()).hexdigest(), line_count=len(lines), created_at=now, imported_at=now,
-    )  # fmt: skip
-    StatementLine.objects.bulk_create(
-        (
-            StatementLine(
-                statement=statement, provider_account=cast.account(), number=number, raw={"row": number}, look_at=now,
-                **line,
-            )
-            for number, line in enumerate(lines, start=2)
-        ),
-        batch_size=2000,
-    )  # fmt: skip
-    return statement
 
 
 # --- Asked of the database -------------------------------------------------------------------------------------------

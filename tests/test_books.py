@@ -18,7 +18,7 @@ from payments import books, ledger, reconcile, refunds
 from payments.models import Match, Payment, Refund
 from payments.settlement import undoing
 from tests.cast import Person
-from tests.evening import look, stated
+from tests.evening import look, stated, told
 from tests.till import direct, disputed, drain, expect, paid, platform, refund_told
 
 ONE = "(SELECT id FROM {} WHERE {} ORDER BY id LIMIT 1)"

@@ -107,7 +107,7 @@ def test_a_refund_waits_for_its_provider_while_it_is_only_asked_for() -> None:
 
 
 NAMES = st.sampled_from(["p1", "p2", "p3", ""])
-LINES = st.builds(
+LINES: st.SearchStrategy[dict[str, object]] = st.builds(
     dict,
     object_id=NAMES,
     amount=st.sampled_from([50, 100, 150, 200, -200, 0]),

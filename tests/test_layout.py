@@ -106,6 +106,7 @@ TESTED_BY = {
     "payments/settlement/proof.py": ("tests/test_repairs.py", "a line is kept and read again"),
     "payments/settlement/repairs.py": ("tests/test_repairs.py", "a module of a package"),
     "payments/settlement/stated.py": ("tests/test_judging.py", "the facts of judgements"),
+    "payments/settlement/totals.py": ("tests/test_undoing.py", "settlements are counted, and counted anew"),
     "payments/settlement/undoing.py": ("tests/test_undoing.py", "a module of a package"),
     "payments/shapes.py": ("tests/test_payments_api.py", "payments as a client reads them"),
     "payments/tasks.py": ("tests/walks/test_killed.py", "a real worker does them"),

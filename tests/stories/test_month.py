@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from bench import planted
+from bench import planted, wallet
 from merchants.models import User
 from tests.till import assert_books_hold
 
@@ -20,7 +20,7 @@ def test_every_planted_fault_is_found_by_its_name_and_nothing_else_is() -> None:
     month.play()
 
     assert {name: len(there) for name, there in month.planted().items()} == {
-        **dict.fromkeys(planted.FAULTS, 20),
+        **dict.fromkeys(wallet.FAULTS, 20),
         "short settlement": len(month.short),
     }
     assert len(month.short) > 0
