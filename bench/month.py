@@ -32,11 +32,11 @@ def main() -> None:
         month = planted.Month(PAYMENTS)
         began = time.perf_counter()
         month.seed()
-        print(f"seeded     {PAYMENTS} payments in {time.perf_counter() - began:.0f} s, through the inbox")
+        print(f"seeded     {PAYMENTS} payments in {time.perf_counter() - began:.0f} s, through the inbox", flush=True)
         month.play()
         print(
-            f"matched    {month.looks} looks in {month.look_s:.1f} s: {month.looks / month.look_s:.0f}/s; "
-            f"what is missing sought in {month.seek_s:.1f} s"
+            f"matched    {month.looks} looks in {month.look_s:.1f} s: {month.looks / month.look_s:.0f}/s, "
+            f"{month.look_cpu_s:.1f} s of a processor; what is missing sought in {month.seek_s:.1f} s"
         )
         found = month.found()
         for name, there in month.planted().items():

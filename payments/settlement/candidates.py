@@ -17,7 +17,7 @@ from django.db import connection
 
 from merchants import ids
 from payments.known import intent_id, refund_id
-from payments.models import Dispute, Payment, PaymentIntent, Refund, StatementLine
+from payments.models import Dispute, Payment, PaymentIntent, Refund, Statement, StatementLine
 from payments.settlement.stated import Book, Line, Ours, Pairing
 
 Kind = StatementLine.Kind
@@ -48,7 +48,12 @@ def load_only(*, payment_ids: Iterable[UUID]) -> Book:
 
 def lines_of(rows: Iterable[Sequence[Any]]) -> list[Line]:
     """Lines from rows of `COLUMNS`."""
-    return [Line(row[0], ids.public("stm", row[1]), *row[2:]) for row in rows]
+    named: dict[UUID, str] = {}
+    found = []
+    for line_id, statement_id, *rest in rows:
+        name = named.get(statement_id) or named.setdefault(statement_id, ids.public(Statement.prefix, statement_id))
+        found.append(Line(line_id, name, *rest))
+    return found
 
 
 # Of a line (`line`) and its statement, in the order of the fields of `Line`.

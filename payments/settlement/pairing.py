@@ -87,8 +87,12 @@ def _answer_by_themselves(conclusions: Sequence[Conclusion], now: datetime) -> N
     by_key |= {
         f"{Discrepancy.Reason.MISSING_IN_BOOKS}|{line.id}": made for made in conclusions for line in made.pairing.lines
     }
-    waiting = Discrepancy.objects.filter(key__in=sorted(by_key), state=Discrepancy.State.OPEN)
-    for key in waiting.values_list("key", flat=True):
+    payments = sorted({made.pairing.ours.payment_id for made in conclusions})
+    lines = sorted({line.id for made in conclusions for line in made.pairing.lines})
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING_SQL, [payments, lines])
+        waiting = [key for (key,) in cursor.fetchall() if key in by_key]
+    for key in waiting:
         made = by_key[key]
         where = f"{made.pairing.lines[-1].name} is about {made.pairing.ours.name}"
         answer([key], note=f"Answered by itself: {where}.", now=now)
@@ -98,19 +102,20 @@ def _insert_matches(made: Sequence[Conclusion], now: datetime, made_by: User | N
     if not made:
         return
     rows = [
-        (
-            one.pairing.id,
-            one.pairing.rule,
-            one.pairing.ours.account_id,
-            one.pairing.ours.payment_id,
-            one.pairing.ours.id if one.pairing.ours.about == "refund" else None,
-            one.pairing.ours.id if one.pairing.ours.about == "dispute" else None,
-            json.dumps(one.why),
-        )
+        {
+            "id": str(one.pairing.id),
+            "rule": one.pairing.rule,
+            "account": str(one.pairing.ours.account_id),
+            "payment": str(one.pairing.ours.payment_id),
+            "refund": str(one.pairing.ours.id) if one.pairing.ours.about == "refund" else None,
+            "dispute": str(one.pairing.ours.id) if one.pairing.ours.about == "dispute" else None,
+            "why": one.why,
+        }
         for one in sorted(made, key=lambda one: one.pairing.id)
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT_SQL, [now, made_by.pk if made_by else None, *map(list, zip(*rows, strict=True))])
+        # As one document: in an array, every quotation mark of every row would be escaped once more.
+        cursor.execute(_INSERT_SQL, [now, made_by.pk if made_by else None, json.dumps(rows)])
 
 
 def _update_matches(joined: Sequence[Conclusion]) -> None:
@@ -167,8 +172,17 @@ def _fee(made: Conclusion, now: datetime) -> Movement:
 _INSERT_SQL = """
 INSERT INTO payments_match (made_at, made_by_id, undone_reason, id, rule, provider_account_id, payment_id, refund_id,
                             dispute_id, why)
-SELECT %s, %s::uuid, '', *
-  FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::jsonb[])
+SELECT %s, %s::uuid, '', made.*
+  FROM jsonb_to_recordset(%s::jsonb)
+    AS made(id uuid, rule text, account uuid, payment uuid, refund uuid, dispute uuid, why jsonb)
+"""
+
+_WAITING_SQL = """
+SELECT key FROM payments_discrepancy
+ WHERE state = 'open' AND reason = 'missing_at_provider' AND payment_id = ANY(%s::uuid[])
+UNION
+SELECT key FROM payments_discrepancy
+ WHERE state = 'open' AND reason = 'missing_in_books' AND line_id = ANY(%s::bigint[])
 """
 
 _LINES_SQL = """
