@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from bench import cast
-from bench.chain import used_by
+from bench.ground import used_by
 from bench.wallet import FAULTS, Sale, keep, lines_of, order, refund, statement_of, story
 from merchants import ids
 from merchants.models import User
