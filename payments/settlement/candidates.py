@@ -70,7 +70,7 @@ def _load(book: Book, payment_ids: set[UUID], *, with_back: bool) -> None:
     if not payment_ids:
         return
     with connection.cursor() as cursor:
-        cursor.execute(_PAYMENTS_SQL, [sorted(payment_ids)])
+        cursor.execute(_PAYMENTS_SQL, [list(payment_ids)])
         for row in cursor.fetchall():
             payment_id, account_id, shop_id, funds, object_id, amount, currency, at, intent = row
             name = ids.public(Payment.prefix, payment_id)
@@ -79,8 +79,8 @@ def _load(book: Book, payment_ids: set[UUID], *, with_back: bool) -> None:
                      at, "", intent)
             )  # fmt: skip
         if with_back:
-            _load_back(book, cursor, sorted(payment_ids))
-        cursor.execute(_PAIRINGS_SQL, [sorted(payment_ids)])
+            _load_back(book, cursor, list(payment_ids))
+        cursor.execute(_PAIRINGS_SQL, [list(payment_ids)])
         for row in cursor.fetchall():
             _add_pairing(book, *row)
 
@@ -131,16 +131,16 @@ def _add_pairing(
 def _payments_named(
     objects: set[tuple[UUID, str]], intents: set[UUID], refunds: set[UUID], back: set[str]
 ) -> set[UUID]:
-    pairs = sorted(objects)
+    pairs = list(objects)
     with connection.cursor() as cursor:
         cursor.execute(
             _NAMED_SQL,
             {
                 "accounts": [account for account, _ in pairs],
                 "objects": [object_id for _, object_id in pairs],
-                "intents": sorted(intents),
-                "refunds": sorted(refunds),
-                "back": sorted(back),
+                "intents": list(intents),
+                "refunds": list(refunds),
+                "back": list(back),
             },
         )
         return {row[0] for row in cursor.fetchall()}

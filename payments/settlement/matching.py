@@ -8,6 +8,7 @@ it stands alone; that one is looked at again when its lease ends.
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -117,8 +118,9 @@ def _plan_for_growth() -> None:
 
 
 def _count(verdicts: Sequence[Verdict], outcomes: dict[UUID, str]) -> None:
-    for verdict in verdicts:
-        _looked.labels(str(outcomes[verdict.pairing.id] if verdict.pairing else verdict.outcome)).inc()
+    became = (str(outcomes[verdict.pairing.id] if verdict.pairing else verdict.outcome) for verdict in verdicts)
+    for outcome, count in Tally(became).items():
+        _looked.labels(outcome).inc(count)
 
 
 _HAS_DUE_SQL = """

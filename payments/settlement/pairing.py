@@ -87,8 +87,8 @@ def _answer_by_themselves(conclusions: Sequence[Conclusion], now: datetime) -> N
     by_key |= {
         f"{Discrepancy.Reason.MISSING_IN_BOOKS}|{line.id}": made for made in conclusions for line in made.pairing.lines
     }
-    payments = sorted({made.pairing.ours.payment_id for made in conclusions})
-    lines = sorted({line.id for made in conclusions for line in made.pairing.lines})
+    payments = list({made.pairing.ours.payment_id for made in conclusions})
+    lines = [line.id for made in conclusions for line in made.pairing.lines]
     with connection.cursor() as cursor:
         cursor.execute(_WAITING_SQL, [payments, lines])
         waiting = [key for (key,) in cursor.fetchall() if key in by_key]
@@ -111,7 +111,7 @@ def _insert_matches(made: Sequence[Conclusion], now: datetime, made_by: User | N
             "dispute": str(one.pairing.ours.id) if one.pairing.ours.about == "dispute" else None,
             "why": one.why,
         }
-        for one in sorted(made, key=lambda one: one.pairing.id)
+        for one in sorted(made, key=lambda one: one.pairing.id.int)
     ]
     with connection.cursor() as cursor:
         # As one document: in an array, every quotation mark of every row would be escaped once more.
