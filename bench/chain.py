@@ -105,16 +105,10 @@ def drained() -> Figures:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         database = cursor.fetchone()[0]
-    used, began = time.process_time() + used_by(database), time.perf_counter()
+    used, began = time.process_time() + ground.used_by(database), time.perf_counter()
     assert reconcile.drain(clock=timezone.now) == EVENTS
-    took, used = time.perf_counter() - began, time.process_time() + used_by(database) - used
+    took, used = time.perf_counter() - began, time.process_time() + ground.used_by(database) - used
     return EVENTS / took, used / EVENTS * 1e6
-
-
-def used_by(process_id: int) -> float:
-    """Seconds of a processor that a process has used: fields 14 and 15 of its stat file (proc(5))."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def beside_a_sealer(measured: Callable[[], Figures]) -> Figures:

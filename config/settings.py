@@ -216,6 +216,7 @@ CELERY_BEAT_SCHEDULE = {
     # Whatever lost its bell is found here; this interval bounds the delay of a lost bell.
     # `expires` keeps a stopped worker's return from finding an hour of sweeps waiting.
     "sweep": {"task": "payments.sweep", "schedule": SWEEP_EVERY_S, "options": {"expires": 10}},
+    "match-statements": {"task": "payments.match_statements", "schedule": 300.0, "options": {"expires": 300}},
     "release-pending": {"task": "payments.release_pending", "schedule": 60.0, "options": {"expires": 60}},
     "credential-changes": {"task": "payments.apply_credential_changes", "schedule": 60.0, "options": {"expires": 60}},
     "look-at-bank": {"task": "payments.look_at_bank", "schedule": 60.0, "options": {"expires": 60}},
@@ -317,6 +318,16 @@ SETTLEMENTS_TOGETHER_MAX = 10
 # A credit that fits nothing is looked at again this often, for so long: the file that explains it may come later.
 CREDIT_LOOKED_AT_AGAIN = timedelta(hours=1)
 CREDIT_LOOKED_AT_FOR = timedelta(days=10)
+# A statement's line that our book does not know is looked at again this long after each look; in between its provider
+# is asked, and what it answers is booked. After the last look the line itself is the proof, or a question.
+LOOK_AGAIN_AFTER = [timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1)]
+# A refund that is stated before it has succeeded with us: some files date refunds by the day they were asked for.
+LOOK_AGAIN_IN_TIME = [timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=1), timedelta(days=1)]
+# A line without any name is a payment's when the amounts are the same and this near; twice that and there are rivals.
+MATCH_BY_AMOUNT_WITHIN = timedelta(days=1)
+LOOK_BATCH_MAX = 5000
+LOOK_LEASE = timedelta(minutes=5)  # A batch takes seconds; a lease this old belonged to the dead.
+LOOK_FOR = timedelta(seconds=20)  # One round ends, so that other errands have their turn; it rings for the next.
 QUANTITY_MAX = 99
 PAGE_LIFE = timedelta(minutes=30)  # How long a pay page may lie open before it must be loaded again.
 INTENT_LIFE = timedelta(minutes=15)

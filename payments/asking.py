@@ -15,9 +15,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
-from merchants import limits
+from merchants import bell, limits
 from merchants.journal import journal
 from payments import circuit, inbox, inquiries, providers
 from payments.models import Inquiry, PaymentIntent, ProviderAccount
@@ -58,6 +58,17 @@ def close_overdue(*, now: datetime, limit: int = 100, in_time: Callable[[], bool
 def inquire(*, now: datetime, limit: int = 100, in_time: Callable[[], bool] = lambda: True) -> int:
     """Asks about what was only hinted at, and for keys that are missing; answers how many."""
     return _in_turn(limit, in_time, lambda resting: _take_hinted(now, resting), lambda inquiry: _inquire(inquiry, now))
+
+
+def ask_again(*, intent_ids: Sequence[UUID], now: datetime) -> None:
+    """Has these intents asked about at once, whatever their schedule says; it goes on as before. Rings."""
+    if not intent_ids:
+        return
+    with transaction.atomic():
+        later = Q(next_query_at=None) | Q(next_query_at__gt=now)
+        rows = PaymentIntent.objects.select_for_update(no_key=True).filter(later, id__in=intent_ids).order_by("id")
+        PaymentIntent.objects.filter(id__in=[intent.id for intent in rows]).update(next_query_at=now)
+        transaction.on_commit(lambda: bell.ring(ASK))
 
 
 def _in_turn(

@@ -237,6 +237,32 @@ LAWS = {
     "a shop's notices are numbered without a gap": """
         SELECT shop_id, count(*) AS notices, max(number) AS newest FROM merchants_notice
          GROUP BY shop_id HAVING count(*) <> max(number)""",
+    "a match that holds has lines, and books the fee that it says": """
+        SELECT made.id, made.why -> 'fee' ->> 'booked' AS said, coalesce(fee.net, 0) AS posted, of_it.lines
+          FROM payments_match made
+          LEFT JOIN LATERAL (SELECT sum(CASE WHEN credit.kind IN ('provider_receivable', 'settled_direct')
+                                             THEN entry.amount ELSE -entry.amount END) AS net
+                               FROM payments_ledgerentry entry
+                               JOIN payments_account credit ON credit.id = entry.credit_id
+                              WHERE entry.cause_id = made.id AND entry.kind = 'provider_fee') AS fee ON true
+          LEFT JOIN LATERAL (SELECT count(*) AS lines FROM payments_statementline
+                              WHERE match_id = made.id) AS of_it ON true
+         WHERE made.undone_at IS NULL AND made.payment_id IS NOT NULL
+           AND (coalesce((made.why -> 'fee' ->> 'booked')::bigint, 0) <> coalesce(fee.net, 0) OR of_it.lines = 0)""",
+    "a line of a provider names a match that holds when it is called matched, and only then": """
+        SELECT line.id, line.outcome, line.match_id FROM payments_statementline line
+          LEFT JOIN payments_match made ON made.id = line.match_id AND made.undone_at IS NULL
+         WHERE line.provider_account_id IS NOT NULL
+           AND ((line.outcome IN ('matched', 'amount_differs', 'fee_differs')) <> (made.id IS NOT NULL)
+                OR (line.match_id IS NOT NULL AND made.id IS NULL))""",
+    "the entries of an undone match come to nothing": """
+        SELECT side.cause_id, side.account_id, sum(side.net) AS net
+          FROM (SELECT cause_id, credit_id AS account_id, amount AS net FROM payments_ledgerentry
+                 WHERE cause_id IS NOT NULL
+                UNION ALL
+                SELECT cause_id, debit_id, -amount FROM payments_ledgerentry WHERE cause_id IS NOT NULL) AS side
+          JOIN payments_match made ON made.id = side.cause_id AND made.undone_at IS NOT NULL
+         GROUP BY side.cause_id, side.account_id HAVING sum(side.net) <> 0""",
     "the triggers that keep the book are in place": """
         SELECT wanted.name AS missing
           FROM (VALUES ('append_only'), ('append_only_whole'), ('entries_fit')) AS wanted(name)

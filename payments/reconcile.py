@@ -33,6 +33,7 @@ from payments.known import (
 from payments.models import Payment, ProviderAccount
 from payments.providers.base import Event, UnableToRead, Verified
 from payments.recording import Overtaken, record
+from payments.settlement import proof
 
 _log = journal(__name__)
 _outcomes = Counter("pushcart_events", "Events by what became of them", ["outcome"])
@@ -152,6 +153,24 @@ UPDATE payments_payment AS payment SET fee_amount = charged.amount
 """
 
 
+def read_event(account: ProviderAccount, verified: Verified) -> Sequence[Event]:
+    """What is said in a kept event. What nobody has proved may lead to questions and to nothing else.
+
+    Its account's provider reads it; a line of a file that it settled by is kept in our own words. Raises UnableToRead.
+    """
+    if verified.authority == "file":
+        return proof.read(verified)
+    events = providers.named(account.provider).normalise(account, verified)
+    if verified.authority != "unsigned_hint":
+        return events
+    return [
+        event
+        if event.decision in ("query", "ignore")
+        else replace(event, decision="quarantine", reason="nobody has signed it")
+        for event in events
+    ]
+
+
 # --- One batch, one transaction --------------------------------------------------------------------------------------
 
 
@@ -176,7 +195,7 @@ def _apply_once(batch: Sequence[Leased], now: datetime) -> set[UUID]:
     read: list[tuple[UUID, UUID, Sequence[Event]]] = []
     for event_id, account_id, verified in rows:
         try:
-            read.append((event_id, account_id, _read(accounts[account_id], verified)))
+            read.append((event_id, account_id, read_event(accounts[account_id], verified)))
         except UnableToRead as failure:
             unread[event_id] = str(failure)
     known = facts.lock_and_load(read, partial(ids.new, now))
@@ -197,19 +216,6 @@ def _apply_once(batch: Sequence[Leased], now: datetime) -> set[UUID]:
             finished.append(event_id)
     inbox.settle(finished)
     return shops
-
-
-def _read(account: ProviderAccount, verified: Verified) -> Sequence[Event]:
-    """What the account's provider says in it. What nobody has proved may lead to questions and to nothing else."""
-    events = providers.named(account.provider).normalise(account, verified)
-    if verified.authority != "unsigned_hint":
-        return events
-    return [
-        event
-        if event.decision in ("query", "ignore")
-        else replace(event, decision="quarantine", reason="nobody has signed it")
-        for event in events
-    ]
 
 
 def _inquire(decisions: list[tuple[UUID, Decision]], account_of: dict[UUID, UUID], now: datetime) -> None:

@@ -14,7 +14,7 @@ from merchants import bell, texts
 from payments import accounts, asking, chain, disputes, inbox, ledger, reconcile, refunds
 from payments.payouts import accounts as payout_accounts
 from payments.payouts import bank_lines, preparing, sending
-from payments.settlement import banking
+from payments.settlement import banking, matching, missing
 
 _PREPARED_AT_ONCE = 200  # Rows of ours, between two looks at the clock.
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
@@ -49,11 +49,24 @@ def sweep() -> None:
         (asking.ASK, asking.has_due),
         (sending.SEND, sending.has_due),
         (texts.SEND_TASK, texts.has_due),
+        (matching.MATCH, matching.has_due),
     ):
         if has_due(now=now):
             bell.ring(task)
     if inbox.has_due(now=now):
         reconcile.drain(clock=timezone.now)
+
+
+@shared_task(name=matching.MATCH)
+def match_statements() -> None:
+    """Holds statements against our book, then looks for what no statement has confirmed."""
+    bell.answered(matching.MATCH)
+    stop_at = timezone.now() + settings.LOOK_FOR
+    matching.look(now=timezone.now(), in_time=lambda: timezone.now() < stop_at)
+    while timezone.now() < stop_at and missing.find_missing(now=timezone.now(), limit=settings.LOOK_BATCH_MAX):
+        continue
+    if matching.has_due(now=timezone.now()):
+        bell.ring(matching.MATCH)
 
 
 @shared_task(name="payments.release_pending")

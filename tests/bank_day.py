@@ -12,8 +12,8 @@ from django.db import transaction
 from merchants.models import User
 from payments import ledger
 from payments.chart import Movement, Place
-from payments.models import BankAccount, LedgerEntry, Match, ProviderAccount, Settlement, Statement, StatementLine
-from payments.settlement import banking, totals
+from payments.models import BankAccount, Match, ProviderAccount, Settlement, Statement, StatementLine
+from payments.settlement import banking, totals, undoing
 from tests.till import platform
 
 HOUR = timedelta(hours=1)
@@ -115,21 +115,7 @@ def look(now: datetime) -> int:
 
 
 def undo(match: Match, *, operator: User, now: datetime) -> None:
-    """What undoing a match is: its entries are reversed, its lines free and due again, its settlements counted anew."""
-    with transaction.atomic():
-        Match.objects.filter(id=match.id).update(undone_at=now, undone_by=operator, undone_reason="not that one")
-        match.lines.update(match=None, outcome="", look_at=now)
-        totals.recount(settlement_ids=list(match.settlements.values_list("settlement_id", flat=True)), now=now)
-        entries = LedgerEntry.objects.filter(cause_id=match.id).select_related("debit", "credit")
-        ledger.post([_reversed(entry, now) for entry in entries], now=now)
-
-
-def _reversed(entry: LedgerEntry, now: datetime) -> Movement:
-    debit, credit_ = (
-        Place(side.kind, side.funds, side.shop_id, side.provider_account_id) for side in (entry.credit, entry.debit)
-    )
-    key = f"reversed|{entry.key}"
-    return Movement(key, "reversed", debit, credit_, entry.amount, entry.currency, now, cause_id=entry.cause_id)
+    undoing.undo(match_id=match.id, operator=operator, reason="not that one", now=now)
 
 
 def _statement(now: datetime, **columns: Any) -> Statement:

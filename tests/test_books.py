@@ -15,11 +15,14 @@ from django.utils import timezone
 
 from merchants.models import Item, User
 from payments import books, ledger, reconcile, refunds, remedies
-from payments.models import Discrepancy, Payment, Refund
+from payments.models import Discrepancy, Match, Payment, Refund
 from payments.payouts import outcomes
 from payments.payouts.endings import Word
+from payments.settlement import undoing
 from tests.bank_day import bank_says, credit, look, settled
 from tests.cast import Person
+from tests.evening import look as look_at_lines
+from tests.evening import stated, told
 from tests.operators import OPERATOR_PHONE
 from tests.payday import earn, monday, our_bank, proved, released, terms
 from tests.till import agree, direct, disputed, drain, expect, paid, platform, refund_told
@@ -227,6 +230,29 @@ BREAKS: list[tuple[str, str]] = [
         "the triggers that keep the book are in place",
         "ALTER TABLE payments_ledgerentry DISABLE TRIGGER append_only",
     ),
+    (
+        "a match that holds has lines, and books the fee that it says",
+        (
+            "DELETE FROM payments_ledgerentry WHERE kind = 'provider_fee' AND cause_id IN"
+            " (SELECT id FROM payments_match WHERE undone_at IS NULL)"
+        ),
+    ),
+    (
+        "a match that holds has lines, and books the fee that it says",
+        "UPDATE payments_statementline SET match_id = NULL",
+    ),
+    (
+        "a line of a provider names a match that holds when it is called matched, and only then",
+        "UPDATE payments_match SET undone_at = now() WHERE undone_at IS NULL",
+    ),
+    (
+        "a line of a provider names a match that holds when it is called matched, and only then",
+        "UPDATE payments_statementline SET outcome = 'matched' WHERE outcome = 'undone'",
+    ),
+    (
+        "the entries of an undone match come to nothing",
+        "DELETE FROM payments_ledgerentry WHERE kind = 'reversed'",
+    ),
     ("the triggers that keep the book are in place", "DROP TRIGGER entries_fit ON payments_ledgerentry"),
     ("the triggers that keep the book are in place", "DROP TRIGGER append_only_whole ON payments_ledgerentry"),
 ]
@@ -235,12 +261,13 @@ BREAKS: list[tuple[str, str]] = [
 @pytest.fixture
 def trade(mei: Person, apples: Item) -> None:
     """A day with something of everything: exact, short, late, in suspense, direct, refunds of every end, released
-    less our fee."""
+    less our fee. Two of its lines were matched, and the match of one was undone.
+    """
     platform()
     agree(parts_per_million=6000)
     code = apples.codes.get()
-    for told in (paid(expect(code)), paid(expect(code)), paid(expect(code)), paid(expect(code), amount=150)):
-        told.deliver()
+    for word in (paid(expect(code)), paid(expect(code)), paid(expect(code)), paid(expect(code), amount=150)):
+        word.deliver()
     paid(expect(code), currency="USD").deliver()
     paid(reference="nobody", amount=77).deliver()
     drain()
@@ -259,6 +286,10 @@ def trade(mei: Person, apples: Item) -> None:
     paid(expect(code)).deliver()
     expect(code)
     drain()
+    stated(told(second, fee=2), told(third, fee=2))
+    look_at_lines()
+    match = Match.objects.get(payment=third)
+    undoing.undo(match_id=match.id, operator=mei.user, reason="wrong", now=timezone.now())
     evening()
 
 

@@ -75,6 +75,7 @@ TESTED_BY = {
     "payments/admin/fee_forms.py": ("tests/test_fee_desk_pages.py", "the form as operators fill it in"),
     "payments/admin/fees.py": ("tests/test_fee_desk_pages.py", "operators read contracts and add to them"),
     "payments/admin/payouts.py": ("tests/test_payouts_admin.py", "operators prove, release, cancel and download"),
+    "payments/admin/matches.py": ("tests/test_match_desk.py", "operators read, undo and make matches"),
     "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
     "payments/settlement/banking.py": ("tests/test_banking.py", "lines of our bank, and what they pay"),
     "payments/settlement/differences.py": ("tests/test_totals.py", "questions arise where settlements are counted"),
@@ -108,6 +109,7 @@ TESTED_BY = {
     "payments/fee_shapes.py": ("tests/test_fees_api.py", "what a shop is charged, as a client reads it"),
     "payments/fee_views.py": ("tests/test_fees_api.py", "what a shop is charged, over HTTP"),
     "payments/known.py": ("tests/test_meaning.py", "the facts of decisions"),
+    "payments/fees.py": ("tests/test_matching.py", "what a provider keeps is held against it"),
     "payments/management/commands/check_books.py": ("tests/test_books.py", "the command asks what the module knows"),
     "payments/management/commands/enable_sandbox.py": ("tests/walks/conftest.py", "each walk opens its account by it"),
     "payments/management/commands/export_entries.py": ("tests/test_verify_chain.py", "what it writes is verified"),
@@ -125,6 +127,15 @@ TESTED_BY = {
     "payments/providers/sandbox.py": ("tests/test_sandbox_provider.py", "`sandbox` alone would name the wallet"),
     "payments/recording.py": ("tests/laws/test_the_shell.py", "decisions are written on the real tables"),
     "payments/sandbox/*.py": ("tests/sandbox/test_wallet.py", "a program of its own with tests of its own"),
+    "payments/settlement/candidates.py": ("tests/test_matching.py", "what lines may be about, on the real tables"),
+    "payments/settlement/judging.py": ("tests/test_judging.py", "a pure decision"),
+    "payments/settlement/matching.py": ("tests/test_matching.py", "a module of a package"),
+    "payments/settlement/missing.py": ("tests/test_missing.py", "the same"),
+    "payments/settlement/pairing.py": ("tests/test_matching.py", "judgements are written on the real tables"),
+    "payments/settlement/proof.py": ("tests/test_repairs.py", "a line is kept and read again"),
+    "payments/settlement/repairs.py": ("tests/test_repairs.py", "a module of a package"),
+    "payments/settlement/stated.py": ("tests/test_judging.py", "the facts of judgements"),
+    "payments/settlement/undoing.py": ("tests/test_undoing.py", "a module of a package"),
     "payments/shapes.py": ("tests/test_payments_api.py", "payments as a client reads them"),
     "payments/tasks.py": ("tests/walks/test_killed.py", "a real worker does them"),
     "payments/views.py": ("tests/test_webhooks.py", "named for the address that providers call"),
@@ -258,7 +269,8 @@ def test_the_code_that_moves_money_neither_divides_nor_knows_a_float() -> None:
     """`Decimal` is for showing and reading an amount only, and stands in `merchants/money.py`."""
     movers = ["chart", "known", "meaning", "money_back", "facts", "reconcile", "ledger", "refunds", "checkout", "books",
               "fees", "settlement/banking", "settlement/differences", "settlement/bank_pairs", "settlement/totals",
-              "cases", "endings", "remedies"]  # fmt: skip
+              "settlement/judging", "settlement/stated", "settlement/candidates", "settlement/matching",
+              "settlement/pairing", "settlement/undoing", "cases", "endings", "remedies"]  # fmt: skip
     movers += [f"payouts/{name}" for name in ("owed", "preparing", "endings", "outcomes", "bank_lines", "pain001")]
     found = []
     for path in [Path("payments") / f"{name}.py" for name in movers]:

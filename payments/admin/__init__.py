@@ -1,5 +1,5 @@
 """The back office's pages of money: the inbox, the questions and their ends, the shops, the accounts, what was paid and
-is contested, what was settled, and the book."""
+is contested, what was matched and settled, and the book."""
 
 from payments.admin import (
     accounts,
@@ -9,6 +9,7 @@ from payments.admin import (
     disputes,
     fees,
     inbox,
+    matches,
     paying,
     payouts,
     settlements,
@@ -23,6 +24,7 @@ __all__ = [
     "disputes",
     "fees",
     "inbox",
+    "matches",
     "paying",
     "payouts",
     "settlements",

@@ -20,7 +20,7 @@ from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
 from merchants.lists import Recorded, by_id, public_id, shown_money
 from merchants.models import User
-from payments import facts, operating, providers
+from payments import facts, operating, providers, reconcile
 from payments.admin.links import address
 from payments.known import intent_id
 from payments.models import LedgerEntry, Payment, PaymentIntent, ProviderAccount, QueuedEvent, WebhookEvent
@@ -196,6 +196,7 @@ _VERDICTS = {
     "mtls": "our proxy had seen the provider's certificate when it came in",
     "unsigned_hint": "nobody signed it: it only made us ask",
     "queried": "an answer to our own question, over TLS",
+    "file": "a line of a settlement file: fetched from the provider, or an operator agreed to it",
 }
 
 
@@ -206,7 +207,7 @@ def _means_now(event: WebhookEvent) -> tuple[list[dict[str, Any]], str]:
         return [], f"There is no adapter for “{account.provider}”."
     (_id, _account, verified) = facts.stored_events([event.id])[0]
     try:
-        events = providers.named(account.provider).normalise(account, verified)
+        events = reconcile.read_event(account, verified)
     except UnableToRead as refusal:
         return [], visible(str(refusal))
     except Exception as failure:  # noqa: BLE001  # An adapter that falls over this event is why somebody is looking.

@@ -20,6 +20,7 @@ class WebhookEvent(models.Model):
         MTLS = "mtls"
         UNSIGNED_HINT = "unsigned_hint"
         QUERIED = "queried"
+        FILE = "file", "stated in a settlement file"
 
     prefix = "evt"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

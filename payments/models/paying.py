@@ -177,6 +177,9 @@ class Refund(models.Model):
             models.Index(fields=["payment"], name="refund_of_payment"),
             models.Index(fields=["shop", "-id"], name="refund_of_shop"),
             models.Index(fields=["next_call_at"], name="refund_to_call", condition=Q(next_call_at__isnull=False)),
+            # By which a statement names it, and which of a day no statement has confirmed.
+            models.Index(fields=["object_id"], name="refund_of_object", condition=~Q(object_id="")),
+            models.Index(fields=["settled_at"], name="refund_settled", condition=Q(state="succeeded")),
         ]
 
     def __str__(self) -> str:
@@ -224,6 +227,8 @@ class Dispute(models.Model):
                 name="dispute_to_remind",
                 condition=Q(state="open", reminded_at__isnull=True, evidence_due_at__isnull=False),
             ),
+            models.Index(fields=["object_id"], name="dispute_of_object"),
+            models.Index(fields=["told_at"], name="dispute_lost", condition=Q(state="lost")),
         ]
 
     def __str__(self) -> str:

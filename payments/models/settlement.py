@@ -61,6 +61,7 @@ class Statement(models.Model):
     due_at = models.DateTimeField(null=True, help_text="when it is fetched (again)")
     created_at = models.DateTimeField()
     imported_at = models.DateTimeField(null=True)
+    sought_at = models.DateTimeField(null=True, help_text="when all of our book of its day was held against statements")
 
     class Meta:
         constraints = [
@@ -91,6 +92,11 @@ class Statement(models.Model):
         indexes = [
             models.Index(fields=["due_at"], name="statement_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=["created_at"], name="statement_wanted", condition=Q(state="wanted")),
+            models.Index(
+                fields=["day"],
+                name="statement_to_seek",
+                condition=Q(state="imported", sought_at=None, day__isnull=False, provider_account__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -228,6 +234,7 @@ class StatementLine(models.Model):
         ASKED = "asked", "the provider is being asked"
         UNREADABLE = "unreadable"
         NOTHING = "nothing", "moves no money"
+        UNDONE = "undone", "its match was undone by a person"
 
     id = models.BigAutoField(primary_key=True)
     statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="lines")
@@ -263,6 +270,30 @@ class StatementLine(models.Model):
                 fields=["provider_account", "settlement_id"],
                 name="statement_line_settled",
                 condition=~Q(settlement_id=""),
+            ),
+            # What a person has to look at, among very many that fit.
+            models.Index(
+                fields=["outcome", "-id"],
+                name="statement_line_open",
+                condition=Q(
+                    outcome__in=[
+                        "missing_in_books",
+                        "amount_differs",
+                        "currency_differs",
+                        "fee_differs",
+                        "duplicate",
+                        "timing",
+                        "asked",
+                        "unreadable",
+                        "undone",
+                    ]
+                ),
+            ),
+            # Which payments without a name are alike: only one that is alone can be known by its amount.
+            models.Index(
+                fields=["provider_account", "currency", "amount"],
+                name="statement_line_nameless",
+                condition=Q(object_id="", kind="payment"),
             ),
         ]
 

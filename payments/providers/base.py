@@ -35,7 +35,7 @@ Kind = Literal[
     "info",
     "unknown",
 ]
-Authority = Literal["signed", "mtls", "unsigned_hint", "queried"]
+Authority = Literal["signed", "mtls", "unsigned_hint", "queried", "file"]
 AMOUNT_MAX = 10**15  # Minor units. No payment is larger; a sum of thousands still fits the book's columns.
 
 

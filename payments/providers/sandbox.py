@@ -10,7 +10,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +45,10 @@ CURRENCIES = None
 FIELDS = (Field("api_key", "API key"), Field("webhook_secrets", "Webhook secrets (whsec_…)", form="secrets"))
 APP = None
 DESTINATIONS: tuple[str, ...] = ()
+FORMATS = {"settlement": "settlement file (CSV)"}
+STATEMENT_ZONE = UTC
+STATEMENT_READY = timedelta(minutes=5)
+STATEMENT_FINAL = timedelta(days=1, hours=1)  # What it settles a day late is in the next day's file.
 
 _SIGNED_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 

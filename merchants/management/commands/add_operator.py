@@ -32,6 +32,8 @@ _ACTED_ON = [
     "discrepancy",
     "provideraccount",
     "credentialchange",
+    "match",
+    "statementline",
     "adjustment",
     "payoutaccount",
     "payoutbatch",
@@ -106,7 +108,7 @@ def _admit(phone: str, password: str, *, superuser: bool) -> tuple[User, TOTPDev
 
 
 def _operators() -> Group:
-    """The group: sees everything of shops and money, and may act on eight tables.
+    """The group: sees everything of shops and money, and may act on some tables.
 
     Users, entering a provider account's credentials, and the terms and holidays of payouts are for superusers.
     """
