@@ -1,7 +1,7 @@
 """What operators do to matches and lines: undo a match, have lines looked at again, make a match by hand.
 
 Undoing reverses by new entries whatever was posted for the match, so every balance is what it would be without it. Its
-lines are free then; a provider's wait until a person has them looked at again: otherwise the same match would come back.
+lines are free then; a provider's wait until a person has them looked at again, or the same match would come back.
 """
 
 from __future__ import annotations
