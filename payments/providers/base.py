@@ -217,9 +217,10 @@ class Reply:
 class StatementRow:
     """A row of the provider's own settlement file. Amounts in minor units, signed as the account sees them: a payment
     is positive, a refund negative. `fee` is what was kept of it (positive); `reference` is ours, of intent or refund.
+    In a bank's statement there are only `credit` and `debit`.
     """
 
-    kind: Literal["payment", "refund", "fee", "chargeback", "payout", "adjustment"]
+    kind: Literal["payment", "refund", "fee", "chargeback", "payout", "adjustment", "credit", "debit"]
     object_id: str
     reference: str
     amount: int
