@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from merchants import bell, texts
 from payments import accounts, asking, chain, disputes, inbox, ledger, reconcile, refunds
+from payments.settlement import fetching
 
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
@@ -44,11 +45,31 @@ def sweep() -> None:
         (refunds.SEND, refunds.has_due),
         (asking.ASK, asking.has_due),
         (texts.SEND_TASK, texts.has_due),
+        (fetching.FETCH, fetching.has_due),
     ):
         if has_due(now=now):
             bell.ring(task)
     if inbox.has_due(now=now):
         reconcile.drain(clock=timezone.now)
+
+
+@shared_task(name="payments.want_statements")
+def want_statements() -> None:
+    if fetching.want(now=timezone.now()):
+        bell.ring(fetching.FETCH)
+
+
+# Its bell is answered at its beginning: what is not acknowledged for two minutes would be rung for others again.
+@shared_task(
+    name=fetching.FETCH,
+    acks_late=False,
+    soft_time_limit=settings.STATEMENT_TASK_S,
+    time_limit=settings.STATEMENT_TASK_S + 60,
+)
+def fetch_statements() -> None:
+    bell.answered(fetching.FETCH)
+    stop_at = timezone.now() + settings.STATEMENT_FOR
+    fetching.fetch_due(now=timezone.now(), limit=_AT_ONCE, clock=timezone.now, in_time=lambda: timezone.now() < stop_at)
 
 
 @shared_task(name="payments.release_pending")

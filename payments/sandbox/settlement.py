@@ -30,8 +30,8 @@ COLUMNS = (
 MILLION = 1_000_000
 
 MOVEMENTS = """
-SELECT 'payment' AS kind, payments.id AS id, payments.reference AS order_reference, '' AS refund_reference, payments.amount,
-       payments.currency, occurred_at, orders.behaviours
+SELECT 'payment' AS kind, payments.id AS id, payments.reference AS order_reference, '' AS refund_reference,
+       payments.amount, payments.currency, occurred_at, orders.behaviours
   FROM payments JOIN orders ON orders.id = order_id
  WHERE payments.account = :account AND occurred_at >= :first AND occurred_at < :after
 UNION ALL

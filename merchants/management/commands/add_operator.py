@@ -26,7 +26,7 @@ from merchants.refusals import Refused
 
 GROUP = "operators"
 RECOVERY_CODES = 8
-_ACTED_ON = ["shop", "queuedevent", "discrepancy", "provideraccount", "credentialchange"]
+_ACTED_ON = ["shop", "queuedevent", "discrepancy", "provideraccount", "credentialchange", "statement"]
 
 
 class Command(BaseCommand):
