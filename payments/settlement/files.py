@@ -94,7 +94,6 @@ def reread(*, statement: Statement, now: datetime, operator: User | None = None,
             changed += _read_again(statement, source, lines, now)
             after = lines[-1].id
         if changed:
-            replacing.set_aside_told_before(statement=statement)
             totals.note(statement_id=statement.id, now=now)
         if operator is not None:
             after_it = {"changed": changed}
@@ -165,7 +164,6 @@ def _store(brought: _Brought, rows: Iterable[RawLine], now: datetime) -> Stateme
     statement.refresh_from_db()
     if older is not None:
         replacing.hand_over(older=older, newer=statement, now=now)
-    replacing.set_aside_told_before(statement=statement)
     totals.note(statement_id=statement.id, now=now)
     _record(brought, statement, now)
     return statement
@@ -246,9 +244,12 @@ def _unmatched(statement: Statement, after: int) -> list[StatementLine]:
 
 
 def _read_again(statement: Statement, source: Source, lines: list[StatementLine], now: datetime) -> int:
-    told = [(line, storing.meaning(source, statement.format, line.raw)) for line in lines]
+    read = formats.reader(source, statement.format)
+    told = [(line, storing.meaning(read, line.raw)) for line in lines]
     changed = [(line, meaning) for line, meaning in told if not _reads_as(line, meaning)]
     storing.change(changed, now)
+    rows = [storing.identity(line.number, meaning) for line, meaning in changed if meaning.kind]
+    replacing.set_aside(statement=statement, before=replacing.tellers(statement), rows=rows)
     unread = [(line.number, line.raw, meaning) for line, meaning in changed if meaning.why]
     storing.ask(statement=statement, source=source, unread=unread, now=now)
     Discrepancy.objects.filter(

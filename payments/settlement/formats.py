@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import IO, Any, Protocol
 
 from payments import providers
@@ -11,6 +12,7 @@ from payments.providers.base import ProviderError, RawLine, StatementRow
 from payments.settlement import bank_csv, camt053
 
 Source = ProviderAccount | BankAccount
+Read = Callable[[Mapping[str, Any]], StatementRow | None]
 
 OF_A_BANK = {"camt053": "camt.053 (ISO 20022, version 02 or 08)", "bank_csv": "CSV in our own layout"}
 
@@ -37,8 +39,8 @@ def lines(source: Source, form: str, file: IO[bytes]) -> Iterator[RawLine]:
     return providers.named(source.provider).lines(source, form, file)
 
 
-def meaning(source: Source, form: str, raw: Mapping[str, Any]) -> StatementRow | None:
-    """What a row says, in our words; None when it moves no money. Raises UnableToRead."""
+def reader(source: Source, form: str) -> Read:
+    """Which reads a row: what it says in our words, None when it moves no money. It raises UnableToRead only."""
     if isinstance(source, BankAccount):
-        return _BANK[form].meaning(raw)
-    return providers.named(source.provider).meaning(source, form, raw)
+        return _BANK[form].meaning
+    return partial(providers.named(source.provider).meaning, source, form)

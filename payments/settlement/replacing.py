@@ -8,14 +8,19 @@ its days) is kept, and counted once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q
 
 from merchants import ids
 from payments.models import Discrepancy, Statement, StatementLine
 from payments.settlement import totals
+
+# A line by what tells it from others: its number, kind, object id, amount, fee, currency, time.
+Row = tuple[int, str, str, int, int, str, datetime | None]
 
 
 def lock(*, older: Statement) -> None:
@@ -34,19 +39,29 @@ def hand_over(*, older: Statement, newer: Statement, now: datetime) -> None:
     totals.note(statement_id=older.id, now=now)
 
 
-def set_aside_told_before(*, statement: Statement) -> int:
-    """Marks lines that another imported file of the same source has told already; answers how many.
+def tellers(statement: Statement) -> list[UUID]:
+    """The files that may have told before what this one tells: of the same source, and not simply of another day."""
+    if statement.bank_account_id is not None:
+        others = Statement.objects.filter(bank_account=statement.bank_account_id)
+    else:
+        others = Statement.objects.filter(provider_account=statement.provider_account_id)
+        if statement.day is not None:
+            others = others.filter(~Q(format=statement.format) | Q(day=None))
+    return list(others.filter(state=Statement.State.IMPORTED).exclude(id=statement.id).values_list("id", flat=True))
+
+
+def set_aside(*, statement: Statement, before: Sequence[UUID], rows: Sequence[Row]) -> None:
+    """Marks those of its lines that one of these other files has told already.
 
     They are not looked at. Where both name the same settlement, only the first does from now on; where only the second
     does (Stripe's report beside its list), it goes on doing so.
     """
-    of_bank = statement.bank_account_id is not None
+    if not before or not rows:
+        return
+    columns: list[list[object]] = [[row[place] for row in rows] for place in range(7)]
+    sql = _SET_ASIDE_SQL if statement.bank_account_id is None else _SET_ASIDE_OF_BANK_SQL
     with connection.cursor() as cursor:
-        cursor.execute(
-            _TOLD_BEFORE_BY_BANK_SQL if of_bank else _TOLD_BEFORE_SQL,
-            {"statement": statement.id, "account": statement.bank_account_id or statement.provider_account_id},
-        )
-        return int(cursor.rowcount)
+        cursor.execute(sql, [*columns, statement.provider_account_id, list(before), statement.id])
 
 
 def _ask_about_vanished(older: Statement, newer: Statement, now: datetime) -> None:
@@ -109,27 +124,24 @@ WITH numbered AS (
 UPDATE payments_statementline line SET match_id = NULL FROM paired WHERE line.id = paired.old_id
 """
 
-_TOLD_BEFORE_SQL = """
+# Looked up one by one, by the index of what moved: a plan for all at once would read every line that there is.
+_SET_ASIDE_SQL = """
 UPDATE payments_statementline line
    SET look_at = NULL, outcome = 'nothing',
-       settlement_id = CASE WHEN told.settlement_id = line.settlement_id THEN '' ELSE line.settlement_id END
-  FROM payments_statementline told JOIN payments_statement other ON other.id = told.statement_id,
-       payments_statement own
- WHERE line.statement_id = %(statement)s AND own.id = line.statement_id
-   AND told.provider_account_id = %(account)s AND told.kind = line.kind AND told.object_id = line.object_id
-   AND told.amount = line.amount AND told.fee = line.fee AND told.currency = line.currency
-   AND line.object_id <> '' AND line.outcome = ''
-   AND other.id <> own.id AND other.state = 'imported'
-   AND (other.format <> own.format OR other.day IS NULL OR own.day IS NULL)
+       settlement_id = CASE WHEN found.settlement_id = line.settlement_id THEN '' ELSE line.settlement_id END
+  FROM (SELECT asked.number, told.settlement_id
+          FROM unnest(%s::int[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::timestamptz[])
+               AS asked(number, kind, object_id, amount, fee, currency, occurred_at)
+         CROSS JOIN LATERAL (
+             SELECT settlement_id FROM payments_statementline told
+              WHERE told.provider_account_id = %s AND told.kind = asked.kind AND told.object_id = asked.object_id
+                AND told.object_id <> '' AND told.amount = asked.amount AND told.fee = asked.fee
+                AND told.currency = asked.currency AND told.statement_id = ANY(%s)
+              ORDER BY told.id LIMIT 1) AS told) AS found
+ WHERE line.statement_id = %s AND line.number = found.number
 """
 
 # A bank's entry has its name and its day; the next statement that repeats it tells of the same.
-_TOLD_BEFORE_BY_BANK_SQL = """
-UPDATE payments_statementline line SET look_at = NULL, outcome = 'nothing'
-  FROM payments_statementline told JOIN payments_statement other ON other.id = told.statement_id
- WHERE line.statement_id = %(statement)s AND told.provider_account_id IS NULL
-   AND told.kind = line.kind AND told.object_id = line.object_id AND told.amount = line.amount
-   AND told.currency = line.currency AND told.occurred_at = line.occurred_at
-   AND line.object_id <> '' AND line.outcome = ''
-   AND other.bank_account_id = %(account)s AND other.id <> line.statement_id AND other.state = 'imported'
-"""
+_SET_ASIDE_OF_BANK_SQL = _SET_ASIDE_SQL.replace(
+    "told.provider_account_id = %s", "told.provider_account_id IS NOT DISTINCT FROM %s"
+).replace("told.fee = asked.fee", "told.occurred_at = asked.occurred_at")

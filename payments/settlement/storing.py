@@ -20,10 +20,11 @@ from merchants import ids, money
 from payments import providers
 from payments.models import BankAccount, Discrepancy, Statement, StatementLine
 from payments.providers.base import AMOUNT_MAX, ProviderError, RawLine, StatementRow, UnableToRead
-from payments.settlement import formats
-from payments.settlement.formats import Source
+from payments.settlement import formats, replacing
+from payments.settlement.formats import Read, Source
 
 _BATCH = 5_000  # Rows of one COPY, and of what is held in memory at once.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _WIDTHS = {"object_id": 120, "parent_object_id": 120, "reference": 200, "settlement_id": 120}
 
 
@@ -62,9 +63,17 @@ def keep(*, statement: Statement, source: Source, rows: Iterable[RawLine], now: 
     Raises ProviderError when more than settings.STATEMENT_UNREADABLE_MAX of them make no sense.
     """
     left, count, unreadable = iter(rows), 0, 0
+    read, before = formats.reader(source, statement.format), replacing.tellers(statement)
+    with connection.cursor() as cursor:
+        # Foreign keys are checked with each batch, and not for all rows at the end; no index is passed over because
+        # the tables were last looked at while they were empty.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL enable_seqscan = off")
     while batch := list(islice(left, _BATCH)):
-        meant = [(row, meaning(source, statement.format, row.raw)) for row in batch]
+        meant = [(row, meaning(read, row.raw)) for row in batch]
         _copy(statement, meant, now)
+        replacing.set_aside(
+            statement=statement, before=before, rows=[identity(row.number, told) for row, told in meant if told.kind]
+        )
         unread = [(row.number, row.raw, told) for row, told in meant if told.why]
         count, unreadable = count + len(batch), unreadable + len(unread)
         if unreadable > settings.STATEMENT_UNREADABLE_MAX:
@@ -74,10 +83,10 @@ def keep(*, statement: Statement, source: Source, rows: Iterable[RawLine], now: 
     return count
 
 
-def meaning(source: Source, form: str, raw: Mapping[str, Any]) -> Meaning:
+def meaning(read: Read, raw: Mapping[str, Any]) -> Meaning:
     """What a row means by today's adapter. Raises nothing: what it cannot read says so."""
     try:
-        row = formats.meaning(source, form, raw)
+        row = read(raw)
         if row is None:
             return Meaning(kind=StatementLine.Kind.NOTHING, outcome=StatementLine.Outcome.NOTHING)
         _check(row)
@@ -94,6 +103,11 @@ def meaning(source: Source, form: str, raw: Mapping[str, Any]) -> Meaning:
         row.currency,
         row.occurred_at,
     )
+
+
+def identity(number: int, told: Meaning) -> replacing.Row:
+    """By what a line is known again in another file."""
+    return number, told.kind, told.object_id, told.amount, told.fee, told.currency, told.occurred_at
 
 
 def change(told: Sequence[tuple[StatementLine, Meaning]], now: datetime) -> None:
@@ -157,9 +171,9 @@ def _copy(statement: Statement, meant: Sequence[tuple[RawLine, Meaning]], now: d
 
 def _json(raw: Mapping[str, Any]) -> str:
     """As the database can hold it: what it cannot (a zero character, half of a surrogate pair) is shown as U+FFFD."""
-    text = json.dumps(raw, ensure_ascii=False)
+    text = _encode(raw)
     if "\\u0000" in text:
-        text = json.dumps(_without_zeros(raw), ensure_ascii=False)
+        text = _encode(_without_zeros(raw))
     return (
         text if text.isascii() or _is_text(text) else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     )
