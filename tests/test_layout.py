@@ -102,6 +102,7 @@ TESTED_BY = {
     "payments/settlement/formats.py": ("tests/test_files.py", "files of every source are taken in through it"),
     "payments/settlement/replacing.py": ("tests/test_files.py", "a day gets another file, and a line is told again"),
     "payments/settlement/storing.py": ("tests/test_files.py", "rows are kept as files are taken in"),
+    "payments/settlement/totals.py": ("tests/test_files.py", "settlements are counted as files are taken in"),
     "payments/shapes.py": ("tests/test_payments_api.py", "payments as a client reads them"),
     "payments/tasks.py": ("tests/walks/test_killed.py", "a real worker does them"),
     "payments/views.py": ("tests/test_webhooks.py", "named for the address that providers call"),

@@ -1,6 +1,6 @@
 """What every provider module offers, and the words in which it speaks to the rest of the product.
 
-A provider is a module of eight functions and a few facts about itself (see `Provider`). It translates once, at the
+A provider is a module of ten functions and a few facts about itself (see `Provider`). It translates once, at the
 edge: outside words come in as raw bytes, are verified, and leave as `Event`s in our words. Nothing specific to a
 provider stands anywhere else.
 """
