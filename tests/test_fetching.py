@@ -10,11 +10,11 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from merchants import bell
+from merchants import bell, ids
 from merchants.audit import UnableToAct
 from merchants.models import OperatorAct, User
 from payments import circuit
-from payments.models import ProviderAccount, Statement, StatementLine
+from payments.models import Payment, ProviderAccount, Refund, Statement, StatementLine
 from payments.settlement import fetching
 from tests.settlement_files import taken, wallet_file
 from tests.test_sandbox_provider import answering
@@ -87,6 +87,38 @@ def test_a_day_begins_where_its_provider_is(account: ProviderAccount) -> None:
     assert fetching.want(now=datetime(2026, 11, 22, 1, 59, tzinfo=UTC)) == 0
     assert fetching.want(now=datetime(2026, 11, 22, 2, 0, tzinfo=UTC)) == 1  # Ten in Shanghai.
     assert wanted() == [(date(2026, 11, 21), "wanted")]
+
+
+def refunded(account: ProviderAccount, settled_at: datetime) -> None:
+    """A payment of the 20th that was refunded later."""
+    payment = Payment.objects.create(
+        provider_account=account, object_id="E1", amount=300, currency="BRL", placed=False, recorded_at=OPENED,
+        match="unexpected", occurred_at=OPENED + timedelta(hours=9),
+    )  # fmt: skip
+    Refund.objects.create(
+        id=ids.new(settled_at), payment=payment, amount=100, currency="BRL", object_id="D1", state="succeeded",
+        created_at=settled_at, settled_at=settled_at,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("provider", "again"), [("pix", 1), ("sandbox", 0)])
+def test_a_day_is_wanted_again_when_a_later_refund_has_grown_its_file(
+    account: ProviderAccount, settings: LazySettings, provider: str, again: int
+) -> None:
+    settings.PIX_URL = ["https://pix.example"]
+    ProviderAccount.objects.update(provider=provider)
+    account.refresh_from_db()
+    fetching.want(now=NOW)
+    Statement.objects.update(state="imported", due_at=None, imported_at=NOW - timedelta(days=1))
+    refunded(account, NOW)
+    assert fetching.want(now=NOW + timedelta(minutes=59)) == (0 if provider == "pix" else 1)
+    Statement.objects.filter(state="wanted").update(due_at=None)
+    at = NOW + timedelta(hours=1)
+    fetching.want(now=at)
+    assert Statement.objects.filter(due_at=at, day=date(2026, 11, 20), state="imported").count() == again
+    Statement.objects.update(due_at=None, attempts=6)
+    fetching.want(now=at)
+    assert not Statement.objects.filter(state="imported", due_at__isnull=False).exists()
 
 
 # --- The errand ------------------------------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ FORMATS = {"trade": "business bill (业务明细, ZIP)"}
 STATEMENT_ZONE = gateway.ZONE
 STATEMENT_READY = timedelta(hours=10)  # The next morning; "usually by nine".
 STATEMENT_FINAL = timedelta(days=2)
+STATEMENT_GROWS = False
 
 # Alipay's own words for "this will never be refunded". All others may change: the balance is filled, a freeze ends.
 _NEVER_REFUNDED = {

@@ -252,6 +252,7 @@ class Provider(Protocol):
     STATEMENT_ZONE: tzinfo  # In which its days begin.
     STATEMENT_READY: timedelta  # How long after a day's end its settlement can be fetched.
     STATEMENT_FINAL: timedelta  # How long after a day's end what is still not in any statement is missing.
+    STATEMENT_GROWS: bool  # Whether a refund of a later day is added to the file of its payment's day.
 
     def start(self, account: ProviderAccount, intent: PaymentIntent, visit: Visit) -> Started:
         """Announces the intent under its reference; asked again with the same reference, answers the same."""

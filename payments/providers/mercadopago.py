@@ -57,6 +57,7 @@ FORMATS = {"payments": "payments approved, with what became of them (JSON lines)
 STATEMENT_ZONE = time_zone(timedelta(hours=-4))  # The network's own: its times and its reports are written in it.
 STATEMENT_READY = timedelta(hours=1)  # The list is the network's own book as it stands.
 STATEMENT_FINAL = timedelta(days=2)
+STATEMENT_GROWS = True
 
 _TOLERANCE = timedelta(seconds=300)
 _MILLISECONDS_FROM = 10**11  # A larger count of seconds would be in the year 5138.

@@ -65,6 +65,7 @@ FORMATS = {"received": "payments received, with their refunds (JSON lines)"}
 STATEMENT_ZONE = ZoneInfo("America/Sao_Paulo")
 STATEMENT_READY = timedelta(hours=1)  # The list is the bank's own book as it stands.
 STATEMENT_FINAL = timedelta(days=2)
+STATEMENT_GROWS = True
 
 _SCOPES = "cob.read cob.write pix.read pix.write"
 _TOKEN_PATH = "/oauth/token"  # noqa: S105  A path, not a token.

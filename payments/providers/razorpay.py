@@ -56,6 +56,7 @@ FORMATS = {"recon": "settlement recon (JSON lines)"}
 STATEMENT_ZONE = razorpay_statement.ZONE
 STATEMENT_READY = timedelta(hours=4)  # Settlements are made during the day, and reported within hours.
 STATEMENT_FINAL = timedelta(days=7)  # What is paid now is settled two or three working days later.
+STATEMENT_GROWS = False
 
 # No code may be set to close sooner than 15 minutes from now. The intent ends earlier, and is then closed by us.
 _CODE_LIFE_MIN = timedelta(minutes=16)

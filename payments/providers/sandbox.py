@@ -49,6 +49,7 @@ FORMATS = {"settlement": "settlement file (CSV)"}
 STATEMENT_ZONE = UTC
 STATEMENT_READY = timedelta(minutes=5)
 STATEMENT_FINAL = timedelta(days=1, hours=1)  # What it settles a day late is in the next day's file.
+STATEMENT_GROWS = False
 
 _SIGNED_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 

@@ -58,6 +58,7 @@ FORMATS = {
 STATEMENT_ZONE = UTC
 STATEMENT_READY = timedelta(hours=1)  # The list is Stripe's own book as it stands.
 STATEMENT_FINAL = timedelta(days=1)
+STATEMENT_GROWS = False
 
 _TOLERANCE_S = 300
 _TIMESTAMP = re.compile(r"[1-9][0-9]{0,11}")

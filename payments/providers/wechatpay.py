@@ -59,6 +59,7 @@ FORMATS = {"trade": "trade bill (交易账单, ALL)", "fund_flow": "fund flow bi
 STATEMENT_ZONE = wechatpay_bill.ZONE
 STATEMENT_READY = timedelta(hours=10)  # The next morning.
 STATEMENT_FINAL = timedelta(days=2)
+STATEMENT_GROWS = False
 
 KEYS = "keys"  # What `query` is asked for when a notification is signed by a key that we do not have.
 _DELIVERY_ID_MAX = 120

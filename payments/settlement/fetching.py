@@ -14,7 +14,7 @@ from datetime import time as time_of_day
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F, QuerySet
 
 from merchants import audit, ids
@@ -22,11 +22,15 @@ from merchants.audit import UnableToAct
 from merchants.journal import journal
 from merchants.models import User
 from payments import circuit, providers
-from payments.models import ProviderAccount, Statement
+from payments.models import ProviderAccount, Refund, Statement
 from payments.providers.base import Provider, ProviderError
 from payments.settlement import files
 
 FETCH = "payments.fetch_statements"
+
+# A day is wanted again for refunds that were asked for no longer ago than this, and no more often than this: a refund
+# that its provider never lists must not have it asked for ever.
+_REFUNDS_OF, _FETCHES_MAX = timedelta(days=3), 6
 
 _log = journal(__name__)
 
@@ -34,7 +38,8 @@ _log = journal(__name__)
 def want(*, now: datetime) -> int:
     """Makes a row for every day of every active account that is ready and not there yet; answers how many.
 
-    It looks back settings.STATEMENT_DAYS_BACK days, and never beyond the day on which the account was opened.
+    It looks back settings.STATEMENT_DAYS_BACK days, and never beyond the day on which the account was opened. A day
+    that is there is wanted again where its file grows by refunds of later days, and there was one.
     """
     made = 0
     for account in ProviderAccount.objects.filter(active=True, provider__in=providers.all_enabled()).order_by("id"):
@@ -45,7 +50,7 @@ def want(*, now: datetime) -> int:
         rows = [_wanted(account, module, day, now) for day in missing]
         # Another process may have had the same thought at this moment.
         Statement.objects.bulk_create(rows, ignore_conflicts=True)
-        made += len(rows)
+        made += len(rows) + (_want_again(account, module, now) if module.STATEMENT_GROWS else 0)
     return made
 
 
@@ -112,6 +117,27 @@ def _ready_days(account: ProviderAccount, module: Provider, now: datetime) -> It
         day += timedelta(days=1)
 
 
+def _want_again(account: ProviderAccount, module: Provider, now: datetime) -> int:
+    """Has days fetched anew whose payments were refunded after their file was taken in; answers how many."""
+    latest: dict[date, datetime] = {}
+    refunds = Refund.objects.filter(
+        id__gte=ids.first_of(now - _REFUNDS_OF),
+        payment__provider_account=account,
+        state=Refund.State.SUCCEEDED,
+        settled_at__lte=now - module.STATEMENT_READY,
+    )
+    for paid_at, settled_at in refunds.values_list("payment__occurred_at", "settled_at"):
+        day = paid_at.astimezone(module.STATEMENT_ZONE).date()
+        if settled_at is not None:
+            latest[day] = max(settled_at, latest.get(day, settled_at))
+    there = Statement.objects.filter(
+        provider_account=account, day__in=latest, state=Statement.State.IMPORTED, fetched=True, due_at=None,
+        attempts__lt=_FETCHES_MAX,
+    )  # fmt: skip
+    grown = [row.id for row in there if row.day and row.imported_at and row.imported_at < latest[row.day]]
+    return Statement.objects.filter(id__in=grown).update(due_at=now)
+
+
 def _ready_at(module: Provider, day: date) -> datetime:
     end = datetime.combine(day + timedelta(days=1), time_of_day(), module.STATEMENT_ZONE)
     return end + module.STATEMENT_READY
@@ -160,6 +186,10 @@ def _fetch(statement: Statement, clock: Callable[[], datetime]) -> bool:
         return False
     except files.Busy:
         return False  # Its turn comes again, by the lease.
+    except OperationalError as failure:
+        # A statement that took too long, a connection that broke: nothing was stored.
+        _put_off(statement, f"it could not be stored: {failure}", permanent=False, now=clock())
+        return False
     if taken.state == Statement.State.REFUSED:
         # What does not add up may have been fetched while it was written.
         _put_off(statement, taken.failure, permanent=False, now=clock())

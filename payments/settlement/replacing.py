@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 from django.db import connection
@@ -18,6 +19,8 @@ from django.db.models import Q
 from merchants import ids
 from payments.models import Discrepancy, Statement, StatementLine
 from payments.settlement import totals
+
+_LINES_AT_ONCE, _ASKED_AT_ONCE = 100_000, 1_000
 
 # A line by what tells it from others: its number, kind, object id, amount, fee, currency, time.
 Row = tuple[int, str, str, int, int, str, datetime | None]
@@ -32,8 +35,10 @@ def lock(*, older: Statement) -> None:
 
 def hand_over(*, older: Statement, newer: Statement, now: datetime) -> None:
     """Gives the matches, outcomes and questions of unchanged lines to the new ones; asks about those that are gone."""
+    parts = 1 + (older.line_count + newer.line_count) // _LINES_AT_ONCE
     with connection.cursor() as cursor:
-        cursor.execute(_HAND_OVER_SQL, {"older": older.id, "newer": newer.id})
+        for part in range(parts):
+            cursor.execute(_HAND_OVER_SQL, {"older": older.id, "newer": newer.id, "parts": parts, "part": part})
     StatementLine.objects.filter(statement=older, look_at__isnull=False).update(look_at=None)
     _ask_about_vanished(older, newer, now)
     totals.note(statement_id=older.id, now=now)
@@ -66,6 +71,12 @@ def set_aside(*, statement: Statement, before: Sequence[UUID], rows: Sequence[Ro
 
 def _ask_about_vanished(older: Statement, newer: Statement, now: datetime) -> None:
     gone = StatementLine.objects.filter(statement=older, match__isnull=False).select_related("match__payment")
+    left = gone.order_by("id").iterator(chunk_size=_ASKED_AT_ONCE)
+    while lines := list(islice(left, _ASKED_AT_ONCE)):
+        _ask_about(lines, older, newer, now)
+
+
+def _ask_about(lines: Sequence[StatementLine], older: Statement, newer: Statement, now: datetime) -> None:
     Discrepancy.objects.bulk_create(
         (
             Discrepancy(
@@ -81,9 +92,8 @@ def _ask_about_vanished(older: Statement, newer: Statement, now: datetime) -> No
                 details={"stood_in": str(older), "replaced_by": str(newer), "line": line.number},
                 opened_at=now,
             )
-            for line in gone.iterator(chunk_size=1000)
+            for line in lines
         ),
-        batch_size=1000,
         ignore_conflicts=True,
     )
 
@@ -100,16 +110,21 @@ SELECT settlement.id FROM payments_settlement settlement
          WHERE statement_id = %s AND settlement_id <> '')
  ORDER BY settlement.id FOR NO KEY UPDATE
 """
-_LOCK_LINES_SQL = "SELECT 1 FROM payments_statementline WHERE statement_id = %s ORDER BY id FOR NO KEY UPDATE"
+_LOCK_LINES_SQL = """
+SELECT count(*) FROM (SELECT id FROM payments_statementline WHERE statement_id = %s
+                       ORDER BY id FOR NO KEY UPDATE) AS locked
+"""
 
-# Lines of one identity are told apart by their order: two alike in the old file and two in the new are two pairs.
+# Lines of one identity are told apart by their order: two alike in the old file and two in the new are two pairs. Large
+# files are done in parts, by a hash that puts all of an identity into one.
 _HAND_OVER_SQL = """
 WITH numbered AS (
     SELECT id, statement_id, kind, object_id, amount, fee, currency, match_id, outcome, look_at, looks,
            CASE WHEN kind = '' THEN md5(raw::text) ELSE '' END AS unread,
            row_number() OVER (PARTITION BY statement_id, kind, object_id, amount, fee, currency,
                               CASE WHEN kind = '' THEN md5(raw::text) ELSE '' END ORDER BY number) AS nth
-      FROM payments_statementline WHERE statement_id IN (%(older)s, %(newer)s)
+      FROM payments_statementline
+     WHERE statement_id IN (%(older)s, %(newer)s) AND mod(abs(hashtext(object_id)::bigint), %(parts)s) = %(part)s
 ), paired AS (
     SELECT old.id AS old_id, new.id AS new_id, old.match_id, old.outcome, old.look_at, old.looks
       FROM numbered old JOIN numbered new USING (kind, object_id, amount, fee, currency, unread, nth)
@@ -121,7 +136,7 @@ WITH numbered AS (
 ), asked AS (
     UPDATE payments_discrepancy question SET line_id = paired.new_id FROM paired WHERE line_id = paired.old_id
 )
-UPDATE payments_statementline line SET match_id = NULL FROM paired WHERE line.id = paired.old_id
+UPDATE payments_statementline line SET match_id = NULL, look_at = NULL FROM paired WHERE line.id = paired.old_id
 """
 
 # Looked up one by one, by the index of what moved: a plan for all at once would read every line that there is.
