@@ -16,6 +16,7 @@ from merchants.models import OperatorAct
 from payments.models import CredentialChange, Discrepancy, OldCredentials, QueuedEvent
 from tests.cast import Person
 from tests.operators import CHIEF_PHONE, acts, add_operator, quick_passwords, signed_in  # noqa: F401
+from tests.settlement_files import taken, wallet_file
 from tests.till import drain, expect, paid, platform, shop_code
 
 
@@ -56,6 +57,8 @@ ACTS = [
     ("payments/provideraccount", "check"),
     ("payments/provideraccount", "revoke-old"),
     ("payments/credentialchange", "cancel"),
+    ("payments/statement", "reread"),
+    ("payments/statement", "fetch-again"),
 ]
 
 
@@ -84,6 +87,7 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
         "merchants/shop": mei.shop,
         "payments/provideraccount": account,
         "payments/credentialchange": _waiting_change(mei),
+        "payments/statement": taken(account, wallet_file()),
     }
     OldCredentials.objects.create(
         provider_account=account,

@@ -98,8 +98,8 @@ def fetch_again(*, statement_id: UUID, operator: User, reason: str, now: datetim
             act="fetch_again",
             subject=statement,
             reason=reason,
-            before={"state": statement.state, "failure": statement.failure},
-            after={"state": state},
+            before={"state": statement.state, "due_at": None},
+            after={"state": state, "due_at": now.isoformat()},
             now=now,
         )
 
