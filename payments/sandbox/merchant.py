@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 
-from . import bank, books
+from . import bank_statement, books
 from .behaviours import behaviours_of
 from .exchange import (
     Answer,
@@ -102,10 +102,10 @@ def get_bank_statement(office: Office, request: Request, now: datetime, day: str
     """`GET /v1/bank/{YYYY-MM-DD}.xml|csv?currency=` → what the payouts of a UTC day did to the bank account."""
     with office.store.reading() as db:
         currency = request.query.get("currency", [""])[0]
-        stand = bank.day_at(db, _account(db, request), day_of(day, now.date()), currency)
+        stand = bank_statement.day_at(db, _account(db, request), day_of(day, now.date()), currency)
     if form == "csv":
-        return Answer(200, bank.as_csv(stand).encode(), "text/csv; charset=utf-8")
-    return Answer(200, bank.as_camt053(stand).encode(), "application/xml")
+        return Answer(200, bank_statement.as_csv(stand).encode(), "text/csv; charset=utf-8")
+    return Answer(200, bank_statement.as_camt053(stand).encode(), "application/xml")
 
 
 def api_key_hash(api_key: str) -> str:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from payments.sandbox import bank, settlement
+from payments.sandbox import bank_statement, settlement
 from tests.sandbox.pretend_shop import Shop, Wallet
 
 
@@ -95,7 +95,7 @@ def test_what_is_settled_late_is_in_the_file_of_the_day_after(shop: Shop, wallet
     connection.row_factory = sqlite3.Row
     after = day + timedelta(days=1)
     assert [row.amount for row in settlement.rows(connection, shop.account, after)] == [300]
-    stand = bank.day_at(connection, shop.account, after, "CNY")
+    stand = bank_statement.day_at(connection, shop.account, after, "CNY")
     assert (stand.opening, stand.closing) == (0, 298)
     connection.close()
 
