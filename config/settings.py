@@ -223,6 +223,7 @@ CELERY_BEAT_SCHEDULE = {
     "prepare-payouts": {"task": "payments.prepare_payouts", "schedule": 300.0, "options": {"expires": 300}},
     "payout-accounts": {"task": "payments.apply_payout_accounts", "schedule": 60.0, "options": {"expires": 60}},
     "payout-lines": {"task": "payments.look_at_payout_lines", "schedule": 60.0, "options": {"expires": 60}},
+    "want-statements": {"task": "payments.want_statements", "schedule": 600.0, "options": {"expires": 600}},
     "seal-entries": {"task": "payments.seal_entries", "schedule": 60.0, "options": {"expires": 60}},
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
@@ -343,6 +344,12 @@ OUTWARD_AGAIN_S = (0.2, 0.8)  # Pauses before a safe call is made again in the s
 OUTWARD_BYTES_MAX = 4_194_304  # Of one answer.
 STATEMENT_BYTES_MAX = 536_870_912  # A million rows of the widest settlement file we know.
 STATEMENT_FOR = timedelta(minutes=10)
+STATEMENT_UNREADABLE_MAX = 1000  # Rows of one file: with more of them it is no file of the format it is said to be.
+STATEMENT_DAYS_BACK = 35  # How many days that were never fetched are: most providers keep them for three months.
+# A settlement file that could not be fetched is asked for again this long after each failure; then it is refused.
+STATEMENT_RETRY_AFTER = [timedelta(minutes=m) for m in (10, 60, 180, 360, 720, 1440)]
+STATEMENT_TASK_S = 1800  # A million rows are read twice and written in a few minutes; other errands have 60 s.
+STATEMENT_LEASE = timedelta(minutes=40)  # Longer than that task may take, or two would fetch the same.
 # A provider that fails this often in a row is left alone for a while, each time twice as long: nobody waits in vain.
 CIRCUIT_FAILURES_MAX = 5
 CIRCUIT_OPEN_S = (15, 30, 60, 120, 300)

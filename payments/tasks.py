@@ -14,7 +14,7 @@ from merchants import bell, texts
 from payments import accounts, asking, chain, disputes, inbox, ledger, reconcile, refunds
 from payments.payouts import accounts as payout_accounts
 from payments.payouts import bank_lines, preparing, sending
-from payments.settlement import banking, matching, missing
+from payments.settlement import banking, fetching, matching, missing
 
 _PREPARED_AT_ONCE = 200  # Rows of ours, between two looks at the clock.
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
@@ -50,6 +50,7 @@ def sweep() -> None:
         (sending.SEND, sending.has_due),
         (texts.SEND_TASK, texts.has_due),
         (matching.MATCH, matching.has_due),
+        (fetching.FETCH, fetching.has_due),
     ):
         if has_due(now=now):
             bell.ring(task)
@@ -67,6 +68,25 @@ def match_statements() -> None:
         continue
     if matching.has_due(now=timezone.now()):
         bell.ring(matching.MATCH)
+
+
+@shared_task(name="payments.want_statements")
+def want_statements() -> None:
+    if fetching.want(now=timezone.now()):
+        bell.ring(fetching.FETCH)
+
+
+# Its bell is answered at its beginning: what is not acknowledged for two minutes would be rung for others again.
+@shared_task(
+    name=fetching.FETCH,
+    acks_late=False,
+    soft_time_limit=settings.STATEMENT_TASK_S,
+    time_limit=settings.STATEMENT_TASK_S + 60,
+)
+def fetch_statements() -> None:
+    bell.answered(fetching.FETCH)
+    stop_at = timezone.now() + settings.STATEMENT_FOR
+    fetching.fetch_due(now=timezone.now(), limit=_AT_ONCE, clock=timezone.now, in_time=lambda: timezone.now() < stop_at)
 
 
 @shared_task(name="payments.release_pending")

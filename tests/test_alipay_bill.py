@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from merchants import ids
 from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
-from payments.providers import alipay, alipay_bill
+from payments.providers import alipay
 from payments.providers.base import ProviderError, StatementRow, Visit
 from tests.networks.alipay import HEADER, ZONE, Alipay, pack
+from tests.settlement_files import rows_in, rows_of_day
 
 EDGES = ["#支付宝业务明细查询", HEADER]
 
@@ -62,7 +63,7 @@ def a_day_of(network: Alipay, account: ProviderAccount) -> tuple[date, list[Stat
 
 def test_a_day_is_read_row_by_row(network: Alipay, account: ProviderAccount) -> None:
     day, expected = a_day_of(network, account)
-    assert list(alipay.statement(account, day)) == expected
+    assert list(rows_of_day(account, day)) == expected
 
 
 FAULTS: dict[str, Callable[[str], str]] = {
@@ -92,14 +93,14 @@ def test_a_bill_with_a_fault_gives_no_row(network: Alipay, account: ProviderAcco
     network.edit_bill = FAULTS[fault]
     rows: list[StatementRow] = []
     with pytest.raises(ProviderError, match="bill") as failure:
-        rows.extend(alipay.statement(account, day))
+        rows.extend(rows_of_day(account, day))
     assert (rows, failure.value.permanent) == ([], False)
 
 
 def test_the_line_at_fault_is_named() -> None:
     text = "\n".join([*EDGES, "20261122,only,three"])
     with pytest.raises(ProviderError, match="line 3 of the bill: 3 values in 25 columns"):
-        list(alipay_bill.rows(io.BytesIO(pack("2026-11-22", text))))
+        rows_in("alipay", pack("2026-11-22", text))
 
 
 def lines_of(*rows: str, got: str, back: str = "0.00", refunds: int = 0) -> str:
@@ -121,14 +122,14 @@ def row(kind: str, subject: str, gross: str, got: str, request: str, fee: str) -
 def test_no_subject_can_swallow_a_value_or_a_row_after_it(subject: str) -> None:
     rows = [row("交易", subject, "2.00", "2.00", "", "0.00"), row("交易", "x", "3.00", "3.00", "", "0.00")]
     packed = pack("2026-11-22", lines_of(*rows, got="5.00"))
-    assert [read.amount for read in alipay_bill.rows(io.BytesIO(packed))] == [200, 300]
+    assert [read.amount for read in rows_in("alipay", packed)] == [200, 300]
 
 
 def test_no_subject_can_pretend_to_be_the_values_after_it() -> None:
     pretended = row("交易", "x", "9000.00", "2.00", "", "0.00").split(",x,", 1)[1]
     text = lines_of(row("交易", f"x,{pretended}", "2.00", "2.00", "", "0.00"), got="2.00")
     with pytest.raises(ProviderError, match="line 3 of the bill"):
-        list(alipay_bill.rows(io.BytesIO(pack("2026-11-22", text))))
+        rows_in("alipay", pack("2026-11-22", text))
 
 
 def test_what_is_kept_of_a_payment_is_the_fee_and_the_merchants_own_discount() -> None:
@@ -139,7 +140,7 @@ def test_what_is_kept_of_a_payment_is_the_fee_and_the_merchants_own_discount() -
         back="-3.60",
         refunds=1,
     )
-    rows = list(alipay_bill.rows(io.BytesIO(pack("2026-11-22", text))))
+    rows = rows_in("alipay", pack("2026-11-22", text))
     assert [(read.amount, read.fee, read.amount - read.fee) for read in rows] == [(1000, 105, 895), (-400, -42, -358)]
 
 
@@ -147,20 +148,20 @@ def test_a_day_without_a_trade_has_no_rows_once_its_bill_would_be_made(
     network: Alipay, account: ProviderAccount
 ) -> None:
     day = date(2026, 11, 1)
-    assert list(alipay.statement(account, day)) == []
+    assert list(rows_of_day(account, day)) == []
     morning = datetime(2026, 11, 2, 9, 59, tzinfo=ZONE)
     network.faults["alipay.data.dataservice.bill.downloadurl.query"] = ("40004", "BILL_NOT_EXIST")
     with time_machine.travel(morning, tick=False), pytest.raises(ProviderError, match="not made yet") as failure:
-        list(alipay.statement(account, day))
+        list(rows_of_day(account, day))
     assert not failure.value.permanent
     with time_machine.travel(morning + timedelta(minutes=1), tick=False):
-        assert list(alipay.statement(account, day)) == []
+        assert list(rows_of_day(account, day)) == []
 
 
 def test_a_day_that_is_not_over_is_refused(network: Alipay, account: ProviderAccount) -> None:
     network.faults["alipay.data.dataservice.bill.downloadurl.query"] = ("40004", "invalid_arguments")
     with pytest.raises(ProviderError, match="invalid_arguments"):
-        list(alipay.statement(account, timezone.now().date()))
+        list(rows_of_day(account, timezone.now().date()))
 
 
 def test_an_archive_that_grows_beyond_every_bound_is_not_opened(settings: LazySettings) -> None:
@@ -168,16 +169,16 @@ def test_an_archive_that_grows_beyond_every_bound_is_not_opened(settings: LazySe
     bomb = pack("2026-11-22", "0" * 1_000_001)
     assert len(bomb) < 5000
     with pytest.raises(ProviderError, match="larger than any") as failure:
-        list(alipay_bill.rows(io.BytesIO(bomb)))
+        rows_in("alipay", bomb)
     assert failure.value.permanent
 
 
 def test_what_is_no_archive_or_a_broken_one_is_refused() -> None:
     good = pack("2026-11-22", lines_of(row("交易", "x", "2.00", "2.00", "", "0.00"), got="2.00"))
-    assert len(list(alipay_bill.rows(io.BytesIO(good)))) == 1
+    assert len(rows_in("alipay", good)) == 1
     empty = io.BytesIO()
     zipfile.ZipFile(empty, "w").close()
     middle = good.index(b"PK") + 90
     for broken in (b"", b"<html>", good[:-30], empty.getvalue(), good[:middle] + b"\xff\xff\xff" + good[middle + 3 :]):
         with pytest.raises(ProviderError):
-            list(alipay_bill.rows(io.BytesIO(broken)))
+            rows_in("alipay", broken)

@@ -15,8 +15,9 @@ from merchants.desk import desk
 from merchants.models import OperatorAct
 from payments.models import CredentialChange, Discrepancy, OldCredentials, PayoutBatch, QueuedEvent
 from tests.cast import LAN_PHONE, Person, open_shop
-from tests.operators import CHIEF_PHONE, add_operator, quick_passwords, signed_in  # noqa: F401
+from tests.operators import CHIEF_PHONE, acts, add_operator, quick_passwords, signed_in  # noqa: F401
 from tests.payday import earn, entered, monday, our_bank, prepared, proved, terms
+from tests.settlement_files import taken, wallet_file
 from tests.till import drain, expect, paid, platform, shop_code
 
 
@@ -62,6 +63,8 @@ ACTS = [
     ("payments/payoutbatch", "approve"),
     ("payments/payoutbatch", "release"),
     ("payments/payoutbatch", "cancel"),
+    ("payments/statement", "reread"),
+    ("payments/statement", "fetch-again"),
 ]
 
 
@@ -91,6 +94,7 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
         "payments/provideraccount": account,
         "payments/credentialchange": _waiting_change(mei),
         "payments/payoutaccount": entered(mei, now=timezone.now()),
+        "payments/statement": taken(account, wallet_file()),
     }
     batches = _batches(open_shop(LAN_PHONE, "Lan's flowers"))
     OldCredentials.objects.create(

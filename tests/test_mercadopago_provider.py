@@ -30,6 +30,7 @@ from payments.providers.base import (
 from tests.cast import Person, open_shop
 from tests.networks.base import Response
 from tests.networks.mercadopago import SELLER, TOKEN, MercadoPagoNetwork
+from tests.settlement_files import rows_of_day
 from tests.till import assert_books_hold, drain, shop_code, total
 
 VISIT = Visit(return_url="https://shop.example/r/1")
@@ -233,7 +234,7 @@ def test_whatever_mercadopago_answers_is_an_answer_or_its_failure(
             lambda: mercadopago.query(account, Ref(intent.reference, intent.provider_object_id)),
             lambda: mercadopago.query(account, Ref(intent.reference)),
             lambda: mercadopago.query(account, Ref(object_id="chargeback/1")),
-            lambda: list(mercadopago.statement(account, date(2026, 3, 2))),
+            lambda: list(rows_of_day(account, date(2026, 3, 2))),
         ):
             circuit.succeeded(account.id)
             with suppress(ProviderError):
@@ -442,14 +443,14 @@ def test_a_day_is_read_over_all_pages(network: MercadoPagoNetwork, account: Prov
     for number, payment in enumerate(payments):
         at = day + timedelta(minutes=12 * number) - timedelta(milliseconds=number == 0)
         network.payments[payment] |= {"date_approved": at.isoformat(), "date_created": at.isoformat()}
-    rows = list(mercadopago.statement(account, date(2026, 3, 2)))
+    rows = list(rows_of_day(account, date(2026, 3, 2)))
     assert [row.kind for row in rows].count("payment") == 119
     mine = [(row.kind, row.object_id, row.amount, row.fee, row.reference) for row in rows if row.amount in (1250, -250)]
     assert mine == [
         ("payment", payments[60], 1250, 50, intent.reference),
         ("refund", returned, -250, 0, ""),
     ]
-    assert [row.object_id for row in mercadopago.statement(account, date(2026, 3, 1))] == [payments[0]]
+    assert [row.object_id for row in rows_of_day(account, date(2026, 3, 1))] == [payments[0]]
     network.hidden = 1
     with pytest.raises(ProviderError, match="does not add up"):
-        list(mercadopago.statement(account, date(2026, 3, 2)))
+        list(rows_of_day(account, date(2026, 3, 2)))

@@ -33,6 +33,7 @@ from tests.cast import Person, open_shop
 from tests.networks import pix as bank_side
 from tests.networks.base import Response
 from tests.networks.pix import KEY, PixBank
+from tests.settlement_files import rows_of_day
 from tests.till import assert_books_hold, drain, shop_code, total
 
 VISIT = Visit(return_url="https://shop.example/r/1")
@@ -342,17 +343,17 @@ def test_the_day_of_brasilia_is_read_over_all_pages(bank: PixBank, account: Prov
     for payment, moment in zip(payments, moments, strict=True):
         bank.payments[payment]["horario"] = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     bank.page_max = 3
-    rows = list(pix.statement(account, date(2026, 3, 2)))
+    rows = list(rows_of_day(account, date(2026, 3, 2)))
     assert [(row.kind, row.object_id, row.amount, row.reference) for row in rows] == [
         *[("payment", payment, 101 + number, "") for number, payment in enumerate(payments[1:7])],
         ("payment", payments[7], 1250, intent.reference),
         ("refund", returned, -250, ""),
     ]
     assert (rows[-1].parent_object_id, {row.fee for row in rows}) == (payments[7], {0})
-    assert list(pix.statement(account, date(2026, 3, 4))) == []
+    assert list(rows_of_day(account, date(2026, 3, 4))) == []
     bank.hidden = 1
     with pytest.raises(ProviderError, match="does not add up: 4 of 7"):
-        list(pix.statement(account, date(2026, 3, 2)))
+        list(rows_of_day(account, date(2026, 3, 2)))
 
 
 # --- Getting in ------------------------------------------------------------------------------------------------------
@@ -410,7 +411,7 @@ def test_whatever_pix_answers_is_an_answer_or_its_failure(
             lambda: pix.query(account, Ref(intent.reference, intent.provider_object_id)),
             lambda: pix.query(account, Ref(intent.reference)),
             lambda: pix.query(account, Ref(object_id="E" * 32)),
-            lambda: list(pix.statement(account, date(2026, 3, 2))),
+            lambda: list(rows_of_day(account, date(2026, 3, 2))),
         ):
             circuit.succeeded(account.id)
             with suppress(ProviderError):

@@ -24,6 +24,7 @@ from payments.providers.base import Delivery, Event, ProviderError, Ref, UnableT
 from tests.cast import Person
 from tests.running_wallet import approve, known_at, running_wallet, start
 from tests.sandbox.pretend_shop import Listener, Notice, Wallet, eventually
+from tests.settlement_files import rows_of_day
 from tests.till import platform
 
 
@@ -262,7 +263,7 @@ def test_a_settlement_file_lists_payments_and_refunds_of_the_day(
     today = datetime.now(UTC).date()
 
     def mine() -> list[tuple[str, int, int, str]]:
-        rows = sandbox.statement(account, today)
+        rows = rows_of_day(account, today)
         return [
             (row.kind, row.amount, row.fee, row.currency)
             for row in rows
@@ -274,13 +275,13 @@ def test_a_settlement_file_lists_payments_and_refunds_of_the_day(
 
 
 def test_a_day_without_money_has_an_empty_settlement(account: ProviderAccount) -> None:
-    assert list(sandbox.statement(account, date(2020, 1, 1))) == []
+    assert list(rows_of_day(account, date(2020, 1, 1))) == []
 
 
 @pytest.mark.parametrize(
     ("ask", "told_by"),
     [
-        (lambda account: list(sandbox.statement(account, date(2999, 1, 1))), "404"),
+        (lambda account: list(rows_of_day(account, date(2999, 1, 1))), "404"),
         (lambda account: sandbox.refund(account, Refund(id=ids.new(), amount=5, currency="CNY"), "wpy_none"), "404"),
     ],
 )
@@ -429,7 +430,7 @@ def test_a_settlement_file_that_was_cut_or_does_not_add_up_gives_no_row(
 ) -> None:
     with answering(200, text.encode()) as url:
         settings.SANDBOX_URL = url
-        rows = sandbox.statement(platform(), date(2026, 11, 22))
+        rows = rows_of_day(platform(), date(2026, 11, 22))
         with pytest.raises(ProviderError, match="does not add up") as failure:
             next(rows)
     assert failure.value.permanent is False
@@ -438,7 +439,7 @@ def test_a_settlement_file_that_was_cut_or_does_not_add_up_gives_no_row(
 def test_a_settlement_file_that_adds_up_is_read(db: None, settings: LazySettings) -> None:
     with answering(200, (HEAD + ROW + ROW_2 + FOOT).encode()) as url:
         settings.SANDBOX_URL = url
-        rows = list(sandbox.statement(platform(), date(2026, 11, 22)))
+        rows = list(rows_of_day(platform(), date(2026, 11, 22)))
     assert [(row.object_id, row.reference, row.amount) for row in rows] == [
         ("wpy_1", "int_1", 200),
         ("wrf_1", "rfd_1", -50),
@@ -454,7 +455,7 @@ def test_a_settlement_file_of_another_form_is_a_failure_of_the_wallet(
     with answering(200, text.encode()) as url:
         settings.SANDBOX_URL = url
         with pytest.raises(ProviderError):
-            list(sandbox.statement(platform(), date(2026, 11, 22)))
+            list(rows_of_day(platform(), date(2026, 11, 22)))
 
 
 # --- Pure ------------------------------------------------------------------------------------------------------------

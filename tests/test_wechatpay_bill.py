@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from merchants.models import Item
 from payments.models import ProviderAccount
-from payments.providers import wechatpay
-from payments.providers.base import ProviderError, StatementRow
+from payments.providers.base import ProviderError, StatementRow, UnableToRead
 from tests.networks.wechatpay import SHANGHAI, WeChatPay
+from tests.settlement_files import rows_of_day
 from tests.till import expect
 
 
@@ -44,7 +44,7 @@ def day(network: WeChatPay, account: ProviderAccount, apples: Item) -> date:
 def refused(account: ProviderAccount, day: date) -> ProviderError:
     """Why the bill was not taken; nothing of it may have been given before."""
     with pytest.raises(ProviderError) as failure:
-        next(wechatpay.statement(account, day))
+        next(rows_of_day(account, day))
     return failure.value
 
 
@@ -56,7 +56,7 @@ def test_the_rows_of_a_day_are_payments_and_refunds_in_fen_with_what_was_kept_of
     refund = first.refunds[0]
     names = [order.body["out_trade_no"] for order in (first, second)]
     # 0.6 % of 2.00, 1.33 and 0.50 yuan are 1.2, 0.798 and 0.3 fen.
-    assert list(wechatpay.statement(account, day)) == [
+    assert list(rows_of_day(account, day)) == [
         StatementRow("payment", first.transaction_id, names[0], 200, 1, "CNY", at[0]),
         StatementRow(
             "refund", refund["refund_id"], refund["out_refund_no"], -50, 0, "CNY",
@@ -71,11 +71,11 @@ def test_half_a_fen_of_a_fee_counts_as_one(
     network: WeChatPay, account: ProviderAccount, day: date, rate: str, fee: int
 ) -> None:
     network.fee_rate = type(network.fee_rate)(rate)
-    assert next(wechatpay.statement(account, day)).fee == fee
+    assert next(rows_of_day(account, day)).fee == fee
 
 
 def test_a_day_on_which_nothing_happened_has_no_rows(account: ProviderAccount) -> None:
-    assert list(wechatpay.statement(account, date(2020, 1, 1))) == []
+    assert list(rows_of_day(account, date(2020, 1, 1))) == []
 
 
 def test_a_bill_that_is_not_ready_may_be_asked_for_later(network: WeChatPay, account: ProviderAccount) -> None:
@@ -88,7 +88,7 @@ def test_totals_may_be_told_with_fewer_decimals_than_the_fees_have(
 ) -> None:
     # 0.01200 + 0.00798 - 0.00300 - 0.00360
     network.edit_bill = lambda text: text.replace("`0.01338", "`0.01")
-    assert len(list(wechatpay.statement(account, day))) == 3
+    assert len(list(rows_of_day(account, day))) == 3
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,7 @@ def test_totals_may_be_told_with_fewer_decimals_than_the_fees_have(
         (lambda text: text.replace("`0.01338,", "`0.02338,"), "手续费总金额 0.02338 is not 0.01338"),
         (lambda text: text.replace("`0.01200,", "`1,2,"), "手续费 is no amount"),
         (lambda text: text.replace("`0.01200,", "`0.01200,`,"), "has not the columns of its header"),
-        (lambda text: text.replace("`1900000109,", "`1900000108,"), "another merchant"),
-        (lambda text: text.replace(",`SUCCESS,`OTHERS", ",`NEW,`OTHERS"), "has not the form we know"),
+        (lambda text: text.replace("`1900000109,", "`1900000108,"), "line 2: the bill is about another merchant"),
         (lambda text: text.replace("`20", "`99X", 1), "has not the form we know"),
         (lambda text: "\r\n", "ends without its totals"),
     ],
@@ -112,6 +111,14 @@ def test_a_bill_that_does_not_add_up_or_has_another_form_gives_not_one_row(
 ) -> None:
     network.edit_bill = edit
     assert told in str(refused(account, day))
+
+
+def test_a_trade_in_a_state_that_we_do_not_know_is_a_row_that_cannot_be_read(
+    network: WeChatPay, account: ProviderAccount, day: date
+) -> None:
+    network.edit_bill = lambda text: text.replace(",`SUCCESS,`OTHERS", ",`NEW,`OTHERS")
+    with pytest.raises(UnableToRead, match="has not the form we know: KeyError\\('NEW'\\)"):
+        next(rows_of_day(account, day))
 
 
 def test_a_bill_that_is_not_the_one_that_was_announced_is_not_read(
@@ -156,5 +163,5 @@ def test_a_refund_is_of_the_day_on_which_it_was_asked_for(
     order = next(iter(network.orders.values()))
     before = timezone.now().astimezone(SHANGHAI) - timedelta(days=1)
     order.refunds[0]["create_time"] = before.isoformat(timespec="seconds")
-    assert [row.kind for row in wechatpay.statement(account, before.date())] == ["refund"]
-    assert [row.kind for row in wechatpay.statement(account, day)] == ["payment", "payment"]
+    assert [row.kind for row in rows_of_day(account, before.date())] == ["refund"]
+    assert [row.kind for row in rows_of_day(account, day)] == ["payment", "payment"]

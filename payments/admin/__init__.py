@@ -14,6 +14,7 @@ from payments.admin import (
     payouts,
     settlements,
     shops,
+    statements,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "payouts",
     "settlements",
     "shops",
+    "statements",
 ]

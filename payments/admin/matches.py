@@ -30,6 +30,7 @@ from merchants.lists import Recorded, among, by_id, public_id, shown_money
 from merchants.models import User
 from payments.admin.inbox import visible
 from payments.admin.links import link
+from payments.admin.statements import amount_of
 from payments.models import LedgerEntry, Match, Payment, ProviderAccount, Refund, Statement, StatementLine
 from payments.settlement import judging, repairs, undoing
 
@@ -188,7 +189,7 @@ class StatementLineAdmin(ActingAdmin):
 
     @admin.display(description="amount")
     def money(self, row: StatementLine) -> str:
-        return shown_money(row.amount, row.currency)
+        return amount_of(row)
 
     @admin.display(description="fee")
     def fee_shown(self, row: StatementLine) -> str:

@@ -31,7 +31,8 @@ class BankAccount(models.Model):
 class Statement(models.Model):
     """A provider's own settlement file, or a statement of our bank: taken in whole, or refused whole.
 
-    A fetched one begins `wanted`: its row is the queue. `failure` names what breaks a refused one, and its line.
+    A fetched one begins `wanted`: its row is the queue. `failure` names what breaks a refused one, and its line. The
+    same bytes are taken in once; files without a row look alike on every still day.
     """
 
     class State(models.TextChoices):
@@ -75,12 +76,12 @@ class Statement(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["provider_account", "sha256"],
-                condition=Q(state="imported", provider_account__isnull=False),
+                condition=Q(state="imported", provider_account__isnull=False, line_count__gt=0),
                 name="statement_of_provider_once",
             ),
             models.UniqueConstraint(
                 fields=["bank_account", "sha256"],
-                condition=Q(state="imported", bank_account__isnull=False),
+                condition=Q(state="imported", bank_account__isnull=False, line_count__gt=0),
                 name="statement_of_bank_once",
             ),
             models.UniqueConstraint(

@@ -1,4 +1,4 @@
-"""The wallet, card and bank networks we know, each one module behind the same eight functions."""
+"""The wallet, card and bank networks we know, each one module behind the same ten functions."""
 
 from __future__ import annotations
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import IO, Any
 
 from django.utils import timezone
 
@@ -29,6 +28,7 @@ from payments.providers.base import (
     Event,
     Field,
     ProviderError,
+    RawLine,
     Ref,
     Reply,
     Started,
@@ -55,6 +55,11 @@ FIELDS = (
 # `AliApp(` alone is said by other apps of Alibaba as well.
 APP = re.compile(r"AlipayClient")
 DESTINATIONS = ("https://mclient.alipay.com",)
+FORMATS = {"trade": "business bill (业务明细, ZIP)"}
+STATEMENT_ZONE = gateway.ZONE
+STATEMENT_READY = timedelta(hours=10)  # The next morning; "usually by nine".
+STATEMENT_FINAL = timedelta(days=2)
+STATEMENT_GROWS = False
 
 # Alipay's own words for "this will never be refunded". All others may change: the balance is filled, a freeze ends.
 _NEVER_REFUNDED = {
@@ -69,7 +74,6 @@ _NEVER_REFUNDED = {
     "ACQ.TRADE_STATUS_ERROR",
 }
 _NO_BILL = {"isp.bill_not_exist", "BILL_NOT_EXIST"}
-_BILL_READY = time(10)  # The next morning; "usually by nine".
 _YUAN = re.compile(r"(\d{1,13})(?:\.(\d{1,2}))?", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?", re.ASCII)
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
@@ -182,22 +186,27 @@ def query(account: ProviderAccount, ref: Ref) -> Verified:
     return _told_of_trade(answer, ref)
 
 
-def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
+def statement(account: ProviderAccount, day: date, into: IO[bytes]) -> str:
     """A day is Shanghai's. That there is no bill means no trade, once the time has passed by which bills are made."""
     about = {"bill_type": "trade", "bill_date": day.isoformat()}
     answer = gateway.call(account, "alipay.data.dataservice.bill.downloadurl.query", about)
     if answer.refusal in _NO_BILL:
-        ready = datetime.combine(day + timedelta(days=1), _BILL_READY, gateway.ZONE)
-        if timezone.now() < ready:
+        if timezone.now() < datetime.combine(day + timedelta(days=1), time(), STATEMENT_ZONE) + STATEMENT_READY:
             raise ProviderError("the bill of that day is not made yet", permanent=False)
-        return
+        return ""
     address = answer.said.get("bill_download_url")
     if answer.refusal or not isinstance(address, str):
         raise _refused(answer)
-    with tempfile.TemporaryFile() as file:
-        client.download(account, address, file)
-        file.seek(0)
-        yield from alipay_bill.rows(file)
+    client.download(account, address, into)
+    return "trade"
+
+
+def lines(account: ProviderAccount, form: str, file: IO[bytes]) -> Iterator[RawLine]:
+    return alipay_bill.lines(file)
+
+
+def meaning(account: ProviderAccount, form: str, raw: Mapping[str, Any]) -> StatementRow | None:
+    return alipay_bill.meaning(raw)
 
 
 def acknowledge(refusal: str = "") -> Reply:

@@ -11,7 +11,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO
@@ -19,7 +19,7 @@ from typing import IO
 from django.conf import settings
 
 from payments.providers.alipay_gateway import ZONE
-from payments.providers.base import AMOUNT_MAX, ProviderError, StatementRow
+from payments.providers.base import AMOUNT_MAX, ProviderError, RawLine, StatementRow, UnableToRead
 
 _PAYMENT, _REFUND = "交易", "退款"
 _TRADE, _ORDER, _KIND, _CREATED, _DONE = "支付宝交易号", "商户订单号", "业务类型", "创建时间", "完成时间"
@@ -31,21 +31,39 @@ _YUAN = re.compile(r"(-?)(\d{1,13})(?:\.(\d{1,2}))?", re.ASCII)
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
 
 
-def rows(file: IO[bytes]) -> Iterator[StatementRow]:
+Row = Mapping[str, str]
+
+
+def lines(file: IO[bytes]) -> Iterator[RawLine]:
     """The rows of a bill, after a first reading has seen that they add up to its own sums.
 
     Raises ProviderError, which names the line, before the first row is given.
     """
+    file.seek(0)
     try:
         with zipfile.ZipFile(file, metadata_encoding="gbk") as bill:
             names = _row_files(bill)
             for name in names:
                 for _ in _checked(bill, name):
                     pass
+            before = 0  # A bill in several files has its lines numbered through.
             for name in names:
-                yield from _checked(bill, name)
+                last = 0
+                for last, row in _rows(bill, name):
+                    yield RawLine(before + last, row)
+                before += last
     except _BROKEN as failure:
         raise ProviderError(f"the bill cannot be opened: {type(failure).__name__}", permanent=False) from failure
+
+
+def meaning(raw: Row) -> StatementRow:
+    """What a row says. Raises UnableToRead, also for a kind of row that we do not know."""
+    try:
+        if raw[_KIND] not in (_PAYMENT, _REFUND):
+            raise ValueError(f"a kind of row that we do not know: {raw[_KIND][:20]}")
+        return _meant(raw)
+    except (KeyError, ValueError, TypeError) as failure:
+        raise UnableToRead(f"a row of the bill: {failure}") from failure
 
 
 @dataclass(slots=True)
@@ -71,7 +89,22 @@ def _row_files(bill: zipfile.ZipFile) -> list[str]:
     return sorted(names)
 
 
-def _checked(bill: zipfile.ZipFile, name: str) -> Iterator[StatementRow]:
+def _rows(bill: zipfile.ZipFile, name: str) -> Iterator[tuple[int, Row]]:
+    """The rows alone, of a file that was seen to add up, each with the number of its line."""
+    header: list[str] = []
+    with bill.open(name) as raw, io.TextIOWrapper(raw, encoding="gb18030", errors="replace", newline="\n") as text:
+        for number, line in enumerate(text, start=1):
+            line = line.rstrip("\r\n")
+            if line.startswith("#") or not line.strip():
+                continue
+            if header:
+                yield number, dict(zip(header, _cells(line, header), strict=True))
+            else:
+                header = _header(line)
+
+
+def _checked(bill: zipfile.ZipFile, name: str) -> Iterator[None]:
+    """Reads a whole file, row by row, and compares it with its sums. Raises ProviderError, which names the line."""
     header: list[str] = []
     counted, told = _Sums(), _Sums()
     totals: set[str] = set()
@@ -88,7 +121,8 @@ def _checked(bill: zipfile.ZipFile, name: str) -> Iterator[StatementRow]:
                 elif totals:
                     raise ValueError("a row after the sums")
                 else:
-                    yield _row(header, line, counted)
+                    _count(dict(zip(header, _cells(line, header), strict=True)), counted)
+                    yield
             except ValueError as failure:
                 raise ProviderError(f"line {number} of the bill: {failure}", permanent=False) from failure
     if totals != {_PAYMENT, _REFUND}:
@@ -118,16 +152,20 @@ def _header(line: str) -> list[str]:
     return names
 
 
-def _row(header: Sequence[str], line: str, counted: _Sums) -> StatementRow:
-    told = dict(zip(header, _cells(line, header), strict=True))
+def _count(told: Row, counted: _Sums) -> None:
+    """Adds a row to its sum, once it could be read. A kind that we do not know is in neither; its row is unreadable."""
     kind = told[_KIND]
-    if kind not in counted.count:
-        raise ValueError(f"a kind of row that we do not know: {kind[:20]}")
+    if kind in counted.count:
+        _meant(told)
+        counted.count[kind] += 1
+        counted.got[kind] += _fen(told[_GOT])
+
+
+def _meant(told: Row) -> StatementRow:
+    kind = told[_KIND]
     gross, got, fee = _fen(told[_GROSS]), _fen(told[_GOT]), abs(_fen(told[_FEE]))
     if (gross <= 0) if kind == _PAYMENT else (gross >= 0 or not told[_REFUND_ID]):
         raise ValueError(f"a row of {kind} that cannot be one")
-    counted.count[kind] += 1
-    counted.got[kind] += got
     # What the merchant pays of a discount never reaches it either; of a refund, both come back.
     kept = gross - got + (fee if kind == _PAYMENT else -fee)
     return StatementRow(
@@ -137,7 +175,7 @@ def _row(header: Sequence[str], line: str, counted: _Sums) -> StatementRow:
         amount=gross,
         fee=kept,
         currency="CNY",
-        occurred_at=datetime.strptime(told[_DONE], "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZONE).astimezone(UTC),
+        occurred_at=_moment(told[_DONE]),
         parent_object_id="" if kind == _PAYMENT else _id(told[_TRADE]),
     )
 
@@ -158,6 +196,12 @@ def _cells(line: str, header: Sequence[str]) -> list[str]:
     if len(cells) != len(header):
         raise ValueError(f"{len(cells)} values in {len(header)} columns")
     return cells
+
+
+def _moment(text: str) -> datetime:
+    if not _TIME.fullmatch(text):
+        raise ValueError(f"not a time: {text[:20]!r}")
+    return datetime.fromisoformat(text).replace(tzinfo=ZONE).astimezone(UTC)
 
 
 def _id(text: str) -> str:

@@ -1,6 +1,6 @@
 """What every provider module offers, and the words in which it speaks to the rest of the product.
 
-A provider is a module of eight functions and a few facts about itself (see `Provider`). It translates once, at the
+A provider is a module of ten functions and a few facts about itself (see `Provider`). It translates once, at the
 edge: outside words come in as raw bytes, are verified, and leave as `Event`s in our words. Nothing specific to a
 provider stands anywhere else.
 """
@@ -217,9 +217,10 @@ class Reply:
 class StatementRow:
     """A row of the provider's own settlement file. Amounts in minor units, signed as the account sees them: a payment
     is positive, a refund negative. `fee` is what was kept of it (positive); `reference` is ours, of intent or refund.
+    In a bank's statement there are only `credit` and `debit`.
     """
 
-    kind: Literal["payment", "refund", "fee", "chargeback", "payout", "adjustment"]
+    kind: Literal["payment", "refund", "fee", "chargeback", "payout", "adjustment", "credit", "debit"]
     object_id: str
     reference: str
     amount: int
@@ -251,6 +252,7 @@ class Provider(Protocol):
     STATEMENT_ZONE: tzinfo  # In which its days begin.
     STATEMENT_READY: timedelta  # How long after a day's end its settlement can be fetched.
     STATEMENT_FINAL: timedelta  # How long after a day's end what is still not in any statement is missing.
+    STATEMENT_GROWS: bool  # Whether a refund of a later day is added to the file of its payment's day.
 
     def start(self, account: ProviderAccount, intent: PaymentIntent, visit: Visit) -> Started:
         """Announces the intent under its reference; asked again with the same reference, answers the same."""

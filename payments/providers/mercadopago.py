@@ -12,11 +12,11 @@ import hmac
 import json
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from datetime import timezone as time_zone
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -24,16 +24,18 @@ from django.utils import timezone
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
-from payments.providers import client, mercadopago_words
+from payments.providers import client, json_lines, mercadopago_words
 from payments.providers.base import (
     Delivery,
     Event,
     Field,
     ProviderError,
+    RawLine,
     Ref,
     Reply,
     Started,
     StatementRow,
+    UnableToRead,
     UnableToVerify,
     Verified,
     Visit,
@@ -51,10 +53,14 @@ FIELDS = (
 )
 APP = re.compile(r"MercadoPago", re.IGNORECASE)
 DESTINATIONS: tuple[str, ...] = ()  # The code is shown on our own page.
+FORMATS = {"payments": "payments approved, with what became of them (JSON lines)"}
+STATEMENT_ZONE = time_zone(timedelta(hours=-4))  # The network's own: its times and its reports are written in it.
+STATEMENT_READY = timedelta(hours=1)  # The list is the network's own book as it stands.
+STATEMENT_FINAL = timedelta(days=2)
+STATEMENT_GROWS = True
 
 _TOLERANCE = timedelta(seconds=300)
 _MILLISECONDS_FROM = 10**11  # A larger count of seconds would be in the year 5138.
-_DAY = time_zone(timedelta(hours=-4))  # The network's own: its times and its reports are written in it.
 _PAGE = 50
 _PAGES_MAX = 2000
 _PAYMENTS_MAX = 20  # Of one order or chargeback.
@@ -158,9 +164,9 @@ def query(account: ProviderAccount, ref: Ref) -> Verified:
     return answered({kind: found, "payments": payments})
 
 
-def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
+def statement(account: ProviderAccount, day: date, into: IO[bytes]) -> str:
     """The payments approved on that day, with what became of them, once their number adds up."""
-    begin = datetime.combine(day, time_of_day(), _DAY)
+    begin = datetime.combine(day, time_of_day(), STATEMENT_ZONE)
     span = {
         "range": "date_approved",
         "begin_date": begin.isoformat(timespec="milliseconds"),
@@ -170,10 +176,21 @@ def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
     }
     payments = _search(account, span)
     try:
-        rows = mercadopago_words.statement_rows(payments)
+        written = json_lines.write(json_lines.parts(payments, mercadopago_words.statement_rows), into)
     except ValueError as failure:
         raise ProviderError(str(failure), permanent=False) from failure
-    yield from rows
+    return "payments" if written else ""
+
+
+def lines(account: ProviderAccount, form: str, file: IO[bytes]) -> Iterator[RawLine]:
+    return json_lines.read(file, lambda raw: json_lines.row_of(raw, mercadopago_words.statement_rows))
+
+
+def meaning(account: ProviderAccount, form: str, raw: Mapping[str, Any]) -> StatementRow | None:
+    try:
+        return json_lines.row_of(raw, mercadopago_words.statement_rows)
+    except ValueError as failure:
+        raise UnableToRead(str(failure)) from failure
 
 
 def acknowledge(refusal: str = "") -> Reply:

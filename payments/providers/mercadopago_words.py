@@ -110,14 +110,12 @@ def was_paid(order: dict[str, Any]) -> bool:
     return order.get("status") in ("processed", "refunded", "partially_refunded", "charged_back")
 
 
-def statement_rows(payments: list[dict[str, Any]]) -> list[StatementRow]:
-    """The rows of a list of payments, with what became of each. Raises ValueError for another form."""
+def statement_rows(payment: Any) -> list[StatementRow]:
+    """The rows of a payment: itself, and what became of it; none while it is not approved. Raises ValueError."""
     try:
-        told = [event for payment in payments for event in _of_payment(_object(payment))]
-        rows = [_row(event) for event in told if event.kind in _ROW_KINDS]
+        return [_row(event) for event in _of_payment(_object(payment)) if event.kind in _ROW_KINDS]
     except _MISSHAPEN as failure:
         raise ValueError(f"the list has not the form we know: {failure!r}") from failure
-    return rows
 
 
 def written(amount: int, currency: str) -> str:

@@ -14,10 +14,10 @@ import time
 import unicodedata
 from base64 import b64encode
 from binascii import crc_hqx
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -27,16 +27,18 @@ from django.utils import timezone
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
-from payments.providers import client, pix_certificates, pix_words
+from payments.providers import client, json_lines, pix_certificates, pix_words
 from payments.providers.base import (
     Delivery,
     Event,
     Field,
     ProviderError,
+    RawLine,
     Ref,
     Reply,
     Started,
     StatementRow,
+    UnableToRead,
     Unauthorised,
     Verified,
     Visit,
@@ -59,11 +61,15 @@ FIELDS = (
 )
 APP = None
 DESTINATIONS: tuple[str, ...] = ()
+FORMATS = {"received": "payments received, with their refunds (JSON lines)"}
+STATEMENT_ZONE = ZoneInfo("America/Sao_Paulo")
+STATEMENT_READY = timedelta(hours=1)  # The list is the bank's own book as it stands.
+STATEMENT_FINAL = timedelta(days=2)
+STATEMENT_GROWS = True
 
 _SCOPES = "cob.read cob.write pix.read pix.write"
 _TOKEN_PATH = "/oauth/token"  # noqa: S105  A path, not a token.
 _TOKEN_SPARE_S = 60  # A token this close to its end is not begun with.
-_DAY = ZoneInfo("America/Sao_Paulo")
 _PAGE_MAX = 1000  # Rows of one page, as the API allows; the pages of a day are bounded, too.
 _PAGES_MAX = 2000
 _TAKEN = {400, 409, 422}  # "In use already", "not in that state", in the words of one bank or another.
@@ -146,16 +152,27 @@ def query(account: ProviderAccount, ref: Ref) -> Verified:
     return answered({"never_heard_of": txid} if charge is None else {"cob": charge})
 
 
-def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
+def statement(account: ProviderAccount, day: date, into: IO[bytes]) -> str:
     """The payments that arrived on that day in Brasília, and what was returned of them, once their number adds up."""
-    begin = datetime.combine(day, time_of_day(), _DAY)
-    end = datetime.combine(day + timedelta(days=1), time_of_day(), _DAY) - timedelta(milliseconds=1)
+    begin = datetime.combine(day, time_of_day(), STATEMENT_ZONE)
+    end = datetime.combine(day + timedelta(days=1), time_of_day(), STATEMENT_ZONE) - timedelta(milliseconds=1)
     payments = _payments(account, {"inicio": begin.isoformat(), "fim": end.isoformat()})
     try:
-        rows = pix_words.statement_rows(payments)
+        written = json_lines.write(json_lines.parts(payments, pix_words.statement_rows), into)
     except ValueError as failure:
         raise ProviderError(str(failure), permanent=False) from failure
-    yield from rows
+    return "received" if written else ""
+
+
+def lines(account: ProviderAccount, form: str, file: IO[bytes]) -> Iterator[RawLine]:
+    return json_lines.read(file, lambda raw: json_lines.row_of(raw, pix_words.statement_rows))
+
+
+def meaning(account: ProviderAccount, form: str, raw: Mapping[str, Any]) -> StatementRow | None:
+    try:
+        return json_lines.row_of(raw, pix_words.statement_rows)
+    except ValueError as failure:
+        raise UnableToRead(str(failure)) from failure
 
 
 def acknowledge(refusal: str = "") -> Reply:

@@ -51,10 +51,10 @@ def events(verified: Verified) -> list[Event]:
         raise UnableToRead(f"the bank's message has not the form we know: {failure!r}") from failure
 
 
-def statement_rows(payments: list[dict[str, Any]]) -> list[StatementRow]:
-    """The rows of a list of payments, each with what was returned of it. Raises ValueError for another form."""
+def statement_rows(payment: Any) -> list[StatementRow]:
+    """The rows of a payment: itself, and what was returned of it. Raises ValueError for another form."""
     try:
-        told = _of_payments(payments)
+        told = _of_payment(_object(payment))
     except _MISSHAPEN as failure:
         raise ValueError(f"the list has not the form we know: {failure!r}") from failure
     return [_row(event) for event in told if event.kind in ("payment.succeeded", "refund.succeeded")]

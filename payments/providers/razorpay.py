@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -29,6 +29,7 @@ from payments.providers.base import (
     Event,
     Field,
     ProviderError,
+    RawLine,
     Ref,
     Reply,
     Started,
@@ -51,6 +52,11 @@ FIELDS = (
 )
 APP = None
 DESTINATIONS = ("https://api.razorpay.com", "https://rzp.io")
+FORMATS = {"recon": "settlement recon (JSON lines)"}
+STATEMENT_ZONE = razorpay_statement.ZONE
+STATEMENT_READY = timedelta(hours=4)  # Settlements are made during the day, and reported within hours.
+STATEMENT_FINAL = timedelta(days=7)  # What is paid now is settled two or three working days later.
+STATEMENT_GROWS = False
 
 # No code may be set to close sooner than 15 minutes from now. The intent ends earlier, and is then closed by us.
 _CODE_LIFE_MIN = timedelta(minutes=16)
@@ -167,8 +173,17 @@ def query(account: ProviderAccount, ref: Ref) -> Verified:
     return _answer(account, sources) if sources else answered({"nothing": ref.object_id or ref.reference})
 
 
-def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
-    yield from razorpay_statement.rows(account, day)
+def statement(account: ProviderAccount, day: date, into: IO[bytes]) -> str:
+    """What was settled on that day of India's calendar."""
+    return "recon" if razorpay_statement.write(account, day, into) else ""
+
+
+def lines(account: ProviderAccount, form: str, file: IO[bytes]) -> Iterator[RawLine]:
+    return razorpay_statement.lines(file)
+
+
+def meaning(account: ProviderAccount, form: str, raw: Mapping[str, Any]) -> StatementRow | None:
+    return razorpay_statement.meaning(raw)
 
 
 def acknowledge(refusal: str = "") -> Reply:

@@ -7,38 +7,67 @@ https://razorpay.com/docs/api/settlements/fetch-recon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import IO, Any, Literal
+from zoneinfo import ZoneInfo
 
 from payments.models import ProviderAccount
+from payments.providers import json_lines
 from payments.providers import razorpay_calls as calls
-from payments.providers.base import ProviderError, StatementRow
+from payments.providers.base import ProviderError, RawLine, StatementRow, UnableToRead
 from payments.providers.razorpay_events import amount_of, currency_of, id_of, moment_of, reference_in
 
+ZONE = ZoneInfo("Asia/Kolkata")
 _PAGE = 1000  # The most that it gives at once.
 _PAGES_MAX = 1000  # A million rows, as many as the largest settlement file we take.
 _PREFIXES = {"payment": "pay", "refund": "rfnd", "transfer": "trf", "adjustment": "adj"}
 
 
-def rows(account: ProviderAccount, day: date) -> list[StatementRow]:
-    """All rows that were settled on that day of India's calendar. Raises ProviderError for one that does not add up."""
+def write(account: ProviderAccount, day: date, into: IO[bytes]) -> int:
+    """Writes all rows that were settled on that day of India's calendar; answers how many. Raises ProviderError."""
     query = {"year": day.year, "month": f"{day.month:02d}", "day": f"{day.day:02d}"}
-    items = calls.every(account, "/v1/settlements/recon/combined", query, size=_PAGE, pages_max=_PAGES_MAX)
-    read: dict[tuple[str, str], StatementRow] = {}
-    for number, item in enumerate(items, start=1):
-        name = f"row {number} ({str(item.get('entity_id'))[:40]})"
-        try:
-            row = _row(item)
-        except (KeyError, TypeError, ValueError, OverflowError) as failure:
-            raise ProviderError(f"{name} has not the form we know: {failure!r}"[:200], permanent=False) from failure
-        if row is None:
+    given = calls.pages(account, "/v1/settlements/recon/combined", query, size=_PAGE, pages_max=_PAGES_MAX)
+    count = json_lines.write((item for page in given for item in page), into)
+    if count >= _PAGE * _PAGES_MAX:
+        raise ProviderError(f"{count} entries and more: too many to look through", permanent=False)
+    return count
+
+
+def lines(file: IO[bytes]) -> Iterator[RawLine]:
+    """The rows, once each was seen to add up and to be there once. Raises ProviderError, which names the row."""
+    seen: set[int] = set()
+    for line in json_lines.read(file):
+        _check(line, seen)
+    yield from json_lines.read(file)
+
+
+def meaning(raw: Mapping[str, Any]) -> StatementRow:
+    """What a row says. Raises UnableToRead, also for a type of row that we do not know."""
+    try:
+        row = _row(raw)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as failure:
+        raise UnableToRead(f"a row of the settlement: {failure!r}"[:200]) from failure
+    if row is None:
+        raise UnableToRead("a row of the settlement contradicts itself")
+    return row
+
+
+def _check(line: RawLine, seen: set[int]) -> None:
+    """Holds a row to its columns; what is of a type that we do not know is only seen to be there once."""
+    name = f"row {line.number} ({str(line.raw.get('entity_id'))[:40]})"
+    try:
+        known = line.raw["type"] in _PREFIXES
+        if known and _row(line.raw) is None:
             raise ProviderError(f"{name} does not add up", permanent=False)
-        # Pages are counted from the newest: a row that was settled meanwhile would move one to the next page.
-        if (row.object_id, row.settlement_id) in read:
-            raise ProviderError(f"{name} is there twice", permanent=False)
-        read[row.object_id, row.settlement_id] = row
-    return list(read.values())
+        # Pages are counted from the newest: a row that was settled meanwhile would move one to the next page. A
+        # million ids would fill the memory; of each its hash is kept, which two of them share once in many millennia.
+        identity = hash((line.raw["entity_id"], line.raw.get("settlement_id")))
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as failure:
+        raise ProviderError(f"{name} has not the form we know: {failure!r}"[:200], permanent=False) from failure
+    if identity in seen:
+        raise ProviderError(f"{name} is there twice", permanent=False)
+    seen.add(identity)
 
 
 def _row(item: Mapping[str, Any]) -> StatementRow | None:

@@ -6,13 +6,12 @@ Notifications are signed by the Standard Webhooks scheme (headers webhook-id, we
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -20,7 +19,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
-from payments.providers import client
+from payments.providers import client, sandbox_statement
 from payments.providers.base import (
     AMOUNT_MAX,
     Delivery,
@@ -28,6 +27,7 @@ from payments.providers.base import (
     Field,
     Kind,
     ProviderError,
+    RawLine,
     Ref,
     Reply,
     Started,
@@ -49,6 +49,7 @@ FORMATS = {"settlement": "settlement file (CSV)"}
 STATEMENT_ZONE = UTC
 STATEMENT_READY = timedelta(minutes=5)
 STATEMENT_FINAL = timedelta(days=1, hours=1)  # What it settles a day late is in the next day's file.
+STATEMENT_GROWS = False
 
 _SIGNED_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
@@ -140,17 +141,19 @@ def query(account: ProviderAccount, ref: Ref) -> Verified:
         return answered({"never_heard_of": about})
 
 
-def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
-    """Rows of the wallet's file, given only once its footer (count and sum per currency) has been seen to add up."""
-    lines = _send(account, "GET", f"/v1/settlements/{day.isoformat()}.csv").body.decode().splitlines()
-    rows = list(csv.DictReader(lines))
-    try:
-        body = [row for row in rows if row["kind"] in {"payment", "refund"}]
-        _check_footer(body, [row for row in rows if row["kind"] == "total"])
-        read = [_read_row(row) for row in body]
-    except (KeyError, TypeError, ValueError) as failure:
-        raise ProviderError(f"the settlement file has not the form we know: {failure!r}", permanent=False) from failure
-    yield from read
+def statement(account: ProviderAccount, day: date, into: IO[bytes]) -> str:
+    """The wallet's file of a day in UTC."""
+    headers = {"Authorization": f"Bearer {credentials.of(account)['api_key']}"}
+    client.download(account, f"{settings.SANDBOX_URL}/v1/settlements/{day.isoformat()}.csv", into, headers=headers)
+    return "settlement"
+
+
+def lines(account: ProviderAccount, form: str, file: IO[bytes]) -> Iterator[RawLine]:
+    return sandbox_statement.lines(file)
+
+
+def meaning(account: ProviderAccount, form: str, raw: Mapping[str, Any]) -> StatementRow | None:
+    return sandbox_statement.meaning(raw)
 
 
 def acknowledge(refusal: str = "") -> Reply:
@@ -293,32 +296,6 @@ def _read_dispute(kind: Kind, dispute: dict[str, Any], at: str) -> Event:
         final=kind != "dispute.opened",
         evidence_due_at=_moment(due) if due else None,
     )
-
-
-def _read_row(row: dict[str, str]) -> StatementRow:
-    return StatementRow(
-        kind="payment" if row["kind"] == "payment" else "refund",
-        object_id=row["id"],
-        reference=row["refund_reference"] or row["order_reference"],
-        amount=int(row["amount"]),
-        fee=int(row["fee"]),
-        currency=row["currency"],
-        occurred_at=_moment(row["occurred_at"]),
-    )
-
-
-def _check_footer(body: list[dict[str, str]], footer: list[dict[str, str]]) -> None:
-    """Each footer row states count (in the column of ids) and sum of one currency; a file cut short does not add up."""
-    told = {(row["currency"], int(row["id"]), int(row["amount"] or 0)) for row in footer if int(row["id"])}
-    currencies = {row["currency"] for row in body}
-    counted = {
-        (currency, len(amounts), sum(amounts))
-        for currency in currencies
-        for amounts in [[int(row["amount"]) for row in body if row["currency"] == currency]]
-    }
-    if not footer or told != counted:
-        difference = f"{sorted(told)} is not {sorted(counted)}"
-        raise ProviderError(f"the settlement file does not add up: {difference}", permanent=False)
 
 
 def _positive(amount: Any) -> int:

@@ -10,23 +10,24 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Literal
+from typing import IO, Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
-from payments.providers import stripe_events
+from payments.providers import stripe_events, stripe_statement
 from payments.providers.base import (
     Delivery,
     Event,
     Field,
     ProviderError,
+    RawLine,
     Ref,
     Reply,
     Started,
@@ -37,7 +38,7 @@ from payments.providers.base import (
     Visit,
     answered,
 )
-from payments.providers.stripe_amounts import from_stripe, to_stripe
+from payments.providers.stripe_amounts import to_stripe
 from payments.providers.stripe_calls import Refused, Unknown, call, listed, quoted
 
 TITLE = "Stripe"
@@ -50,6 +51,14 @@ FIELDS = (
 )
 APP = None
 DESTINATIONS: tuple[str, ...] = ("https://checkout.stripe.com",)
+FORMATS = {
+    "balance": "balance transactions (JSON lines)",
+    "payout_report": "payout reconciliation report, itemized (CSV)",
+}
+STATEMENT_ZONE = UTC
+STATEMENT_READY = timedelta(hours=1)  # The list is Stripe's own book as it stands.
+STATEMENT_FINAL = timedelta(days=1)
+STATEMENT_GROWS = False
 
 _TOLERANCE_S = 300
 _TIMESTAMP = re.compile(r"[1-9][0-9]{0,11}")
@@ -62,15 +71,11 @@ _SESSION_OUTLASTS = timedelta(minutes=35)
 _PAGES_OF_SESSIONS = 50  # To find one whose answer was lost: 5,000 sessions within an intent's life.
 _SESSIONS_WITHOUT_TIME = 10
 _PAGES_OF_PAYMENT = 10  # Of one payment's refunds or disputes.
-_PAGES_OF_DAY = 5_000
 _AROUND = timedelta(minutes=1)  # Their clock and ours may differ by this.
 
 _SHOWN_WITH_SESSION = [("expand[]", "payment_intent.latest_charge.balance_transaction")]
 _SHOWN_WITH_PAYMENT = [("expand[]", "latest_charge.balance_transaction")]
 _SHOWN_WITH_REFUND = "failure_balance_transaction"
-
-
-RowKind = Literal["payment", "refund", "fee", "chargeback", "payout", "adjustment"]
 
 
 def start(account: ProviderAccount, intent: PaymentIntent, visit: Visit) -> Started:
@@ -207,25 +212,17 @@ def query(account: ProviderAccount, ref: Ref) -> Verified:
     return answered(answer)
 
 
-def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
-    """The balance transactions of one day (UTC), in the currency of the balance.
+def statement(account: ProviderAccount, day: date, into: IO[bytes]) -> str:
+    """The balance transactions of one day (UTC), in the currency of the balance."""
+    return "balance" if stripe_statement.write(account, day, into) else ""
 
-    Stripe's list has no totals of its own. Each row must add up (gross less fee is net), none may come twice, and none
-    is given before the last page was read. Raises ProviderError.
-    """
-    began = datetime.combine(day, time(), UTC)
-    wanted = [
-        ("created[gte]", str(int(began.timestamp()))),
-        ("created[lt]", str(int((began + timedelta(days=1)).timestamp()))),
-        ("expand[]", "data.source"),
-    ]
-    rows = list(listed(account, "/v1/balance_transactions", wanted, _PAGES_OF_DAY))
-    try:
-        if len({row["id"] for row in rows}) != len(rows):
-            raise ValueError("a row comes twice")
-        yield from [_read_row(row) for row in rows]
-    except (KeyError, TypeError, ValueError, AttributeError) as failure:
-        raise ProviderError(f"the balance has not the form we know: {failure!r:.200}", permanent=False) from failure
+
+def lines(account: ProviderAccount, form: str, file: IO[bytes]) -> Iterator[RawLine]:
+    return stripe_statement.report_lines(file) if form == "payout_report" else stripe_statement.balance_lines(file)
+
+
+def meaning(account: ProviderAccount, form: str, raw: Mapping[str, Any]) -> StatementRow | None:
+    return stripe_statement.report_row(raw) if form == "payout_report" else stripe_statement.balance_row(raw)
 
 
 def acknowledge(refusal: str = "") -> Reply:
@@ -316,37 +313,3 @@ def _add_what_came_after(account: ProviderAccount, payment: dict[str, Any], answ
 def _refunds(account: ProviderAccount, about: str, object_id: str) -> list[dict[str, Any]]:
     wanted = [(about, object_id), ("expand[]", f"data.{_SHOWN_WITH_REFUND}")]
     return list(listed(account, "/v1/refunds", wanted, _PAGES_OF_PAYMENT))
-
-
-def _read_row(row: dict[str, Any]) -> StatementRow:
-    amount, fee, net = (stripe_events.whole(row[name]) for name in ("amount", "fee", "net"))
-    if amount - fee != net:
-        raise ValueError(f"{row['id']} does not add up")
-    source = row["source"] if isinstance(row["source"], dict) else {}
-    kind: RowKind = _ROWS.get(row["type"], "adjustment")
-    if kind == "adjustment" and source.get("object") == "dispute":
-        kind = "chargeback"
-    parent = stripe_events.payment_id(source) if kind in {"payment", "refund", "chargeback"} and source else ""
-    object_id = parent if kind == "payment" and parent else stripe_events.identifier(source or row["source"] or row)
-    currency = stripe_events.currency_of(row)
-    return StatementRow(
-        kind=kind,
-        object_id=object_id,
-        reference=stripe_events.reference(source),
-        amount=from_stripe(amount, currency),
-        fee=from_stripe(fee, currency),
-        currency=currency,
-        occurred_at=stripe_events.moment(row["created"]),
-        parent_object_id=parent if kind in {"refund", "chargeback"} else "",
-    )
-
-
-# `payment` is what Stripe calls a charge that is not by card. A failed refund or payout is money that came back.
-_ROWS: dict[str, RowKind] = {
-    "charge": "payment",
-    "payment": "payment",
-    "refund": "refund",
-    "payment_refund": "refund",
-    "stripe_fee": "fee",
-    "payout": "payout",
-}

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import IO, Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
@@ -19,13 +19,14 @@ from django.utils import timezone
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
-from payments.providers import client, wechatpay_bill, wechatpay_calls, wechatpay_reading
+from payments.providers import client, wechatpay_bill, wechatpay_calls, wechatpay_fund_flow, wechatpay_reading
 from payments.providers import wechatpay_signing as signing
 from payments.providers.base import (
     Delivery,
     Event,
     Field,
     ProviderError,
+    RawLine,
     Ref,
     Reply,
     Started,
@@ -54,6 +55,11 @@ FIELDS = (
 # WeChat for companies sends the same word, but its users pay elsewhere.
 APP = re.compile(r"^(?!.*wxwork).*MicroMessenger", re.IGNORECASE | re.DOTALL)
 DESTINATIONS = ("https://wx.tenpay.com", "https://open.weixin.qq.com")
+FORMATS = {"trade": "trade bill (交易账单, ALL)", "fund_flow": "fund flow bill (资金账单)"}
+STATEMENT_ZONE = wechatpay_bill.ZONE
+STATEMENT_READY = timedelta(hours=10)  # The next morning.
+STATEMENT_FINAL = timedelta(days=2)
+STATEMENT_GROWS = False
 
 KEYS = "keys"  # What `query` is asked for when a notification is signed by a key that we do not have.
 _DELIVERY_ID_MAX = 120
@@ -172,8 +178,19 @@ def query(account: ProviderAccount, ref: Ref) -> Verified:
     return answered(told)
 
 
-def statement(account: ProviderAccount, day: date) -> Iterator[StatementRow]:
-    return wechatpay_bill.rows(account, day)
+def statement(account: ProviderAccount, day: date, into: IO[bytes]) -> str:
+    """The trade bill of a day in Shanghai; its digest is compared here, where it is told."""
+    return "trade" if wechatpay_bill.fetch(account, day, into) else ""
+
+
+def lines(account: ProviderAccount, form: str, file: IO[bytes]) -> Iterator[RawLine]:
+    if form == "fund_flow":
+        return wechatpay_fund_flow.lines(file)
+    return wechatpay_bill.lines(file, credentials.of(account)["mchid"])
+
+
+def meaning(account: ProviderAccount, form: str, raw: Mapping[str, Any]) -> StatementRow | None:
+    return wechatpay_fund_flow.meaning(raw) if form == "fund_flow" else wechatpay_bill.meaning(raw)
 
 
 def acknowledge(refusal: str = "") -> Reply:

@@ -27,6 +27,13 @@ BEHAVIOURS: dict[str, str] = {
     "late": "Pay after the order was closed",
     "forge": "Send a badly signed copy as well",
     "refund_fail": "Let refunds of this payment fail",
+    "unsettled": "Leave it out of the settlement",
+    "settled_twice": "Settle it twice",
+    "settled_late": "Settle it a day late",
+    "settled_otherwise": "Settle another amount",
+    "settled_in_currency": "Settle it in another currency",
+    "fee_wrong": "Keep too high a fee",
+    "short_payout": "Pay too little of it into the bank",
 }
 
 # What it does to payouts; no payer chooses these.
@@ -99,6 +106,11 @@ def taken(amount: int, currency: str, behaviours: frozenset[str], order_id: str)
     if "wrong_currency" in behaviours:
         currency = "EUR" if currency == "USD" else "USD"
     return amount, currency
+
+
+def misstated(amount: int) -> int:
+    """Return what a settlement states instead of an amount: a tenth less, or 2 instead of 1."""
+    return amount - max(1, amount // 10) if amount > 1 else amount + 1
 
 
 def put_plan(db: sqlite3.Connection, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from . import books, events
+from . import books, events, settlement
 from .behaviours import behaviours_of, end_plan, put_plan
 from .exchange import (
     Answer,
@@ -51,6 +51,24 @@ def put_account(office: Office, request: Request, now: datetime, account: str) -
         except sqlite3.IntegrityError:
             raise Refusal(409, "api_key_taken", "Another account has this API key.") from None
     return json_answer(200, {"account": account, "notify_url": notify_url})
+
+
+def put_terms(office: Office, request: Request, now: datetime, account: str) -> Answer:
+    """`PUT /control/accounts/{account}/terms` {fee_ppm, bank_account?} → 200: what later looks at its days find.
+
+    `fee_ppm` is what is kept of every payment, in millionths (6000 is 0.6 %), half a minor unit and more counting as
+    one; `bank_account` is the number of the account into which it is paid.
+    """
+    authorise(office, request)
+    values = request.json()
+    fee_ppm, bank_account = values.get("fee_ppm", 0), text_of(values, "bank_account", "")
+    if isinstance(fee_ppm, bool) or not isinstance(fee_ppm, int) or not 0 <= fee_ppm <= settlement.MILLION:
+        raise invalid("fee_ppm", "must be a whole number of millionths")
+    with office.store.writing() as db:
+        if db.execute("SELECT 1 FROM accounts WHERE account = ?", (account,)).fetchone() is None:
+            raise Refusal(404, "account_unknown", "There is no such account.")
+        db.execute("INSERT OR REPLACE INTO terms VALUES (?, ?, ?)", (account, fee_ppm, bank_account))
+    return json_answer(200, {"account": account, "fee_ppm": fee_ppm, "bank_account": bank_account})
 
 
 def put_misbehaviour(office: Office, request: Request, now: datetime) -> Answer:

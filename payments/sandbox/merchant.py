@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 
-from . import books
+from . import bank_statement, books
 from .behaviours import behaviours_of
 from .exchange import (
     Answer,
@@ -20,7 +20,7 @@ from .exchange import (
     url_of,
 )
 from .office import Office
-from .settlement import settlement
+from .settlement import day_of, settlement
 from .store import moment
 
 Effect = Callable[[sqlite3.Connection, str], Answer]
@@ -94,8 +94,18 @@ def get_refund(office: Office, request: Request, now: datetime, reference: str) 
 def get_settlement(office: Office, request: Request, now: datetime, day: str) -> Answer:
     """`GET /v1/settlements/{YYYY-MM-DD}.csv` → the settlement file of a UTC day."""
     with office.store.reading() as db:
-        text = settlement(db, account_of(db, request), day, now)
+        text = settlement(db, account_of(db, request), day_of(day, now.date()))
     return Answer(200, text.encode(), "text/csv; charset=utf-8")
+
+
+def get_bank_statement(office: Office, request: Request, now: datetime, day: str, form: str) -> Answer:
+    """`GET /v1/bank/{YYYY-MM-DD}.xml|csv?currency=` → what the payouts of a UTC day did to the bank account."""
+    with office.store.reading() as db:
+        currency = request.query.get("currency", [""])[0]
+        stand = bank_statement.day_at(db, account_of(db, request), day_of(day, now.date()), currency)
+    if form == "csv":
+        return Answer(200, bank_statement.as_csv(stand).encode(), "text/csv; charset=utf-8")
+    return Answer(200, bank_statement.as_camt053(stand).encode(), "application/xml")
 
 
 def api_key_hash(api_key: str) -> str:

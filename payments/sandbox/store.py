@@ -20,6 +20,10 @@ CREATE TABLE IF NOT EXISTS accounts (
     account TEXT PRIMARY KEY, api_key_hash TEXT NOT NULL UNIQUE, webhook_secret TEXT NOT NULL,
     notify_url TEXT NOT NULL, created_at TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS terms (
+    account TEXT PRIMARY KEY REFERENCES accounts, fee_ppm INTEGER NOT NULL CHECK (fee_ppm BETWEEN 0 AND 1000000),
+    bank_account TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS plan (
     only_one INTEGER PRIMARY KEY CHECK (only_one = 1), seed TEXT NOT NULL, rates TEXT NOT NULL, drawn INTEGER NOT NULL
 ) STRICT;

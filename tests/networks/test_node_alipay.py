@@ -24,6 +24,7 @@ from payments.providers import alipay, alipay_gateway
 from payments.providers.base import AMOUNT_MAX, Delivery, ProviderError, Ref, Visit
 from tests.networks.alipay import FORM, Alipay, key_pair, sdk, signed_form
 from tests.networks.node import KEYS, MANY, Peer, verdict
+from tests.settlement_files import rows_of_day
 from tests.test_alipay_gateway import NAMES, WORDS, certificate
 
 pytestmark = pytest.mark.xdist_group("node")
@@ -211,7 +212,7 @@ def test_the_calls_to_alipay_are_signed_as_the_package_signs(peer: Peer, db: Non
         asked = Refund(id=ids.new(), payment=payment, amount=100, currency="CNY", reason="烂了 50%")
         alipay.refund(account, asked, trade)
         alipay.close(account, intent)
-        assert len(list(alipay.statement(account, datetime.now(alipay_gateway.ZONE).date()))) == 2
+        assert len(list(rows_of_day(account, datetime.now(alipay_gateway.ZONE).date()))) == 2
         assert len(network.requests) == 7
         for form in network.requests:
             assert_signed_as_the_package_signs(peer, form)

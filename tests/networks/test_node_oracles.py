@@ -30,6 +30,7 @@ from tests.networks.node import KEYS, MANY, Peer, Refused, verdict
 from tests.networks.razorpay import SECRETS, Razorpay
 from tests.networks.stripe import Stripe
 from tests.networks.wechatpay import MERCHANT_SERIAL, SHANGHAI, Order, WeChatPay, pem, public_pem
+from tests.settlement_files import rows_of_day
 
 pytestmark = pytest.mark.xdist_group("node")
 
@@ -267,7 +268,7 @@ def test_the_calls_to_wechat_pay_are_signed_as_the_package_signs(
     wechatpay.query(account, Ref(intent.reference))
     wechatpay.close(account, intent_of(100, "Pears"))
     wechatpay.start(account, intent_of(100, "Plums"), Visit(BACK, place="phone", address="203.0.113.7"))
-    assert len(list(wechatpay.statement(account, datetime.now(SHANGHAI).date()))) == 2
+    assert len(list(rows_of_day(account, datetime.now(SHANGHAI).date()))) == 2
     assert len(wechat.requests) >= 8
     for request in wechat.requests:
         assert_signed_as_the_package_signs(
@@ -298,7 +299,7 @@ def test_the_bill_is_read_as_the_package_reads_it(
         intent = intent_of(total, name)
         wechatpay.start(account, intent, Visit(BACK))
         wechat.refund_at_desk(wechat.pay(intent.reference), total // 2)
-    ours = list(wechatpay.statement(account, datetime.now(SHANGHAI).date()))
+    ours = list(rows_of_day(account, datetime.now(SHANGHAI).date()))
     [raw] = wechat._bills.values()
     theirs = peer.said("wechatpay", "read bill", body=raw.hex())["rows"]
     assert [(row.object_id, row.reference, fen(row.amount)) for row in ours] == [

@@ -319,28 +319,23 @@ def test_the_settlement_has_a_row_for_each_movement_and_a_footer_for_each_curren
         pytest.skip("midnight (UTC) passed between the payment and its refund")
     reply = shop.call("GET", f"/settlements/{day}.csv")
     assert (reply.status_code, reply.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    cny, jpy = (f"wst_{shop.account}_{day.replace('-', '')}_{currency}" for currency in ("CNY", "JPY"))
+    back, end = refund["data"]["refund"]["id"], f"{day}T23:59:59.999999Z"
     assert list(csv.reader(reply.text.splitlines())) == [
-        ["kind", "id", "order_reference", "refund_reference", "amount", "fee", "net", "currency", "occurred_at"],
-        ["payment", apples["id"], "set-1", "", "300", "0", "300", "CNY", apples["occurred_at"]],
-        ["payment", pears["id"], "set-2", "", "500", "0", "500", "JPY", pears["occurred_at"]],
-        [
-            "refund",
-            refund["data"]["refund"]["id"],
-            "set-1",
-            "set-back",
-            "-120",
-            "0",
-            "-120",
-            "CNY",
-            refund["occurred_at"],
-        ],
-        ["total", "2", "", "", "180", "0", "180", "CNY", ""],
-        ["total", "1", "", "", "500", "0", "500", "JPY", ""],
-    ]
+        ["kind", "id", "order_reference", "refund_reference", "amount", "fee", "net", "currency", "occurred_at",
+         "settlement_id"],
+        ["payment", apples["id"], "set-1", "", "300", "0", "300", "CNY", apples["occurred_at"], cny],
+        ["payment", pears["id"], "set-2", "", "500", "0", "500", "JPY", pears["occurred_at"], jpy],
+        ["refund", back, "set-1", "set-back", "-120", "0", "-120", "CNY", refund["occurred_at"], cny],
+        ["total", "2", "", "", "180", "0", "180", "CNY", "", ""],
+        ["total", "1", "", "", "500", "0", "500", "JPY", "", ""],
+        ["payout", f"wpo_{cny[4:]}", "", "", "-180", "0", "-180", "CNY", end, cny],
+        ["payout", f"wpo_{jpy[4:]}", "", "", "-500", "0", "-500", "JPY", end, jpy],
+    ]  # fmt: skip
 
 
 def test_the_settlement_of_a_still_day_has_an_empty_footer_and_the_future_has_none(shop: Shop) -> None:
     reply = shop.call("GET", "/settlements/2020-02-29.csv")
-    assert reply.text.splitlines()[1:] == ["total,0,,,0,0,0,,"]
+    assert reply.text.splitlines()[1:] == ["total,0,,,0,0,0,,,"]
     for day in ("2020-02-30", "2999-01-01"):
         assert error(shop.call("GET", f"/settlements/{day}.csv")) == (404, "settlement_unknown")

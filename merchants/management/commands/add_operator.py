@@ -32,6 +32,7 @@ _ACTED_ON = [
     "discrepancy",
     "provideraccount",
     "credentialchange",
+    "statement",
     "match",
     "statementline",
     "adjustment",
