@@ -217,7 +217,7 @@ LAWS = {
           FROM payments_adjustment adjustment
           LEFT JOIN payments_ledgerentry entry ON entry.cause_id = adjustment.id
          GROUP BY adjustment.id
-        HAVING count(entry.id) <> CASE adjustment.state WHEN 'posted' THEN 1 ELSE 0 END
+        HAVING count(entry.id) <> (adjustment.state = 'posted' AND adjustment.remedy <> 'book_from_statement')::int
             OR sum(entry.amount) <> adjustment.amount
             OR (adjustment.state <> 'proposed') <> (adjustment.decided_by_id IS NOT NULL)
             OR (adjustment.state = 'posted' AND adjustment.four_eyes

@@ -13,7 +13,7 @@ from payments.chart import Source
 from payments.endings import Case
 from payments.known import contested, refunded
 from payments.models import Discrepancy, Dispute, LedgerEntry, Match, Payment, ProviderAccount, Refund, StatementLine
-from payments.settlement import differences, suspended
+from payments.settlement import differences, judging, repairs, suspended
 
 Reason = Discrepancy.Reason
 
@@ -42,7 +42,15 @@ def of(question: Discrepancy, payment: Payment | None) -> Case:
         moving=moving,
         pending=payment is not None and payment.due_at is not None,
         shop_known=payment is not None and payment.shop_id is not None,
+        provable=_provable(question.line),
     )
+
+
+def _provable(line: StatementLine | None) -> bool:
+    """A line of a provider that our book does not know, and that says enough to be booked."""
+    if line is None or line.provider_account_id is None or line.outcome != StatementLine.Outcome.MISSING_IN_BOOKS:
+        return False
+    return judging.provable(repairs.of_row(line))
 
 
 def _source(payment: Payment | None, account: ProviderAccount | None, question: Discrepancy) -> Source | None:

@@ -23,7 +23,8 @@ class Case:
 
     `missing` says by its sign what our book has too much (above zero: money that will not come) or too little of.
     `source` is where the money of its payment (or of its account, when it has none) stands; `left` is what suspense
-    holds of the payment; `moving`: a refund or a dispute of the payment has not ended.
+    holds of the payment; `moving`: a refund or a dispute of the payment has not ended; `provable`: a statement's line
+    says enough of what our book does not know to be booked.
     """
 
     reason: str
@@ -36,6 +37,7 @@ class Case:
     moving: bool
     pending: bool
     shop_known: bool
+    provable: bool = False
 
     @property
     def in_suspense(self) -> bool:
@@ -82,6 +84,7 @@ def amount_of(remedy: Remedy, case: Case) -> int:
 
 
 WHY_NOT = {
+    "says_too_little": "The line does not say what it is about; nothing can be booked of it.",
     "remedy_unknown": "There is no such remedy.",
     "remedy_unfit": "This remedy is not for such a discrepancy.",
     "not_in_suspense": "Suspense does not hold this money.",
@@ -136,6 +139,10 @@ def _kept(case: Case, shop_id: UUID | None) -> tuple[Place, Place]:
     return chart.SUSPENSE, chart.ADJUSTMENTS
 
 
+def _as_stated(case: Case, shop_id: UUID | None) -> tuple[Place, Place]:
+    raise AssertionError("what a line says is decided on by way of the inbox, like every other event")
+
+
 def _left_there(case: Case, shop_id: UUID | None) -> tuple[Place, Place]:
     return chart.SUSPENSE, _source(case).outside
 
@@ -183,6 +190,10 @@ def _ours(case: Case) -> str:
     return _differing(case) or ("not_our_money" if case.direct else "")
 
 
+def _of_a_line(case: Case) -> str:
+    return "" if case.provable else "says_too_little"
+
+
 def _of_a_shop(case: Case) -> str:
     if case.payment_id is None or case.source is None or case.source.shop_id is None or not case.source.placed:
         return "shop_unknown"
@@ -211,6 +222,10 @@ _TABLE = [
     Remedy("write_off", "Write it off",
            "Money that will never come is our loss; what was paid too much and nobody claims is our gain.",
            frozenset(_STATED | {Reason.UNKNOWN_DEBIT}), _loss, _ours),
+    Remedy("book_from_statement", "Book it from the statement",
+           "The line is true though our book does not know it: it is booked by way of the inbox, as if its provider "
+           "had told of it.",
+           frozenset({Reason.MISSING_IN_BOOKS}), _as_stated, _of_a_line, whole=True),
     Remedy("place_with_shop", "Give it to a shop",
            "The payment was for this shop: it is hers, available at once, and she is told.",
            frozenset(_SUSPENSE), _to_shop, _nobodys, whole=True, asks_shop=True),

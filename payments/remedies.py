@@ -31,6 +31,7 @@ from payments.models import (
     Settlement,
     StatementLine,
 )
+from payments.settlement import repairs
 
 State = Adjustment.State
 
@@ -242,6 +243,10 @@ def _post(adjustment: Adjustment, remedy: Remedy, held: _Held, operator: User, n
         refunds.return_suspended(
             payment=held.payment, amount=adjustment.amount, reason=adjustment.note, cause_id=adjustment.id, now=now
         )
+        return
+    if remedy.name == "book_from_statement":
+        assert question.line_id is not None
+        repairs.book_from_line(line_id=question.line_id, operator=operator, reason=adjustment.note, now=now)
         return
     concerned = shop if remedy.name in ("place_with_shop", "correct_shop") else None
     if remedy.name == "place_with_shop":

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Permission
 
-from payments.models import Match, Payment, Statement, StatementLine, WebhookEvent
+from payments.models import Match, Payment, Statement, StatementLine
 from tests.cast import Person
 from tests.evening import balances, look, outcomes, sale, stated, told
 from tests.operators import CHIEF_PHONE, Operator, acts, quick_passwords, signed_in  # noqa: F401
@@ -107,16 +107,6 @@ def test_a_line_is_found_by_what_its_file_calls_it(wei: Operator, mei: Person, t
     assert "wpy_lost" not in wei.client.get(f"/admin/{LINE}/", {"outcome__exact": "matched"}).text
 
 
-def test_an_operator_books_from_a_line(wei: Operator, mei: Person) -> None:
-    line = missing_line(mei)
-    assert wei.act(LINE, line, "book", "seen at its desk").status_code == 302
-    assert WebhookEvent.objects.get(authority="file").delivery_id.startswith("file:")
-    assert outcomes([line]) == ["asked"]
-    assert acts() == [("book_from_line", "seen at its desk")]
-    page = wei.client.get(f"/admin/payments/webhookevent/{WebhookEvent.objects.get(authority='file').pk}/change/").text
-    assert "payment.succeeded" in page
-
-
 def test_an_operator_matches_a_line_by_hand(wei: Operator, mei: Person, payment: Payment) -> None:
     line = missing_line(mei)
     address = f"/admin/{LINE}/{line.pk}/match/"
@@ -144,8 +134,7 @@ def test_who_only_sees_does_nothing(wei: Operator, mei: Person, payment: Payment
     only_sees(wei)
     assert wei.client.get(f"/admin/{MATCH}/{match.pk}/change/").status_code == 200
     assert wei.act(MATCH, match, "undo", "x").status_code == 403
-    for name in ("look-again", "book"):
-        assert wei.act(LINE, line, name, "x").status_code == 403
+    assert wei.act(LINE, line, "look-again", "x").status_code == 403
     assert wei.client.post(f"/admin/{LINE}/{line.pk}/match/", {"about": str(payment), "reason": "x"}).status_code == 403
     assert f"{line.pk}/match/" not in wei.client.get(f"/admin/{LINE}/{line.pk}/change/").text
     assert (balances(), acts(), outcomes([line])) == (before, [], ["missing_in_books"])

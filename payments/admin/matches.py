@@ -32,7 +32,7 @@ from payments.admin.inbox import visible
 from payments.admin.links import link
 from payments.admin.statements import amount_of
 from payments.models import LedgerEntry, Match, Payment, ProviderAccount, Refund, Statement, StatementLine
-from payments.settlement import judging, repairs, undoing
+from payments.settlement import undoing
 
 _CHANGE_LINE = "payments.change_statementline"
 _ACCOUNTS_MAX = 50
@@ -96,17 +96,6 @@ def _look_again(rows: Sequence[StatementLine], *, operator: User, reason: str, n
     return f"They are looked at again: {count}."
 
 
-def _book(rows: Sequence[StatementLine], *, operator: User, reason: str, now: datetime) -> str:
-    for row in sorted(rows, key=lambda row: row.id):
-        repairs.book_from_line(line_id=row.id, operator=operator, reason=reason, now=now)
-    return f"Believed: {len(rows)}. They are booked by way of the inbox, and looked at again in a minute."
-
-
-def _bookable(row: StatementLine) -> bool:
-    missing = row.outcome == StatementLine.Outcome.MISSING_IN_BOOKS and row.provider_account_id is not None
-    return missing and judging.provable(repairs.of_row(row))
-
-
 def _unmatched(row: StatementLine) -> bool:
     return row.match_id is None and row.provider_account_id is not None
 
@@ -127,8 +116,6 @@ class StatementLineAdmin(ActingAdmin):
     acts = [
         Act("look-again", "Look again", _CHANGE_LINE, _look_again, _unmatched,
             "Why is it looked at again? It begins anew, from its first look."),
-        Act("book", "Book from line", _CHANGE_LINE, _book, _bookable,
-            "How do you know that it is true? It is booked as the statement has it."),
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

@@ -51,8 +51,8 @@ def ask_of_intents(verdicts: Sequence[Verdict], *, now: datetime) -> None:
 def book_from_line(*, line_id: int, operator: User, reason: str, now: datetime) -> None:
     """An operator agrees that a line which our book does not know is true: it is booked as the statement has it.
 
-    It enters by the inbox, and the line is looked at again once it was applied. Whether a second operator has to agree
-    (four eyes) is decided by whoever calls this. Raises UnableToAct `not_missing`, `says_too_little`, `booked_already`.
+    It enters by the inbox, and the line is looked at again once it was applied. Called by its remedy, above a limit
+    after a second operator has agreed. Raises UnableToAct `not_missing`, `says_too_little`, `booked_already`.
     """
     with transaction.atomic():
         row = (
