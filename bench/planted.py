@@ -21,22 +21,19 @@ from bench.ground import used_by
 from bench.wallet import FAULTS, Sale, keep, lines_of, order, refund, statement_of, story
 from merchants import ids
 from merchants.models import User
-from payments import chart, inbox, ledger, operating, reconcile
-from payments.chart import Movement
+from payments import chart, inbox, ledger, operating, reconcile, remedies
 from payments.models import (
     BankAccount,
     Discrepancy,
     FeeContract,
-    LedgerEntry,
     Match,
     PaymentIntent,
     Settlement,
-    SettlementMatch,
     Statement,
     StatementLine,
 )
 from payments.providers.base import answered
-from payments.settlement import matching, missing, totals, undoing
+from payments.settlement import banking, matching, missing, totals, undoing
 
 DAYS, LATE_DAYS, PER_SETTLEMENT = 30, 4, 33
 
@@ -154,7 +151,7 @@ class Month:
     def questions_beside(self) -> dict[str, int]:
         """Questions that nothing planted explains, by reason."""
         known = {"fee_differs", "unknown_reference", "refund_excess", "wrong_currency", "currency_differs",
-                 "stated_twice", "missing_at_provider"}  # fmt: skip
+                 "stated_twice", "missing_at_provider", "settlement_differs"}  # fmt: skip
         rest = Discrepancy.objects.exclude(reason__in=known)
         return {row.reason: rest.filter(reason=row.reason).count() for row in rest}
 
@@ -168,19 +165,22 @@ class Month:
 
     def resolve(self, operator: User, now: datetime) -> None:
         """An operator works off the queue."""
-        self.return_what_is_in_suspense()
+        self._end_what_is_in_suspense(operator, now)
         waiting = list(Discrepancy.objects.filter(state="open").order_by("id").values_list("id", flat=True))
         for first in range(0, len(waiting), 1000):
             part = waiting[first : first + 1000]
             operating.resolve(discrepancy_ids=part, operator=operator, note="looked at", now=now)
 
-    def return_what_is_in_suspense(self) -> None:
-        """Gives back at the wallet's desk what nobody could place. (The place for `payments.remedies`, where it is.)"""
-        placed_nowhere = [
-            sale for sale in self.sales
-            if sale.fault == "unknown payment" or (sale.fault == "wrong currency" and sale.currency == "USD")
-        ]  # fmt: skip
-        keep([refund(sale, 9) for sale in placed_nowhere])
+    def _end_what_is_in_suspense(self, operator: User, now: datetime) -> None:
+        """What a customer's receipt shows to be a shop's is given to it; what nobody can place is kept."""
+        shop = self.sales[0].intent.shop_id
+        for reason, remedy in (("unknown_reference", "place_with_shop"), ("wrong_currency", "keep")):
+            waiting = Discrepancy.objects.filter(reason=reason, state="open").order_by("id")
+            for question in list(waiting.values_list("id", flat=True)):
+                remedies.propose(
+                    discrepancy_id=question, remedy=remedy, note="looked at", operator=operator, now=now,
+                    shop_id=shop if remedy == "place_with_shop" else None,
+                )  # fmt: skip
 
     def undo_everything(self, operator: User, now: datetime) -> int:
         holding = list(Match.objects.filter(undone_at=None).order_by("id").values_list("id", flat=True))
@@ -211,54 +211,38 @@ def contract(operator: User) -> None:
     )  # fmt: skip
 
 
-# --- The bank: the place for `payments.settlement.banking`, where it is ----------------------------------------------
+# --- The bank --------------------------------------------------------------------------------------------------------
 
 
 def bank_pays(settled: list[uuid.UUID], short: set[uuid.UUID], *, now: datetime) -> None:
-    """The bank's credit for each settlement, of a yuan less for the short ones, matched with it by hand."""
-    account, _ = BankAccount.objects.get_or_create(
-        name="bench", defaults={"holder": "Us", "number": "1", "currency": "CNY"}
-    )
-    operator = User.objects.order_by("id").first()
-    rows = list(Settlement.objects.filter(id__in=settled).order_by("id"))
-    statement = Statement.objects.create(
-        bank_account=account, format="bench", state="imported", fetched=False, uploaded_by=operator,
-        sha256=uuid.uuid4().hex, line_count=len(rows), created_at=now, imported_at=now,
-    )  # fmt: skip
-    paid = {row.id: row.lines_amount - (100 if row.id in short else 0) for row in rows}
-    matches = {row.id: Match(id=ids.new(now), rule="settlement_id", made_at=now, why={}) for row in rows}
-    Match.objects.bulk_create(matches.values())
-    StatementLine.objects.bulk_create(
-        StatementLine(
-            statement=statement, number=number, raw={}, kind="credit" if paid[row.id] >= 0 else "debit",
-            reference=row.reference, amount=paid[row.id], currency=row.currency, occurred_at=now, outcome="matched",
-            match=matches[row.id],
+    """Our bank's statements of the evening: a credit for each settlement, of a yuan less for the short ones."""
+    by_currency: dict[str, list[Settlement]] = defaultdict(list)
+    for row in Settlement.objects.filter(id__in=settled).order_by("id"):
+        by_currency[row.currency].append(row)
+    for currency, rows in sorted(by_currency.items()):
+        account, _ = BankAccount.objects.get_or_create(
+            name=f"bench-{currency.lower()}", defaults={"holder": "Us", "number": currency, "currency": currency}
         )
-        for number, row in enumerate(rows, start=1)
-    )  # fmt: skip
-    SettlementMatch.objects.bulk_create(
-        SettlementMatch(match=matches[row.id], settlement=row, amount=paid[row.id]) for row in rows
-    )
-    with transaction.atomic():
-        totals.recount(settlement_ids=settled, now=now)
-        ledger.post([_settled(row, matches[row.id], paid[row.id], now) for row in rows if paid[row.id] > 0], now=now)
+        statement = Statement.objects.create(
+            bank_account=account, format="camt053", state="imported", fetched=True, sha256=uuid.uuid4().hex,
+            line_count=len(rows), created_at=now, imported_at=now,
+        )  # fmt: skip
+        StatementLine.objects.bulk_create(
+            StatementLine(
+                statement=statement, number=number, raw={"text": f"payout {row.reference}"}, kind="credit",
+                object_id=f"{row.reference}-{currency}", reference=row.reference,
+                amount=row.lines_amount - (100 if row.id in short else 0), currency=currency, occurred_at=now,
+                look_at=now,
+            )
+            for number, row in enumerate(rows, start=1)
+        )  # fmt: skip
+    while banking.look(now=now, limit=1000):
+        continue
 
 
 def short_settlements() -> set[str]:
-    return {str(row) for row in Settlement.objects.filter(state=Settlement.State.DIFFERS)}
-
-
-def _settled(row: Settlement, match: Match, amount: int, now: datetime) -> Movement:
-    return Movement(
-        key=f"settled|{match.id.hex}",
-        kind=LedgerEntry.Kind.SETTLED,
-        debit=chart.BANK,
-        credit=chart.receivable(row.provider_account_id),
-        amount=amount,
-        currency=row.currency,
-        occurred_at=now,
-        cause_id=match.id,
-    )
+    asked = Discrepancy.objects.filter(reason=Discrepancy.Reason.SETTLEMENT_DIFFERS)
+    return {ids.public(Settlement.prefix, settlement_id) for (settlement_id,) in asked.values_list("settlement_id")}
 
 
 # --- Asked of the database -------------------------------------------------------------------------------------------
