@@ -13,8 +13,22 @@ from merchants import audit, ids
 from merchants.acts import ActingAdmin
 from merchants.desk import desk
 from merchants.models import OperatorAct
-from payments.models import CredentialChange, Discrepancy, OldCredentials, PayoutBatch, QueuedEvent
+from payments import remedies
+from payments.models import (
+    Adjustment,
+    CredentialChange,
+    Discrepancy,
+    Match,
+    OldCredentials,
+    Payment,
+    PayoutBatch,
+    QueuedEvent,
+    StatementLine,
+)
+from tests.bank_day import bank_says, credit, look
 from tests.cast import LAN_PHONE, Person, open_shop
+from tests.evening import look as look_at_lines
+from tests.evening import stated, told
 from tests.operators import CHIEF_PHONE, acts, add_operator, quick_passwords, signed_in  # noqa: F401
 from tests.payday import earn, entered, monday, our_bank, prepared, proved, terms
 from tests.settlement_files import taken, wallet_file
@@ -65,6 +79,10 @@ ACTS = [
     ("payments/payoutbatch", "cancel"),
     ("payments/statement", "reread"),
     ("payments/statement", "fetch-again"),
+    ("payments/match", "undo"),
+    ("payments/statementline", "look-again"),
+    ("payments/adjustment", "agree"),
+    ("payments/adjustment", "refuse"),
 ]
 
 
@@ -95,7 +113,9 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
         "payments/credentialchange": _waiting_change(mei),
         "payments/payoutaccount": entered(mei, now=timezone.now()),
         "payments/statement": taken(account, wallet_file()),
+        **_of_the_evening(mei),
     }
+    proposed = _proposed(mei)
     batches = _batches(open_shop(LAN_PHONE, "Lan's flowers"))
     OldCredentials.objects.create(
         provider_account=account,
@@ -105,7 +125,8 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
     )
     expected = []
     for table, name in ACTS:
-        subject = batches[name] if table == "payments/payoutbatch" else subjects[table]
+        own: dict[str, Any] = {"payments/payoutbatch": batches, "payments/adjustment": proposed}
+        subject = own[table][name] if table in own else subjects[table]
         reason = f"because of {name}" if declared[table, name].asks else ""
         if way == "page":
             answer = operator.act(table, subject, name, reason)
@@ -118,6 +139,28 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
         row = done.latest("id")
         assert row.before != row.after
         assert set(row.before) <= set(row.after)
+
+
+def _of_the_evening(person: Person) -> dict[str, Match | StatementLine]:
+    """A match, and a line that says the same thing once more."""
+    paid(expect(shop_code(person.shop), 200)).deliver()
+    drain()
+    payment = Payment.objects.get(match="exact")
+    _first, again = stated(told(payment), told(payment))
+    look_at_lines()
+    return {"payments/match": Match.objects.get(), "payments/statementline": again}
+
+
+def _proposed(person: Person) -> dict[str, Adjustment]:
+    """What somebody else has proposed: above the limit of one operator."""
+    now = timezone.now()
+    bank_says(credit(60_000), credit(70_000), now=now)
+    look(now)
+    asked = Discrepancy.objects.filter(reason="unknown_credit").order_by("id")
+    made = [
+        remedies.propose(discrepancy_id=one.id, remedy="keep", note="", operator=person.user, now=now) for one in asked
+    ]
+    return dict(zip(("agree", "refuse"), made, strict=True))
 
 
 def _batches(person: Person) -> dict[str, PayoutBatch]:

@@ -285,7 +285,7 @@ def test_lines_are_read_again_with_todays_adapter(account: ProviderAccount, wei:
         ("wpy_3", 75, 1, "", None),
         ("wpo_wst_1", -373, 0, "", None),
     ]
-    question = Discrepancy.objects.get()
+    question = Discrepancy.objects.get(reason="line_unreadable")
     assert (question.state, question.resolved_at) == ("resolved", now)
     assert statement.lines.get(object_id="wpy_3").look_at == now
     assert (OperatorAct.objects.get().act, OperatorAct.objects.get().after) == ("reread", {"changed": 2})

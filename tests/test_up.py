@@ -77,8 +77,12 @@ class Product:
     def child(self, word: str) -> int:
         """The process of ours, started by the supervisor itself, whose command line has this word."""
         for pid in processes_of(self.place):
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            if int(state[1]) == self.process.pid and word in Path(f"/proc/{pid}/cmdline").read_text():
+            try:
+                state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                words = Path(f"/proc/{pid}/cmdline").read_text()
+            except FileNotFoundError:
+                continue  # It ended meanwhile.
+            if int(state[1]) == self.process.pid and word in words:
                 return pid
         raise AssertionError(f"no child runs {word}")
 

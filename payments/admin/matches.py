@@ -105,7 +105,8 @@ class StatementLineAdmin(ActingAdmin):
     """The rows of statements: as they were read, what they mean, and what became of them."""
 
     heading = "Lines of statements"
-    list_display = ["number_shown", "statement", "kind", "object_id", "money", "fee_shown", "occurred_at", "outcome"]
+    list_display = ["number_shown", "statement", "kind", "object_id", "reference", "money", "fee_shown", "occurred_at",
+                    "outcome"]  # fmt: skip
     list_filter = ["outcome", "kind", _Account]
     list_select_related = ["statement", "provider_account"]
     fields = ["number_shown", "statement", "provider_account", "kind", "object_id", "parent_object_id", "reference",

@@ -86,8 +86,8 @@ def undo_all(*, match_ids: Sequence[UUID], operator: User, reason: str, now: dat
                 act="undo",
                 subject=match,
                 reason=reason,
-                before={"rule": match.rule, "lines": lines_of[match.id]},
-                after={"undone": True},
+                before={"undone": False},
+                after={"undone": True, "rule": match.rule, "lines": lines_of[match.id]},
                 now=now,
             )
     return len(matches)

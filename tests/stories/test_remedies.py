@@ -128,8 +128,9 @@ def test_a_fee_beyond_the_agreed_one_is_accepted(
 ) -> None:
     """The agreed 6 were booked when the line was matched. It kept 9: 3 more are a cost. It kept 4: 2 are spared."""
     line = stated(now, amount=200, fee=kept)
-    match = Match.objects.create(rule="object_id", provider_account=platform(), made_at=now)
-    StatementLine.objects.filter(id=line.id).update(match=match)
+    why = {"fee": {"stated": kept, "booked": agreed}}
+    match = Match.objects.create(rule="object_id", provider_account=platform(), made_at=now, why=why)
+    StatementLine.objects.filter(id=line.id).update(match=match, outcome="fee_differs")
     booked_fee(match, agreed, now)
     asked_about("fee_differs", abs(kept - agreed), line=StatementLine.objects.get(id=line.id))
     end("accept_fee", wei)
