@@ -16,6 +16,7 @@ from django.db import connection, transaction
 
 from merchants import ids
 from merchants.models import Shop
+from payments import columns
 from payments.chart import Movement, Place
 from payments.models import Account, AccountBalance, BalanceSnapshot
 
@@ -154,7 +155,7 @@ def _insert(ordered: Sequence[Movement], accounts: dict[tuple[Place, str], int],
             " SELECT *, %s FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],"
             " %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[])"
             " ON CONFLICT (key) DO NOTHING RETURNING key",
-            [now, *(list(column) for column in zip(*rows, strict=True))],
+            [now, *columns.literals(rows)],
         )
         return {row[0] for row in cursor.fetchall()}
 

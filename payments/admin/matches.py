@@ -246,7 +246,8 @@ def _by_reference(prefix: str, model: type[Payment] | type[Refund], term: str) -
         named = ids.parse(prefix, term)
     except ValueError:
         return
-    about = Match.objects.filter(Q(payment__intent=named) if model is Payment else Q(refund=named))
+    of_refund = Q(payment__refunds=named, refund=named)  # By the payment, which has the index.
+    about = Match.objects.filter(Q(payment__intent=named) if model is Payment else of_refund)
     yield among("match", about)
 
 

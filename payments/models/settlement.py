@@ -158,16 +158,19 @@ class Match(models.Model):
     prefix = "mat"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     rule = models.CharField(max_length=14, choices=Rule.choices)
-    provider_account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, null=True, related_name="matches")
+    # A row is written for every line: only what matches are found by has an index.
+    provider_account = models.ForeignKey(
+        ProviderAccount, on_delete=models.PROTECT, null=True, related_name="matches", db_index=False
+    )
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="matches")
-    refund = models.ForeignKey(Refund, on_delete=models.PROTECT, null=True, related_name="matches")
-    dispute = models.ForeignKey(Dispute, on_delete=models.PROTECT, null=True, related_name="matches")
+    refund = models.ForeignKey(Refund, on_delete=models.PROTECT, null=True, related_name="matches", db_index=False)
+    dispute = models.ForeignKey(Dispute, on_delete=models.PROTECT, null=True, related_name="matches", db_index=False)
     payout_id = models.UUIDField(null=True)
     why = models.JSONField(default=dict, help_text="what was compared, on both sides")
     made_at = models.DateTimeField()
-    made_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    made_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     undone_at = models.DateTimeField(null=True)
-    undone_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    undone_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     undone_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -238,7 +241,8 @@ class StatementLine(models.Model):
         UNDONE = "undone", "its match was undone by a person"
 
     id = models.BigAutoField(primary_key=True)
-    statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="lines")
+    # The constraint below is an index that begins with it.
+    statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="lines", db_index=False)
     provider_account = models.ForeignKey(
         ProviderAccount, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )

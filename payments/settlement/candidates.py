@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from merchants import ids
+from payments import columns
 from payments.known import intent_id, refund_id
 from payments.models import Dispute, Payment, PaymentIntent, Refund, Statement, StatementLine
 from payments.settlement.stated import Book, Line, Ours, Pairing
@@ -70,7 +71,8 @@ def _load(book: Book, payment_ids: set[UUID], *, with_back: bool) -> None:
     if not payment_ids:
         return
     with connection.cursor() as cursor:
-        cursor.execute(_PAYMENTS_SQL, [list(payment_ids)])
+        named = columns.literal(payment_ids)
+        cursor.execute(_PAYMENTS_SQL, [named])
         for row in cursor.fetchall():
             payment_id, account_id, shop_id, funds, object_id, amount, currency, at, intent = row
             name = ids.public(Payment.prefix, payment_id)
@@ -79,13 +81,13 @@ def _load(book: Book, payment_ids: set[UUID], *, with_back: bool) -> None:
                      at, "", intent)
             )  # fmt: skip
         if with_back:
-            _load_back(book, cursor, list(payment_ids))
-        cursor.execute(_PAIRINGS_SQL, [list(payment_ids)])
+            _load_back(book, cursor, named)
+        cursor.execute(_PAIRINGS_SQL, [named])
         for row in cursor.fetchall():
             _add_pairing(book, *row)
 
 
-def _load_back(book: Book, cursor: Any, payment_ids: list[UUID]) -> None:
+def _load_back(book: Book, cursor: Any, payment_ids: str) -> None:
     cursor.execute(_REFUNDS_SQL, [payment_ids])
     for refund_id_, payment_id, object_id, amount, currency, at, state in cursor.fetchall():
         of = book.ours["payment", payment_id]
@@ -136,11 +138,11 @@ def _payments_named(
         cursor.execute(
             _NAMED_SQL,
             {
-                "accounts": [account for account, _ in pairs],
-                "objects": [object_id for _, object_id in pairs],
-                "intents": list(intents),
-                "refunds": list(refunds),
-                "back": list(back),
+                "accounts": columns.literal(account for account, _ in pairs),
+                "objects": columns.literal(object_id for _, object_id in pairs),
+                "intents": columns.literal(intents),
+                "refunds": columns.literal(refunds),
+                "back": columns.literal(back),
             },
         )
         return {row[0] for row in cursor.fetchall()}

@@ -14,7 +14,7 @@ from django.db import connection
 
 from merchants import ids
 from merchants.models import User
-from payments import chart, ledger
+from payments import chart, columns, ledger
 from payments.chart import Movement, Source
 from payments.models import Discrepancy, LedgerEntry, Match
 from payments.settlement.stated import Conclusion, Pairing, Question, Verdict
@@ -139,7 +139,7 @@ def _update_lines(verdicts: Sequence[Verdict], outcomes: dict[UUID, str], now: d
         for verdict in sorted(verdicts, key=lambda verdict: verdict.line.id)
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_LINES_SQL, [list(column) for column in zip(*rows, strict=True)])
+        cursor.execute(_LINES_SQL, columns.literals(rows))
 
 
 def _fee(made: Conclusion, now: datetime) -> Movement:

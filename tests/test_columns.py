@@ -1,0 +1,58 @@
+"""Columns of many rows as arrays: what goes in is what the database reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from payments import columns
+
+pytestmark = pytest.mark.django_db
+
+TEXT = some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+BEGIN, END = datetime(1971, 1, 1), datetime(9998, 1, 1)  # noqa: DTZ001  Hypothesis adds the zones.
+ZONES = some.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))])
+MOMENTS = some.datetimes(min_value=BEGIN, max_value=END, timezones=ZONES)
+
+
+def read(kind: str, values: list[Any]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM unnest(%s::{kind}[])", [columns.literal(values)])
+        return [row[0] for row in cursor.fetchall()]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=some.data())
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("text", TEXT),
+        ("bigint", some.integers(-(2**63), 2**63 - 1)),
+        ("boolean", some.booleans()),
+        ("uuid", some.uuids()),
+        ("timestamptz", MOMENTS),
+    ],
+)
+def test_the_database_reads_what_was_meant(kind: str, values: some.SearchStrategy[Any], data: some.DataObject) -> None:
+    column = data.draw(some.lists(some.none() | values))
+    assert read(kind, column) == column
+
+
+@pytest.mark.parametrize(
+    "text", ["", "NULL", "null", "{a,b}", 'a"b', "a\\b", "a,b", " ", "'; DROP TABLE x; --", "%s", "é中🍎"]
+)
+def test_words_that_mean_something_in_an_array_are_only_words(text: str) -> None:
+    assert read("text", [text, None, text]) == [text, None, text]
+
+
+def test_rows_become_columns() -> None:
+    one, two = UUID(int=1), UUID(int=2)
+    assert columns.literals([(one, 1, "a"), (two, None, "b")]) == [f"{{{one},{two}}}", "{1,NULL}", '{"a","b"}']
+    with pytest.raises(ValueError, match="zip"):
+        columns.literals([(1, 2), (3,)])
