@@ -26,7 +26,7 @@ from payments.settlement import candidates, judging, pairing, repairs
 from payments.settlement.stated import Line, Patience, Verdict
 
 _log = journal(__name__)
-_looked = Counter("pushcart_statement_lines", "Looks at lines of statements by what became of them", ["outcome"])
+_looked = Counter("pushcart_line_looks", "Looks at lines of statements by what became of them", ["outcome"])
 
 MATCH = "payments.match_statements"
 _OUR_TROUBLE = (OperationalError, InterfaceError, SoftTimeLimitExceeded)
