@@ -117,14 +117,15 @@ def lines_of(sale: Sale) -> list[dict[str, Any]]:
 
 
 def statement_of(lines: list[dict[str, Any]], day: date, now: datetime) -> Statement:
+    account = cast.account()
     statement = Statement.objects.create(
-        provider_account=cast.account(), format="settlement", day=day, state="imported", fetched=True,
+        provider_account=account, format="settlement", day=day, state="imported", fetched=True,
         sha256=hashlib.sha256(str(day).encode()).hexdigest(), line_count=len(lines), created_at=now, imported_at=now,
     )  # fmt: skip
     StatementLine.objects.bulk_create(
         (
             StatementLine(
-                statement=statement, provider_account=cast.account(), number=number, raw={"row": number}, look_at=now,
+                statement=statement, provider_account=account, number=number, raw={"row": number}, look_at=now,
                 **line,
             )
             for number, line in enumerate(lines, start=2)

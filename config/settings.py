@@ -327,7 +327,9 @@ LOOK_AGAIN_IN_TIME = [timedelta(hours=1), timedelta(hours=6), timedelta(days=1),
 # A line without any name is a payment's when the amounts are the same and this near; twice that and there are rivals.
 MATCH_BY_AMOUNT_WITHIN = timedelta(days=1)
 LOOK_BATCH_MAX = 5000
-LOOK_LEASE = timedelta(minutes=5)  # A batch takes seconds; a lease this old belonged to the dead.
+LOOK_AFTER_FAILURE = timedelta(
+    minutes=5
+)  # A line that could not be judged is our fault, and keeps nobody else waiting.
 LOOK_FOR = timedelta(seconds=20)  # One round ends, so that other errands have their turn; it rings for the next.
 QUANTITY_MAX = 99
 PAGE_LIFE = timedelta(minutes=30)  # How long a pay page may lie open before it must be loaded again.

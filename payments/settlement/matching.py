@@ -1,9 +1,8 @@
 """Looks at the lines of providers' statements that are due: the shell round the judgement, batch by batch.
 
-A batch is leased first: its lines are moved ahead and that is committed, so a killed worker only delays them, and two
-workers never take the same ones. What our book may have to say to them is then loaded and locked in bulk, each is
-judged in order, and everything is written in one transaction. A batch that fails is halved until the line that breaks
-it stands alone; that one is looked at again when its lease ends.
+One worker looks at a time: the next finds the turn taken, and goes. What our book may have to say to a batch of lines
+is loaded and locked in bulk, each is judged in order, and everything is written in one transaction, so a killed worker
+has changed nothing. A batch that fails is halved until the line that breaks it stands alone; that one has to wait.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from prometheus_client import Counter
 
 from merchants import ids
 from merchants.journal import journal
-from payments import fees
+from payments import columns, fees
+from payments.models import StatementLine
 from payments.settlement import candidates, judging, pairing, repairs
 from payments.settlement.stated import Line, Patience, Verdict
 
@@ -29,7 +29,12 @@ _log = journal(__name__)
 _looked = Counter("pushcart_line_looks", "Looks at lines of statements by what became of them", ["outcome"])
 
 MATCH = "payments.match_statements"
+_TURN = 0x6C696E6573  # Of the locks by number, this one is ours.
 _OUR_TROUBLE = (OperationalError, InterfaceError, SoftTimeLimitExceeded)
+
+
+class _TurnTaken(Exception):
+    """Another worker is looking at lines at this moment."""
 
 
 def has_due(*, now: datetime) -> bool:
@@ -41,15 +46,19 @@ def has_due(*, now: datetime) -> bool:
 def look(*, now: datetime, limit: int | None = None, in_time: Callable[[], bool] = lambda: True) -> int:
     """Looks at due lines of providers' statements, at most `limit` of them; answers at how many.
 
-    Raises OperationalError when the database itself is in trouble; what was not looked at is due again soon.
+    None while another worker is at it. Raises OperationalError when the database itself is in trouble; what was not
+    looked at stays due.
     """
     done = 0
     while in_time() and (limit is None or done < limit):
-        batch = _lease(min(settings.LOOK_BATCH_MAX, settings.LOOK_BATCH_MAX if limit is None else limit - done), now)
+        batch = _due(min(settings.LOOK_BATCH_MAX, settings.LOOK_BATCH_MAX if limit is None else limit - done), now)
+        try:
+            _look_at(batch, now)
+        except _TurnTaken:
+            break
+        done += len(batch)
         if not batch:
             break
-        _look_at(batch, now)
-        done += len(batch)
     return done
 
 
@@ -58,14 +67,14 @@ def patience() -> Patience:
 
 
 def _look_at(batch: Sequence[Line], now: datetime) -> None:
-    todo = [batch]
+    todo = [batch] if batch else []
     while todo:
         part = todo.pop()
         try:
             with transaction.atomic():
                 verdicts = _look_once(part, now)
             repairs.ask_of_intents(verdicts, now=now)
-        except _OUR_TROUBLE:
+        except (*_OUR_TROUBLE, _TurnTaken):
             raise
         except Exception as failure:  # noqa: BLE001  Whatever one line does, the others go on.
             if len(part) > 1:
@@ -73,12 +82,14 @@ def _look_at(batch: Sequence[Line], now: datetime) -> None:
                 todo += [part[middle:], part[:middle]]
                 continue
             _log.error("line_not_judged", line=part[0].name, failure=repr(failure))
+            StatementLine.objects.filter(id=part[0].id).update(look_at=now + settings.LOOK_AFTER_FAILURE)
 
 
-def _look_once(leased: Sequence[Line], now: datetime) -> list[Verdict]:
+def _look_once(chosen: Sequence[Line], now: datetime) -> list[Verdict]:
+    _take_turn()
     _plan_for_growth()
-    book = candidates.load(leased)
-    lines = _still_ours(leased, now)
+    book = candidates.load(chosen)
+    lines = _still_due(chosen, now)
     new_id: Callable[[], UUID] = partial(ids.new, now)
     verdicts = judging.judge(lines, book, patience(), new_id)
     terms = fees.cost_terms(account_ids={line.account_id for line in lines})
@@ -95,20 +106,28 @@ def _look_once(leased: Sequence[Line], now: datetime) -> list[Verdict]:
     return verdicts
 
 
-def _lease(limit: int, now: datetime) -> list[Line]:
-    """Takes due lines, none that another worker holds, and moves them ahead before any work."""
+def _due(limit: int, now: datetime) -> list[Line]:
+    """Lines that are due, in the order in which they became so."""
     with transaction.atomic(), connection.cursor() as cursor:
         _plan_for_growth()
-        cursor.execute(_LEASE_SQL, {"now": now, "until": now + settings.LOOK_LEASE, "limit": limit})
+        cursor.execute(_DUE_SQL, {"now": now, "limit": limit})
         return sorted(candidates.lines_of(cursor.fetchall()), key=lambda line: line.id)
 
 
-def _still_ours(leased: Sequence[Line], now: datetime) -> list[Line]:
-    """Those of them that nobody has touched since the lease, with their rows locked by id."""
+def _take_turn() -> None:
+    """Raises _TurnTaken while another worker judges a batch; our turn ends with our transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK_SQL, [[line.id for line in leased], now + settings.LOOK_LEASE])
-        locked = {row[0] for row in cursor.fetchall()}
-    return [line for line in leased if line.id in locked]
+        cursor.execute(_TURN_SQL, [_TURN])
+        if cursor.fetchone() != (True,):
+            raise _TurnTaken
+
+
+def _still_due(chosen: Sequence[Line], now: datetime) -> list[Line]:
+    """Those of them that nobody has touched since they were chosen, with their rows locked by id."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_SQL, [columns.literal(line.id for line in chosen), now])
+        looks = dict(cursor.fetchall())
+    return [line for line in chosen if looks.get(line.id) == line.looks]
 
 
 def _plan_for_growth() -> None:
@@ -128,21 +147,16 @@ SELECT 1 FROM payments_statementline WHERE look_at <= %s AND provider_account_id
  ORDER BY look_at, id LIMIT 1
 """
 
-_LEASE_SQL = f"""
-WITH chosen AS MATERIALIZED (
-    SELECT id FROM payments_statementline WHERE look_at <= %(now)s AND provider_account_id IS NOT NULL
-     ORDER BY look_at, id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
-), taken AS (
-    UPDATE payments_statementline AS line SET look_at = %(until)s, looks = looks + 1
-      FROM chosen WHERE line.id = chosen.id
-    RETURNING line.id AS line_id
-)
+_DUE_SQL = f"""
 SELECT {candidates.COLUMNS}
-  FROM taken JOIN payments_statementline line ON line.id = taken.line_id
-  JOIN payments_statement statement ON statement.id = line.statement_id
+  FROM payments_statementline line JOIN payments_statement statement ON statement.id = line.statement_id
+ WHERE line.look_at <= %(now)s AND line.provider_account_id IS NOT NULL
+ ORDER BY line.look_at, line.id LIMIT %(limit)s
 """  # noqa: S608  The columns are our own words.
 
+_TURN_SQL = "SELECT pg_try_advisory_xact_lock(%s)"
+
 _LOCK_SQL = """
-SELECT id FROM payments_statementline WHERE id = ANY(%s) AND look_at = %s AND match_id IS NULL
+SELECT id, looks FROM payments_statementline WHERE id = ANY(%s::bigint[]) AND look_at <= %s AND match_id IS NULL
  ORDER BY id FOR NO KEY UPDATE
 """

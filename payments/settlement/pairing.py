@@ -187,7 +187,7 @@ SELECT key FROM payments_discrepancy
 
 _LINES_SQL = """
 UPDATE payments_statementline AS line
-   SET outcome = judged.outcome, match_id = judged.match_id, look_at = judged.look_at
+   SET outcome = judged.outcome, match_id = judged.match_id, look_at = judged.look_at, looks = line.looks + 1
   FROM unnest(%s::bigint[], %s::text[], %s::uuid[], %s::timestamptz[]) AS judged(id, outcome, match_id, look_at)
  WHERE line.id = judged.id
 """

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from unittest import mock
 
 import pytest
-from django.conf import LazySettings
 from django.utils import timezone
 
 from merchants.audit import UnableToAct
@@ -20,8 +20,9 @@ from tests.till import assert_books_hold
 
 pytestmark = pytest.mark.usefixtures("real_db")
 LINES = 12
-# Between choosing due lines and moving them ahead there is time for another to choose the same.
-SLOW_LEASE = matching._LEASE_SQL.replace("FROM chosen WHERE", "FROM chosen, pg_sleep(0.3) WHERE")
+DUE = "payments.settlement.matching._due"
+# For the tests of what is behind it: everybody has the turn.
+EVERYBODY = "SELECT %s IS NOT NULL"
 
 
 def look_together(*, limit: int | None = None) -> list[Any]:
@@ -34,45 +35,49 @@ def many_lines() -> None:
     stated(*[told(sale(mei), fee=1) for _ in range(LINES)])
 
 
-def test_without_their_lock_lines_are_taken_by_two_workers() -> None:
+def test_without_the_turn_two_workers_choose_the_same_lines() -> None:
     many_lines()
-    unlocked = SLOW_LEASE.replace("FOR NO KEY UPDATE SKIP LOCKED", "")
-    assert unlocked != SLOW_LEASE
-    with mock.patch.object(matching, "_LEASE_SQL", unlocked):
+    with mock.patch.object(matching, "_TURN_SQL", EVERYBODY), slow_after(DUE, callers=2):
         answers = look_together()
     assert sum(answers) > LINES
+    # The lines' own locks are behind it: who came second found them judged.
+    assert (Match.objects.count(), {line.looks for line in StatementLine.objects.all()}) == (LINES, {1})
 
 
-def test_with_it_each_line_is_taken_and_matched_once() -> None:
+def test_with_it_the_second_goes_and_each_line_is_looked_at_once() -> None:
     many_lines()
-    with mock.patch.object(matching, "_LEASE_SQL", SLOW_LEASE):
+    with slow_after(DUE, callers=2), slow_after("payments.settlement.judging.judge", callers=2):
         answers = look_together()
-    assert sum(answers) == LINES
+    assert sorted(answers) == [0, LINES]
     assert Match.objects.count() == LINES
     assert LedgerEntry.objects.filter(kind="provider_fee").count() == LINES
     assert_books_hold()
 
 
-def one_payment_twice(settings: LazySettings) -> list[Any]:
-    """Two lines are about one payment, and each worker takes one of them."""
-    settings.LOOK_BATCH_MAX = 1
+def one_payment_twice() -> list[Any]:
+    """Two lines are about one payment, and each worker judges one of them."""
     payment = sale(open_shop(MEI_PHONE, "Mei's fruit"))
     stated(told(payment, fee=2), told(payment, fee=2))
-    with slow_after("payments.settlement.judging.judge", callers=2):
-        return look_together(limit=1)
+    now = timezone.now()
+    calls = [partial(matching._look_at, [line], now) for line in matching._due(2, now)]
+    with (
+        mock.patch.object(matching, "_TURN_SQL", EVERYBODY),
+        slow_after("payments.settlement.judging.judge", callers=2),
+    ):
+        return together(calls)
 
 
-def test_without_the_payments_lock_two_lines_claim_it_and_one_of_them_breaks(settings: LazySettings) -> None:
+def test_without_the_payments_lock_two_lines_claim_it_and_one_of_them_breaks() -> None:
     unlocked = candidates._PAYMENTS_SQL.replace("FOR NO KEY UPDATE OF payment", "")
     with mock.patch.object(candidates, "_PAYMENTS_SQL", unlocked):
-        assert one_payment_twice(settings) == [1, 1]
+        assert one_payment_twice() == [None, None]
     # The database kept the second claim out; what that line is, nobody could say.
     assert set(StatementLine.objects.values_list("outcome", flat=True)) == {"matched", ""}
     assert questions() == []
 
 
-def test_with_it_the_second_line_is_known_to_be_a_duplicate(settings: LazySettings) -> None:
-    assert one_payment_twice(settings) == [1, 1]
+def test_with_it_the_second_line_is_known_to_be_a_duplicate() -> None:
+    assert one_payment_twice() == [None, None]
     assert set(StatementLine.objects.values_list("outcome", flat=True)) == {"matched", "duplicate"}
     assert questions() == [("stated_twice", 200)]
     assert_books_hold()
