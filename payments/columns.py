@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 
 def literal(values: Iterable[Any]) -> str:
@@ -26,6 +27,8 @@ def _element(value: Any) -> str:
         return "NULL"
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, UUID):
+        return value.hex
     if isinstance(value, datetime):
         return f'"{value.isoformat()}"'
     return str(value)

@@ -53,6 +53,8 @@ def test_words_that_mean_something_in_an_array_are_only_words(text: str) -> None
 
 def test_rows_become_columns() -> None:
     one, two = UUID(int=1), UUID(int=2)
-    assert columns.literals([(one, 1, "a"), (two, None, "b")]) == [f"{{{one},{two}}}", "{1,NULL}", '{"a","b"}']
+    assert columns.literals([(one, 1, "a"), (two, None, "b")]) == [
+        f"{{{one.hex},{two.hex}}}", "{1,NULL}", '{"a","b"}',
+    ]  # fmt: skip
     with pytest.raises(ValueError, match="zip"):
         columns.literals([(1, 2), (3,)])

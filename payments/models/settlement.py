@@ -258,7 +258,8 @@ class StatementLine(models.Model):
     currency = models.CharField(max_length=3, blank=True, default="")
     occurred_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=16, choices=Outcome.choices, blank=True, default="")
-    match = models.ForeignKey(Match, on_delete=models.PROTECT, null=True, related_name="lines")
+    # Without a check for each row, which would cost as much as the update: `check_books` asks it of all at once.
+    match = models.ForeignKey(Match, on_delete=models.PROTECT, null=True, related_name="lines", db_constraint=False)
     look_at = models.DateTimeField(null=True, help_text="when it is looked at (again)")
     looks = models.PositiveSmallIntegerField(default=0)
 
