@@ -249,12 +249,12 @@ LAWS = {
                               WHERE match_id = made.id) AS of_it ON true
          WHERE made.undone_at IS NULL AND made.payment_id IS NOT NULL
            AND (coalesce((made.why -> 'fee' ->> 'booked')::bigint, 0) <> coalesce(fee.net, 0) OR of_it.lines = 0)""",
-    "a line of a provider names a match that holds when it is called matched, and only then": """
+    "a line names a match that holds, and a provider's does when it is called matched": """
         SELECT line.id, line.outcome, line.match_id FROM payments_statementline line
           LEFT JOIN payments_match made ON made.id = line.match_id AND made.undone_at IS NULL
-         WHERE line.provider_account_id IS NOT NULL
-           AND ((line.outcome IN ('matched', 'amount_differs', 'fee_differs')) <> (made.id IS NOT NULL)
-                OR (line.match_id IS NOT NULL AND made.id IS NULL))""",
+         WHERE (line.match_id IS NOT NULL AND made.id IS NULL)
+            OR (line.provider_account_id IS NOT NULL
+                AND (line.outcome IN ('matched', 'amount_differs', 'fee_differs')) <> (made.id IS NOT NULL))""",
     "the entries of an undone match come to nothing": """
         SELECT side.cause_id, side.account_id, sum(side.net) AS net
           FROM (SELECT cause_id, credit_id AS account_id, amount AS net FROM payments_ledgerentry

@@ -242,11 +242,11 @@ BREAKS: list[tuple[str, str]] = [
         "UPDATE payments_statementline SET match_id = NULL",
     ),
     (
-        "a line of a provider names a match that holds when it is called matched, and only then",
+        "a line names a match that holds, and a provider's does when it is called matched",
         "UPDATE payments_match SET undone_at = now() WHERE undone_at IS NULL",
     ),
     (
-        "a line of a provider names a match that holds when it is called matched, and only then",
+        "a line names a match that holds, and a provider's does when it is called matched",
         "UPDATE payments_statementline SET outcome = 'matched' WHERE outcome = 'undone'",
     ),
     (
