@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -177,7 +178,7 @@ def test_the_evening_from_the_files_to_the_end_of_its_differences(
         sold(product, vendor, amount, fault)
     settled, bank = the_wallets_files(product, tmp_path)
 
-    chief.bring("sandbox/platform: settlement file (CSV)", settled)
+    chief.bring("sandbox/platform: settlement file (CSV)", settled, day=f"{datetime.now(UTC):%Y-%m-%d}")
     expect(page.get_by_text("Taken in, with")).to_be_visible()
     eventually(page, "To be looked at: 0.")
     screenshot(page, "desk-statement")
