@@ -198,7 +198,8 @@ class ProviderAccountAdmin(ActingAdmin):
 
     def _page(self, request: HttpRequest, title: str, more: dict[str, Any]) -> HttpResponse:
         request.current_app = self.admin_site.name
-        context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, **more}
+        own = {"title": title, "opts": self.opts, "submit": "Seal and keep"}
+        context = {**self.admin_site.each_context(request), **own, **more}
         return TemplateResponse(request, "admin/payments/credentials.html", context)
 
 

@@ -218,7 +218,7 @@ class DiscrepancyAdmin(ActingAdmin):
         form = RemedyForm(remedy, most, row.currency, request.POST if request.method == "POST" else None)
         if form.is_valid() and self._ended(request, row, name, form):
             return redirect(f"admin:{self._url_name}_change", row.pk)
-        more = {"says": remedy.says, "money": shown_money(most, row.currency), "button": remedy.label}
+        more = {"says": remedy.says, "money": shown_money(most, row.currency), "submit": remedy.label}
         return self._page(request, row, f"{remedy.label}: {row}", form, more)
 
     def match(self, request: HttpRequest, row_id: UUID) -> HttpResponse:
@@ -233,7 +233,7 @@ class DiscrepancyAdmin(ActingAdmin):
         more = {
             "says": "Each settlement gets its rest of the line; what is left over falls to the last.",
             "money": shown_money(row.amount, row.currency),
-            "button": "Match",
+            "submit": "Match",
         }
         return self._page(request, row, f"What this line pays: {row}", form, more)
 

@@ -168,8 +168,13 @@ class StatementLineAdmin(ActingAdmin):
                 self.message_user(request, f"Matched: {match}.")
                 return redirect("admin:payments_match_change", match.pk)
         request.current_app = self.admin_site.name
-        context = {**self.admin_site.each_context(request), "title": "Match by hand", "opts": self.opts}
-        return TemplateResponse(request, "admin/payments/by_hand.html", {**context, "form": form, "row": row})
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Match by hand",
+            "opts": self.opts,
+            "submit": "Match",
+        }
+        return TemplateResponse(request, "admin/desk_form.html", {**context, "form": form, "row": row})
 
     @admin.display(description="line")
     def number_shown(self, row: StatementLine) -> str:

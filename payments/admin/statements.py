@@ -293,4 +293,4 @@ def _operator(request: HttpRequest) -> User:
 def _page(of: ActingAdmin, request: HttpRequest, title: str, form: forms.Form, submit: str) -> HttpResponse:
     request.current_app = of.admin_site.name
     more = {"title": title, "opts": of.opts, "form": form, "submit": submit}
-    return TemplateResponse(request, "admin/payments/entering.html", {**of.admin_site.each_context(request), **more})
+    return TemplateResponse(request, "admin/desk_form.html", {**of.admin_site.each_context(request), **more})
