@@ -162,6 +162,41 @@ def eventually(page: Page, text: str) -> None:
     raise AssertionError(f"the page never said {text!r}")
 
 
+def write_off_by_two(chief: Desk, second: Desk, screenshot: Callable[[Page, str], Path]) -> None:
+    """What was settled twice is above the limit: another operator has to agree."""
+    page = chief.page
+    page.goto(f"{chief.product.url}/admin/payments/discrepancy/?reason__exact=stated_twice&state__exact=open")
+    page.locator("#result_list a").first.click()
+    page.get_by_role("link", name="Write it off").click()
+    page.get_by_label("What was found, and why is this right?").fill("they do not want it back")
+    page.get_by_role("button", name="Write it off").click()
+    screenshot(page, "desk-waiting")
+    second.open("adjustment")
+    second.page.locator("#result_list a").first.click()
+    second.page.get_by_role("button", name="Agree and book").click()
+    second.page.get_by_label("What did you look at yourself? It is booked at once.").fill("I asked them too")
+    second.page.get_by_role("button", name="Agree and book").click()
+    expect(second.page.get_by_text("posted").first).to_be_visible()
+    screenshot(second.page, "desk-agreed")
+
+
+def enter_our_bank(chief: Desk, file: Path) -> None:
+    """The account into which the wallet pays, and what the bank says of it: less than the wallet does."""
+    chief.open("bankaccount")
+    chief.page.get_by_role("link", name="Enter an account").click()
+    for name, value in (("Name:", "main"), ("Holder:", "Pushcart"), ("Number:", "OURS-1"), ("Currency:", "CNY")):
+        chief.page.get_by_label(name).fill(value)
+    chief.page.get_by_label("Why?").fill("opened today")
+    chief.page.get_by_role("button", name="Enter it").click()
+    chief.bring("main: camt.053 (ISO 20022, version 02 or 08)", file)
+    expect(chief.page.get_by_text("Taken in, with 1 lines.")).to_be_visible()
+    in_the_product(
+        chief.product,
+        "from django.utils import timezone; from payments.settlement import banking;"
+        " banking.look(now=timezone.now(), limit=100)",
+    )
+
+
 def test_the_evening_from_the_files_to_the_end_of_its_differences(
     desk: Callable[..., Desk], product: Product, tmp_path: Path, screenshot: Callable[[Page, str], Path]
 ) -> None:
@@ -201,37 +236,9 @@ def test_the_evening_from_the_files_to_the_end_of_its_differences(
     page.get_by_role("button", name="Accept the fee").click()
     expect(page.get_by_text("Closed with: Accept the fee: their new price list")).to_be_visible()
 
-    # What was settled twice is above the limit: another operator has to agree.
-    page.goto(f"{product.url}/admin/payments/discrepancy/?reason__exact=stated_twice&state__exact=open")
-    page.locator("#result_list a").first.click()
-    page.get_by_role("link", name="Write it off").click()
-    page.get_by_label("What was found, and why is this right?").fill("they do not want it back")
-    page.get_by_role("button", name="Write it off").click()
-    screenshot(page, "desk-waiting")
     second = desk()
-    second.open("adjustment")
-    second.page.locator("#result_list a").first.click()
-    second.page.get_by_role("button", name="Agree and book").click()
-    second.page.get_by_label("What did you look at yourself? It is booked at once.").fill("I asked them too")
-    second.page.get_by_role("button", name="Agree and book").click()
-    expect(second.page.get_by_text("posted").first).to_be_visible()
-    screenshot(second.page, "desk-agreed")
-
-    # The bank got less than the wallet says.
-    chief.open("bankaccount")
-    page.get_by_role("link", name="Enter an account").click()
-    for name, value in (("Name:", "main"), ("Holder:", "Pushcart"), ("Number:", "OURS-1"), ("Currency:", "CNY")):
-        page.get_by_label(name).fill(value)
-    page.get_by_label("Why?").fill("opened today")
-    screenshot(page, "desk-bank-account")
-    page.get_by_role("button", name="Enter it").click()
-    chief.bring("main: camt.053 (ISO 20022, version 02 or 08)", bank)
-    expect(page.get_by_text("Taken in, with 1 lines.")).to_be_visible()
-    in_the_product(
-        product,
-        "from django.utils import timezone; from payments.settlement import banking;"
-        " banking.look(now=timezone.now(), limit=100)",
-    )
+    write_off_by_two(chief, second, screenshot)
+    enter_our_bank(chief, bank)
     chief.open("settlement")
     expect(page.get_by_text("differs").first).to_be_visible()
     screenshot(page, "desk-settlements")
