@@ -386,3 +386,12 @@ def test_public_names_in_a_question_are_those_that_everybody_knows(mei: Person) 
     look()
     assert Discrepancy.objects.get().details["booked"]["payment"] == ids.public("pay", payment.id)
     assert expect(shop_code(mei.shop), 5)
+
+
+def test_a_line_that_has_its_match_is_not_chosen_again_whatever_its_time_says(mei: Person) -> None:
+    (line,) = stated(told(sale(mei), fee=1))
+    look()
+    StatementLine.objects.filter(id=line.id).update(look_at=timezone.now() - timedelta(hours=1))
+    rounds = iter([True, True, False])
+    assert matching.look(now=timezone.now(), in_time=lambda: next(rounds)) == 0
+    assert not matching.has_due(now=timezone.now())

@@ -143,14 +143,14 @@ def _count(verdicts: Sequence[Verdict], outcomes: dict[UUID, str]) -> None:
 
 
 _HAS_DUE_SQL = """
-SELECT 1 FROM payments_statementline WHERE look_at <= %s AND provider_account_id IS NOT NULL
+SELECT 1 FROM payments_statementline WHERE look_at <= %s AND provider_account_id IS NOT NULL AND match_id IS NULL
  ORDER BY look_at, id LIMIT 1
 """
 
 _DUE_SQL = f"""
 SELECT {candidates.COLUMNS}
   FROM payments_statementline line JOIN payments_statement statement ON statement.id = line.statement_id
- WHERE line.look_at <= %(now)s AND line.provider_account_id IS NOT NULL
+ WHERE line.look_at <= %(now)s AND line.provider_account_id IS NOT NULL AND line.match_id IS NULL
  ORDER BY line.look_at, line.id LIMIT %(limit)s
 """  # noqa: S608  The columns are our own words.
 
