@@ -11,15 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 
 from qrcode import QRCode
 from qrcode.base import rs_blocks
-from qrcode.constants import ERROR_CORRECT_M
+from qrcode.constants import ERROR_CORRECT_H, ERROR_CORRECT_L, ERROR_CORRECT_M, ERROR_CORRECT_Q
 from qrcode.util import BIT_LIMIT_TABLE, MODE_8BIT_BYTE, BitBuffer, QRData, create_bytes, mode_sizes_for_version
 
 LONGEST_TEXT = 1000  # Bytes. Far above any address or wallet payload, and still readable from paper.
 MASKS = range(8)
+Level = Literal["L", "M", "Q", "H"]
+_LEVELS: dict[Level, int] = {
+    "L": ERROR_CORRECT_L,
+    "M": ERROR_CORRECT_M,
+    "Q": ERROR_CORRECT_Q,
+    "H": ERROR_CORRECT_H,
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,8 @@ class Symbol:
         return [(self.bits >> self.size * row) & full for row in reversed(range(self.size))]
 
 
-def symbol(text: str) -> Symbol:
-    """The symbol of a text at error correction M, in byte mode alone.
+def symbol(text: str, level: Level = "M") -> Symbol:
+    """The symbol of a text in byte mode alone, at a level of error correction: about 7, 15, 25 or 30 % may be lost.
 
     Mixed segments are shorter but some readers of payment codes mistake them (the library writes no ECI).
     Raises ValueError for a text of more than LONGEST_TEXT bytes.
@@ -44,9 +51,9 @@ def symbol(text: str) -> Symbol:
     data = QRData(text.encode(), mode=MODE_8BIT_BYTE, check_data=False)
     if len(data.data) > LONGEST_TEXT:
         raise ValueError(f"a code of more than {LONGEST_TEXT} bytes cannot be read from a sticker")
-    version = _version(len(data.data))
-    layout = _layout(version)
-    placed = layout.place(_codewords(data.data, version))
+    version = _version(len(data.data), level)
+    layout = _layout(version, level)
+    placed = layout.place(_codewords(data.data, version, level))
     best = min(MASKS, key=lambda mask: (layout.penalty(placed ^ layout.trial[mask]), mask))
     return Symbol(layout.size, placed ^ layout.final[best])
 
@@ -103,10 +110,10 @@ class _Layout:
 
 
 @cache
-def _layout(version: int) -> _Layout:
+def _layout(version: int, level: Level) -> _Layout:
     size = version * 4 + 17
-    code: Any = QRCode(version=version, error_correction=ERROR_CORRECT_M)
-    code.data_cache = [0] * sum(block.total_count for block in rs_blocks(version, ERROR_CORRECT_M))
+    code: Any = QRCode(version=version, error_correction=_LEVELS[level])
+    code.data_cache = [0] * sum(block.total_count for block in rs_blocks(version, _LEVELS[level]))
     drawn = {(test, mask): _drawn(code, test, mask) for test in (True, False) for mask in MASKS}
     order = _zigzag(version)
     data_bits = len(code.data_cache) * 8
@@ -157,19 +164,19 @@ def _patterns(version: int) -> list[list[bool]]:
     return [[module is not None for module in row] for row in code.modules]
 
 
-def _version(length: int) -> int:
+def _version(length: int, level: Level) -> int:
     """The smallest version that holds so many bytes: mode, count, data (§7.4.5)."""
     for version in range(1, 41):
         needed = 4 + mode_sizes_for_version(version)[MODE_8BIT_BYTE] + 8 * length
-        if needed <= BIT_LIMIT_TABLE[ERROR_CORRECT_M][version]:
+        if needed <= BIT_LIMIT_TABLE[_LEVELS[level]][version]:
             return version
     raise AssertionError("LONGEST_TEXT fits into version 40")
 
 
-def _codewords(data: bytes, version: int) -> list[int]:
+def _codewords(data: bytes, version: int, level: Level) -> list[int]:
     """Mode, count, data, terminator and padding as bytes; the library adds error correction and interleaves."""
     count_bits = mode_sizes_for_version(version)[MODE_8BIT_BYTE]
-    blocks = rs_blocks(version, ERROR_CORRECT_M)
+    blocks = rs_blocks(version, _LEVELS[level])
     capacity = sum(block.data_count for block in blocks)
     # Four bits of mode and four of terminator around whole bytes: what is written always ends on a byte.
     head = (MODE_8BIT_BYTE << count_bits) | len(data)

@@ -151,6 +151,7 @@ TESTED_BY = {
     "payments/views.py": ("tests/test_webhooks.py", "named for the address that providers call"),
     "qr/management/commands/demo.py": ("tests/browser/test_demo.py", "it needs the whole product running"),
     "qr/page.py": ("tests/test_scan.py", "the policy and size of each page"),
+    "qr/payloads/base.py": ("tests/test_payloads.py", "what every kind of payload is read into"),
     "qr/sorry.py": ("tests/test_scan.py", "codes by which nothing can be paid"),
     "qr/views.py": ("tests/test_scan.py", "named for what the customer does"),
 }

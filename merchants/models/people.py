@@ -63,6 +63,11 @@ class Shop(models.Model):  # type: ignore[django-manager-missing]  # As above.
     currency = models.CharField(max_length=3)
     time_zone = models.CharField(max_length=64)
     photo = models.ImageField(upload_to="shops/", blank=True)
+    logo = models.ImageField(upload_to="logos/", blank=True, help_text="stands in the middle of printed codes")
+    colour = models.CharField(max_length=7, blank=True, help_text="of the dark modules of its codes: #rrggbb")
+    check_word = models.CharField(
+        max_length=40, unique=True, null=True, help_text="on her sign and on every pay page of hers, and nobody else's"
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE)
     state_reason = models.CharField(max_length=200, blank=True)
     currency_locked_at = models.DateTimeField(null=True, blank=True)

@@ -65,6 +65,9 @@ class Code(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True)
+    replaced_by = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="replaces", help_text="where it leads now"
+    )
 
     class Meta:
         indexes = [models.Index(fields=["shop", "-id"], name="code_of_shop")]
@@ -85,3 +88,32 @@ class Code(models.Model):
     def url(self) -> str:
         """What is printed: always built from PUBLIC_URL, whatever host a request came by."""
         return f"{settings.PUBLIC_URL}/s/{self.slug}"
+
+
+class WalletCode(models.Model):
+    """A code of a wallet or bank of the shop's own that tells no server when it is paid: `unconfirmed` for ever."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        RETIRED = "retired"
+
+    prefix = "wco"
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="wallet_codes")
+    staff = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="wallet_codes", help_text="who entered it")
+    profile = models.CharField(max_length=20, help_text="the kind of payload, as `qr.payloads` names it")
+    payload = models.TextField(help_text="what is drawn")
+    payee = models.CharField(max_length=200, help_text="whose it says it is")
+    label = models.CharField(max_length=80, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE)
+    created_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["shop", "-id"], name="wallet_code_of_shop")]
+        constraints = [
+            models.CheckConstraint(name="wallet_code_state_known", condition=Q(state__in=["active", "retired"]))
+        ]
+
+    def __str__(self) -> str:
+        return self.label or self.payee

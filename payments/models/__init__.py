@@ -8,6 +8,8 @@ from payments.models.fees import FeeContract
 from payments.models.inbox import QueuedEvent, WebhookEvent
 from payments.models.paying import Dispute, Payment, PaymentIntent, Refund
 from payments.models.payouts import Holiday, Payout, PayoutAccount, PayoutBatch, PayoutTerms
+from payments.models.receipt_keys import ReceiptKey
+from payments.models.reported import ReportedSale
 from payments.models.settlement import (
     Adjustment,
     BankAccount,
@@ -42,7 +44,9 @@ __all__ = [
     "ProviderAccount",
     "ProviderKey",
     "QueuedEvent",
+    "ReceiptKey",
     "Refund",
+    "ReportedSale",
     "Seal",
     "Settlement",
     "SettlementMatch",

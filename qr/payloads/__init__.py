@@ -1,0 +1,1 @@
+"""Payment codes of any wallet: what each kind says, read tolerantly and written strictly."""
