@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
@@ -19,17 +20,17 @@ from reportlab.pdfgen.canvas import Canvas
 
 from merchants import lettering
 from merchants.refusals import Refused
-from qr.draw import QUIET_ZONE
+from qr import branding
+from qr.branding import QUIET_ZONE
 from qr.labels import POINTS
 from qr.stickers import Sticker
-from qr.symbol import Level, Symbol, symbol
+from qr.symbol import Symbol, symbol
 
-LEVEL: Level = "Q"  # Stickers are scratched and splashed: a quarter of a code may be lost.
 MODULE_MIN = 0.33  # Millimetres: the least that a phone's camera resolves without being held against the paper.
 BLEED = 3.0  # How far colour goes over the edge of what is cut, in millimetres.
 MARGIN = BLEED + 6.0  # What a page with cut marks has around it.
 
-INK, SOFT, GREEN, WHITE, RULE = map(HexColor, ("#1d1a16", "#5c554b", "#0b6b46", "#ffffff", "#8d857a"))
+INK, SOFT, GREEN, WHITE, PALE, RULE = map(HexColor, ("#1d1a16", "#5c554b", "#0b6b46", "#ffffff", "#f0ebe3", "#8d857a"))
 _DARK = re.compile("1+")
 _MARKS = {"Mn", "Mc", "Me", "Cf"}
 
@@ -71,6 +72,13 @@ def drawable(text: str) -> str:
     return found
 
 
+class _Canvas(Canvas):  # type: ignore[misc]  # Reportlab has no types.
+    """Reportlab's, without the line at the head of each page that names Helvetica, which no file of ours carries."""
+
+    def _make_preamble(self) -> None:
+        self._preamble = "1 0 0 1 0 0 cm"
+
+
 class Paper:
     """Pages of one size while they are drawn. With `marks` each has bleed and cut marks around it."""
 
@@ -79,8 +87,7 @@ class Paper:
         self.margin = MARGIN if marks else 0.0
         self._file = BytesIO()
         sheet = tuple((side + 2 * self.margin) * POINTS for side in size)
-        self.canvas = Canvas(self._file, pagesize=sheet, pageCompression=1, invariant=1)
-        self.canvas._preamble = "1 0 0 1 0 0 cm"  # Reportlab's names Helvetica, which no file of ours carries.
+        self.canvas = _Canvas(self._file, pagesize=sheet, pageCompression=1, invariant=1)
         self.canvas.setTitle(title)
         self.canvas.setCreator("Pushcart")
         self._forms: dict[object, str] = {}
@@ -97,24 +104,22 @@ class Paper:
 
     # --- What is drawn -----------------------------------------------------------------------------------------------
 
-    def code(self, x: float, y: float, side: float, text: str) -> None:
-        """A code with its quiet zone inside a square. Raises Refused 422 `label_too_small`."""
-        modules = modules_of(text)
-        module = side / modules
-        if module < MODULE_MIN:
-            raise Refused(
-                422,
-                "label_too_small",
-                f"On this label a module of the code would be {module:.2f} mm wide; scanners need {MODULE_MIN} mm. "
-                "Choose larger labels.",
-            )
+    def code(self, x: float, y: float, side: float, sticker: Sticker) -> None:
+        """A code in its shop's colour, with its quiet zone inside a square. Raises Refused 422 `label_too_small`."""
+        module = module_of(sticker, side)
         scale = module * POINTS
         left, bottom = self._at(x, y + side)
         self.canvas.saveState()
-        self.canvas.setFillColorRGB(0, 0, 0)
+        self.canvas.setFillColor(HexColor(sticker.colour or "#000000"))
         self.canvas.transform(scale, 0, 0, scale, left, bottom)
-        self.canvas._code.append(_path(text))
+        self.canvas._code.append(_path(sticker.text, bool(sticker.logo)))
         self.canvas.restoreState()
+        if sticker.logo:
+            near, wide = logo_place(sticker)
+            self.block(x + near * module, y + near * module, wide * module, wide * module, WHITE)
+            pad = branding.LOGO_PAD
+            inner = (wide - 2 * pad) * module
+            self.picture(x + (near + pad) * module, y + (near + pad) * module, inner, inner, sticker.logo, round_=0)
 
     def block(
         self, x: float, y: float, wide: float, high: float, color: Color, *, round_: float = 0, bleeds: bool = False
@@ -142,15 +147,15 @@ class Paper:
         self.canvas.line(*self._at(x, y), *self._at(to_x, to_y))
         self.canvas.restoreState()
 
-    def picture(self, x: float, y: float, wide: float, high: float, photo: bytes) -> None:
-        """A photo that fills its frame with round corners; what stands over is cut off on both sides alike."""
+    def picture(self, x: float, y: float, wide: float, high: float, photo: bytes, *, round_: float = 4.0) -> None:
+        """A picture that fills its frame; what stands over is cut off on both sides alike."""
         image = ImageReader(BytesIO(photo))
         across, down = image.getSize()
         scale = max(wide / across, high / down)
         left, bottom = self._at(x, y + high)
         self.canvas.saveState()
         frame = self.canvas.beginPath()
-        frame.roundRect(left, bottom, wide * POINTS, high * POINTS, min(wide, high) * 0.06 * POINTS)
+        frame.roundRect(left, bottom, wide * POINTS, high * POINTS, round_ * POINTS)
         self.canvas.clipPath(frame, stroke=0, fill=0)
         over = (wide - across * scale) / 2 * POINTS, (high - down * scale) / 2 * POINTS
         self.canvas.drawImage(image, left + over[0], bottom + over[1], across * scale * POINTS, down * scale * POINTS)
@@ -209,6 +214,15 @@ class Paper:
         self.canvas.doForm(name)
         self.canvas.restoreState()
 
+    @contextmanager
+    def turned(self, x: float, y: float) -> Iterator[None]:
+        """What is drawn inside stands on its head, turned around that point."""
+        left, bottom = self._at(x, y)
+        self.canvas.saveState()
+        self.canvas.transform(-1, 0, 0, -1, 2 * left, 2 * bottom)
+        yield
+        self.canvas.restoreState()
+
     # --- The page ----------------------------------------------------------------------------------------------------
 
     def _at(self, x: float, y: float) -> tuple[float, float]:
@@ -231,34 +245,60 @@ class Paper:
 # --- Codes -----------------------------------------------------------------------------------------------------------
 
 
-def modules_of(text: str) -> int:
+def modules_of(sticker: Sticker) -> int:
     """How many modules wide a code is on paper, with its quiet zone."""
-    return _symbol(text).size + 2 * QUIET_ZONE
+    return _symbol(sticker.text, bool(sticker.logo)).size + 2 * QUIET_ZONE
+
+
+def module_of(sticker: Sticker, side: float) -> float:
+    """How wide a module is in a code of `side` millimetres. Raises Refused 422 `label_too_small`."""
+    module = side / modules_of(sticker)
+    if module < MODULE_MIN:
+        raise Refused(
+            422,
+            "label_too_small",
+            f"On this label a module of the code would be {module:.2f} mm wide; scanners need {MODULE_MIN} mm. "
+            "Choose larger labels.",
+        )
+    return module
+
+
+def logo_place(sticker: Sticker) -> tuple[int, int]:
+    """Where the white box of the logo begins, from the left and from the top alike, and how wide it is, in modules."""
+    box = branding.logo_box(_symbol(sticker.text, True).size)
+    return box.start + QUIET_ZONE, box.side
 
 
 @lru_cache(maxsize=1024)
-def _symbol(text: str) -> Symbol:
-    return symbol(text, LEVEL)
+def rectangles(text: str, logo: bool = False) -> tuple[tuple[int, int, int, int], ...]:
+    """The dark modules as (left, top, wide, high), in modules from the corner of the quiet zone.
 
-
-@lru_cache(maxsize=1024)
-def _path(text: str) -> str:
-    """The dark modules as rectangles of one path: filled as one, they leave no hairlines between each other.
-
-    A run that goes on unchanged in the next rows is one rectangle. The unit is a module, from the lower left.
+    A run of modules that goes on unchanged in the rows below is one rectangle.
     """
-    found = _symbol(text)
-    side = found.size + 2 * QUIET_ZONE
-    parts: list[str] = []
+    found = _symbol(text, logo)
+    done: list[tuple[int, int, int, int]] = []
     open_: dict[tuple[int, int], int] = {}
     for number, row in enumerate([*found.rows(), 0]):
         runs = {run.span() for run in _DARK.finditer(format(row, f"0{found.size}b"))}
         for run in [run for run in open_ if run not in runs]:
             first = open_.pop(run)
-            parts.append(f"{run[0] + QUIET_ZONE} {side - QUIET_ZONE - number} {run[1] - run[0]} {number - first} re")
+            done.append((run[0] + QUIET_ZONE, first + QUIET_ZONE, run[1] - run[0], number - first))
         for run in runs:
             open_.setdefault(run, number)
-    return " ".join([*sorted(parts), "f"])
+    return tuple(sorted(done))
+
+
+@lru_cache(maxsize=1024)
+def _path(text: str, logo: bool) -> str:
+    """All of them as one path from the lower left: filled as one, they leave no hairlines between each other."""
+    side = _symbol(text, logo).size + 2 * QUIET_ZONE
+    parts = (f"{x} {side - y - high} {wide} {high} re" for x, y, wide, high in rectangles(text, logo))
+    return " ".join([*parts, "f"])
+
+
+@lru_cache(maxsize=1024)
+def _symbol(text: str, logo: bool) -> Symbol:
+    return symbol(text, branding.level("print", logo=logo))
 
 
 # --- Text ------------------------------------------------------------------------------------------------------------

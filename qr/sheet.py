@@ -13,7 +13,7 @@ from qr.stickers import Sticker
 
 CONTENT_TYPE = "application/pdf"
 
-_EDGE = 1.0  # Millimetres that stay free around a label's content: few printers place paper better.
+EDGE = 1.0  # Millimetres that stay free around a label's content: few printers place paper better.
 _GAP = 1.5
 _MARK = 4.0  # How long a cut mark is.
 
@@ -41,24 +41,32 @@ def pdf(stickers: Sequence[Sticker], layout: str, *, copies: int = 1, start: int
     return sheet.finish()
 
 
+def beside(form: Layout) -> bool:
+    """Whether the text stands beside the code, and not below it."""
+    return form.width >= form.height * 1.35
+
+
+def code_side(form: Layout) -> float:
+    """How large the code is with its quiet zone, in millimetres: as large as leaves room for the text."""
+    wide, high = form.width - 2 * EDGE, form.height - 2 * EDGE
+    return min(high, wide * 0.55) if beside(form) else min(wide, high * 0.7)
+
+
 def _sticker(sheet: Paper, form: Layout, sticker: Sticker) -> None:
     """One sticker at the corner of the page: its code beside the text, or above it where the label is not wide."""
-    wide, high = form.width - 2 * _EDGE, form.height - 2 * _EDGE
-    if form.width >= form.height * 1.35:
-        side = min(high, wide * 0.55)
+    wide, high = form.width - 2 * EDGE, form.height - 2 * EDGE
+    side = code_side(form)
+    if beside(form):
         turned = reads_from_the_right(sticker.title)
-        code_x = _EDGE + wide - side if turned else _EDGE
-        text_x = _EDGE + _GAP if turned else _EDGE + side + _GAP / 2
-        sheet.code(code_x, _EDGE + (high - side) / 2, side, sticker.text)
+        code_x = EDGE + wide - side if turned else EDGE
+        text_x = EDGE + _GAP if turned else EDGE + side + _GAP / 2
+        sheet.code(code_x, EDGE + (high - side) / 2, side, sticker)
         room = wide - side - 1.5 * _GAP
-        sheet.column(text_x, _EDGE, room, high, _lines_of(sticker, high), align="right" if turned else "left")
+        sheet.column(text_x, EDGE, room, high, _lines_of(sticker, high), align="right" if turned else "left")
     else:
-        side = min(wide, high * 0.7)
-        sheet.code(_EDGE + (wide - side) / 2, _EDGE, side, sticker.text)
+        sheet.code(EDGE + (wide - side) / 2, EDGE, side, sticker)
         below = high - side - _GAP / 2
-        sheet.column(
-            _EDGE + _GAP, _EDGE + side, wide - 2 * _GAP, below, _lines_of(sticker, below * 1.5), align="center"
-        )
+        sheet.column(EDGE + _GAP, EDGE + side, wide - 2 * _GAP, below, _lines_of(sticker, below * 1.5), align="center")
 
 
 def _lines_of(sticker: Sticker, high: float) -> list[Line]:

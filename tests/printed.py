@@ -33,6 +33,30 @@ def codes(picture: Image.Image) -> list[str]:
     ]
 
 
+def corners(picture: Image.Image) -> list[float]:
+    """How many pixels each code in a picture covers, without its quiet zone."""
+    areas = []
+    for code in zxingcpp.read_barcodes(picture):
+        place = code.position
+        edges = [place.top_left, place.top_right, place.bottom_right, place.bottom_left]
+        turns = zip(edges, [*edges[1:], edges[0]], strict=True)
+        areas.append(abs(sum(one.x * two.y - two.x * one.y for one, two in turns)) / 2)
+    return areas
+
+
+def sizes(pdf: bytes) -> dict[str, float]:
+    """How large each piece of text is set where it is largest, in millimetres."""
+    found: dict[str, float] = {}
+
+    def visit(text: str, _cm: Any, _tm: Any, _font: Any, size: float) -> None:
+        if text.strip():
+            found[text.strip()] = max(float(size) / POINTS, found.get(text.strip(), 0))
+
+    for page in PdfReader(BytesIO(pdf)).pages:
+        page.extract_text(visitor_text=visit)
+    return found
+
+
 def texts(pdf: bytes) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages)
 

@@ -11,6 +11,7 @@ from pypdf import PdfReader
 from merchants.refusals import Refused
 from qr import paper
 from qr.paper import Line, Paper
+from qr.stickers import Sticker
 from qr.symbol import symbol
 from tests import printed
 
@@ -19,7 +20,7 @@ TEXT = "https://pay.example.com/s/Ab3dEfGh1jK5"
 
 def one_code(side: float, text: str = TEXT, high: float = 100.0) -> bytes:
     page = Paper((100.0, high), "A code")
-    page.code(10, 10, side, text)
+    page.code(10, 10, side, Sticker(text=text, title=""))
     page.end_page()
     return page.finish()
 
@@ -38,12 +39,15 @@ def test_modules_that_touch_have_no_hairline_between_them_at_any_resolution(dpi:
     for row in range(drawn.size):
         for column in range(drawn.size):
             for right, down in ((1, 0), (0, 1)):
-                if column + right < drawn.size and row + down < drawn.size:
-                    if dark(column, row) and dark(column + right, row + down):
-                        x = 10 * dpi / 25.4 + module * (4 + column + (1 if right else 0.5))
-                        y = 10 * dpi / 25.4 + module * (4 + row + (1 if down else 0.5))
-                        assert page.getpixel((int(x), int(y))) == 0, (row, column)
-                        seams += 1
+                if (
+                    max(column + right, row + down) < drawn.size
+                    and dark(column, row)
+                    and dark(column + right, row + down)
+                ):
+                    x = 10 * dpi / 25.4 + module * (4 + column + (1 if right else 0.5))
+                    y = 10 * dpi / 25.4 + module * (4 + row + (1 if down else 0.5))
+                    assert page.getpixel((int(x), int(y))) == 0, (row, column)
+                    seams += 1
     assert seams > 500
 
 
@@ -61,7 +65,7 @@ def test_a_code_is_one_filled_path_and_keeps_its_quiet_zone() -> None:
 
 
 def test_a_module_is_never_below_a_third_of_a_millimetre() -> None:
-    modules = paper.modules_of(TEXT)
+    modules = paper.modules_of(Sticker(text=TEXT, title=""))
     assert printed.codes(printed.pages(one_code(modules * 0.335))[0]) == [TEXT]
     with pytest.raises(Refused) as refused:
         one_code(modules * 0.325)
@@ -102,7 +106,7 @@ def test_cut_marks_stand_outside_of_what_is_cut_and_colour_goes_over_its_edge() 
     assert shades(picture.crop((61, 61, 919, 289)))[1] < 255  # which colour fills up to its edge,
     assert shades(picture.crop((0, 300, 55, 588))) == (255, 255)
     for corner in ((0, 0, 55, 95), (925, 0, 980, 95), (0, 585, 55, 680), (925, 585, 980, 680)):
-        assert shades(picture.crop(corner))[0] < 128  # and marks stand at the four corners outside of it.
+        assert shades(picture.crop(corner))[0] < 200  # and thin marks stand at the four corners outside of it.
 
 
 def shades(picture: Image.Image) -> tuple[float, float]:
