@@ -412,6 +412,7 @@ SPECTACULAR_SETTINGS = {
         "CodeKind": "merchants.models.Code.Kind",
         "CodeState": "merchants.models.Code.State",
         "ShopState": "merchants.models.Shop.State",
+        "WhoseCode": "merchants.mine.ANSWERS",
         "RefundState": "payments.models.Refund.State",
         "EntryKind": "payments.models.LedgerEntry.Kind",
         "PayoutState": "payments.models.Payout.State",

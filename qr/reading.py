@@ -21,7 +21,7 @@ from qr.payloads import web, words
 from qr.payloads.base import Reading
 
 
-class Scanned(serializers.Serializer[Any]):
+class ToRead(serializers.Serializer[Any]):
     """Either of the two."""
 
     text = serializers.CharField(
@@ -75,12 +75,12 @@ class ReadView(APIView):
 
     parser_classes = [Json, Form]
 
-    @extend_schema(operation_id="code_read", request=Scanned, responses=FoundShape)
+    @extend_schema(operation_id="code_read", request=ToRead, responses=FoundShape)
     def post(self, request: Request) -> Response:
         """Says what a code is, whose, and what is wrong with it; of a picture, for every code in it."""
         shop = shop_of(request)
         limits.spend_on_reading(ids.public(Shop.prefix, shop.id))
-        asked = Scanned(data=request.data)
+        asked = ToRead(data=request.data)
         asked.is_valid(raise_exception=True)
         if "image" in asked.validated_data:
             readings = read.picture(asked.validated_data["image"])
