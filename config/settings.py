@@ -224,6 +224,7 @@ CELERY_BEAT_SCHEDULE = {
     "payout-accounts": {"task": "payments.apply_payout_accounts", "schedule": 60.0, "options": {"expires": 60}},
     "payout-lines": {"task": "payments.look_at_payout_lines", "schedule": 60.0, "options": {"expires": 60}},
     "want-statements": {"task": "payments.want_statements", "schedule": 600.0, "options": {"expires": 600}},
+    "flush-scans": {"task": "merchants.flush_scans", "schedule": 60.0, "options": {"expires": 60}},
     "seal-entries": {"task": "payments.seal_entries", "schedule": 60.0, "options": {"expires": 60}},
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
@@ -259,6 +260,8 @@ START_BUDGET_PAYER = env("START_BUDGET_PAYER", "20/minute")
 START_BUDGET_ADDRESS = env("START_BUDGET_ADDRESS", "600/minute")
 # A statement may read a shop's whole book and keep a thread of the web while it is sent; nobody reads so many.
 STATEMENT_BUDGET = env("STATEMENT_BUDGET", "30/minute")
+# A photo may keep a core for seconds; a person looks at codes one after the other.
+READING_BUDGET = env("READING_BUDGET", "30/minute")
 STATEMENT_PDF_LINES_MAX = 10_000  # 190 pages, made in seconds; nobody reads more on paper, and spreadsheets hold it.
 
 # --- Money ---------------------------------------------------------------------------------------------------------
@@ -409,6 +412,7 @@ SPECTACULAR_SETTINGS = {
         "CodeKind": "merchants.models.Code.Kind",
         "CodeState": "merchants.models.Code.State",
         "ShopState": "merchants.models.Shop.State",
+        "WhoseCode": "merchants.mine.ANSWERS",
         "RefundState": "payments.models.Refund.State",
         "EntryKind": "payments.models.LedgerEntry.Kind",
         "PayoutState": "payments.models.Payout.State",
