@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import redis
+from django.conf import LazySettings
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from merchants import bell, codes, scans
+from merchants import bell, codes, scans, tasks
 from merchants.models import Code, ScanCount
 from payments.models import ProviderAccount
 from tests.cast import Person
@@ -135,6 +136,16 @@ def test_scans_add_up_over_flushes_and_are_counted_once(stall: Code) -> None:
         (hour, 3, hour + timedelta(minutes=59)),
         (hour + timedelta(hours=1), 1, hour + timedelta(minutes=60)),
     ]
+
+
+def test_beat_asks_a_worker_for_it_every_minute(stall: Code, now: datetime, settings: LazySettings) -> None:
+    planned = settings.CELERY_BEAT_SCHEDULE["flush-scans"]
+    assert (planned["task"], planned["schedule"]) == (scans.FLUSH_TASK, 60.0)
+    assert tasks.flush_scans.name == scans.FLUSH_TASK
+    scans.count(code_id=stall.id, payer="a", now=now)
+    scans._waiting(os.getpid()).join()
+    tasks.flush_scans()
+    assert ScanCount.objects.get().scans == 1
 
 
 def test_many_codes_are_kept_by_one_statement(mei: Person, now: datetime) -> None:
