@@ -85,14 +85,20 @@ def tag(text: str, picture: str, size: int, dress: str = "") -> str:
 
 @lru_cache(maxsize=512)
 def _prove(text: str, style: Style) -> None:
-    """Reads a code with a logo as a phone would: this text and no other code must be found."""
+    """Reads a code with a logo as a hasty phone would, at its first look: this text and no other must be found."""
     if not style.logo:
         return
     if _holds_code(style.logo):
         raise Unreadable("There is a code in this logo. A phone might open it instead of yours.")
     drawn = symbol(text, style.level)
     picture = _png(drawn, (drawn.size + 2 * QUIET_ZONE) * _PROOF_PIXELS, _PROOF_PIXELS, style)
-    found = zxingcpp.read_barcodes(Image.open(BytesIO(picture)).convert("L"))
+    found = zxingcpp.read_barcodes(
+        Image.open(BytesIO(picture)).convert("L"),
+        formats=zxingcpp.BarcodeFormat.QRCode,
+        try_rotate=False,
+        try_downscale=False,
+        try_invert=False,
+    )
     if [code.text for code in found] != [text]:
         raise Unreadable("With this logo the code cannot be read. Choose another, or none.")
 
