@@ -35,9 +35,7 @@ MODULE_MM = 0.5
 
 def main() -> None:
     with ground.stores():
-        print(
-            f"ms, median and best of {ROUNDS} rounds of {TIMES}; x = times as fast as qrcode with Pillow, round by round"
-        )
+        print(f"ms, median and best of {ROUNDS} rounds of {TIMES}; x = how many times qrcode's speed, in turns")
         for name, text in (("address", URL), ("payload", PAYLOAD)):
             print(f"\n{name}, {len(text)} bytes, level M")
             _pictures(text)

@@ -30,6 +30,7 @@ PLAIN = Style()
 
 _PROOF_PIXELS = 4  # A module of the picture by which a code with a logo is proven.
 _LOGO_COLOURS = 64
+_QR_CODES = zxingcpp.barcode_formats_from_str("QRCode")
 # Runs longer than this do not occur: the longest text has a symbol of version 36.
 _RUNS = {"1" * count: f"h{count}" for count in range(1, 178)} | {"0" * count: f"m{count} 0" for count in range(1, 178)}
 
@@ -94,7 +95,7 @@ def _prove(text: str, style: Style) -> None:
     picture = _png(drawn, (drawn.size + 2 * QUIET_ZONE) * _PROOF_PIXELS, _PROOF_PIXELS, style)
     found = zxingcpp.read_barcodes(
         Image.open(BytesIO(picture)).convert("L"),
-        formats=zxingcpp.BarcodeFormat.QRCode,
+        formats=_QR_CODES,
         try_rotate=False,
         try_downscale=False,
         try_invert=False,
