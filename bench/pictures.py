@@ -35,7 +35,7 @@ MODULE_MM = 0.5
 
 def main() -> None:
     with ground.stores():
-        print(f"ms, median and best of {ROUNDS} rounds of {TIMES}; x = how many times qrcode's speed, in turns")
+        print(f"ms of processor, median and best of {ROUNDS} rounds of {TIMES}; x = times qrcode's speed, in turns")
         for name, text in (("address", URL), ("payload", PAYLOAD)):
             print(f"\n{name}, {len(text)} bytes, level M")
             _pictures(text)
@@ -83,16 +83,16 @@ def _pictures(text: str) -> None:
 
 
 def _timed(drawings: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
-    """Milliseconds of each in every round; within a round they take turns, so that the machine is the same to all."""
+    """Milliseconds of this process's processor in every round; in a round they take turns, on the same machine."""
     taken: dict[str, list[float]] = {name: [] for name in drawings}
     for drawing in drawings.values():
         drawing()
     for _ in range(ROUNDS):
         for name, drawing in drawings.items():
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(TIMES):
                 drawing()
-            taken[name].append((time.perf_counter() - began) / TIMES * 1e3)
+            taken[name].append((time.process_time() - began) / TIMES * 1e3)
     return taken
 
 
@@ -130,7 +130,7 @@ def _over_http() -> None:
     assert {name: answer().status_code for name, answer in answers.items()} == {
         "drawn": 200, "from the cache": 200, "304": 304,
     }  # fmt: skip
-    print("\nover HTTP (Django's test client: token, shop and code from the database)")
+    print("\nover HTTP, without what the database itself takes (token, shop and code come from it)")
     for name, rounds in _timed(answers).items():
         print(f"{name:36} {statistics.median(rounds):8.3f} {min(rounds):8.3f}")
 
