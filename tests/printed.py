@@ -24,13 +24,16 @@ def pages(pdf: bytes, dpi: float = 200) -> list[Image.Image]:
 
 
 def codes(picture: Image.Image) -> list[str]:
-    """What every code in a picture says, from the top and from the left."""
-    found = zxingcpp.read_barcodes(picture)
-    tall = picture.height / 60
-    return [
-        code.text
-        for code in sorted(found, key=lambda code: (round(code.position.top_left.y / tall), code.position.top_left.x))
-    ]
+    """What every code in a picture says, row by row from the top, and from the left."""
+    found = [(code.position.top_left, code.text) for code in zxingcpp.read_barcodes(picture)]
+    rows: list[list[tuple[int, str]]] = []
+    row_begins = -picture.height
+    for place, text in sorted(found, key=lambda each: each[0].y):
+        if place.y - row_begins > picture.height / 60:
+            rows.append([])
+            row_begins = place.y
+        rows[-1].append((place.x, text))
+    return [text for row in rows for _x, text in sorted(row)]
 
 
 def corners(picture: Image.Image) -> list[float]:
