@@ -158,7 +158,9 @@ class Paper:
         frame.roundRect(left, bottom, wide * POINTS, high * POINTS, round_ * POINTS)
         self.canvas.clipPath(frame, stroke=0, fill=0)
         over = (wide - across * scale) / 2 * POINTS, (high - down * scale) / 2 * POINTS
-        self.canvas.drawImage(image, left + over[0], bottom + over[1], across * scale * POINTS, down * scale * POINTS)
+        self.canvas.drawImage(
+            image, left + over[0], bottom + over[1], across * scale * POINTS, down * scale * POINTS, mask="auto"
+        )
         self.canvas.restoreState()
 
     def text(
