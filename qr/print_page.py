@@ -14,7 +14,7 @@ from math import sqrt
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from qr import branding, labels, sheet
+from qr import labels, sheet
 from qr.labels import LAYOUTS, Layout
 from qr.paper import logo_place, module_of, modules_of, rectangles
 from qr.stickers import Poster, Sticker
@@ -160,16 +160,12 @@ def _code(sticker: Sticker) -> SafeString:
     path = format_html('<path fill="{}" d="{}"/>', sticker.colour or "#000", "".join(parts))
     if not sticker.logo:
         return path
-    near, wide = logo_place(sticker)
-    inner = wide - 2 * branding.LOGO_PAD
+    place, wide = logo_place(sticker)
     return format_html(
-        '{}<path fill="#fff" d="M{n} {n}h{w}v{w}h-{w}z"/><image x="{at}" y="{at}" width="{inner}" height="{inner}" '
-        'href="data:{kind};base64,{data}"/>',
+        '{}<image x="{place}" y="{place}" width="{wide}" height="{wide}" href="data:{kind};base64,{data}"/>',
         path,
-        n=near,
-        w=wide,
-        at=near + branding.LOGO_PAD,
-        inner=inner,
+        place=place,
+        wide=wide,
         kind="image/png" if sticker.logo.startswith(b"\x89PNG") else "image/jpeg",
         data=base64.b64encode(sticker.logo).decode(),
     )
