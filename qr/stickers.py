@@ -17,7 +17,7 @@ class Sticker:
     """Everything that is read on one printed code. `text` is what scanners read, the rest is for people.
 
     `price` is written out ("¥2.00 / pile"), `photo` is a JPEG; what is empty is left out. `colour` (#rrggbb) is that of
-    the dark modules, and `logo` stands in their middle: on posters, because it takes a stronger code of smaller modules.
+    the dark modules, and `logo` stands in their middle: on posters only, because its stronger code has finer modules.
     """
 
     text: str
