@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from django.db.models.fields.files import FieldFile
 
-from merchants import codes, colours, countries, money
+from merchants import codes, colours, countries, lettering, money
 from merchants.models import Code, Shop
 from qr import draw, phrases
 from qr.branding import LOGO_LEVEL, Style, Unreadable
@@ -53,7 +53,7 @@ def of_code(code: Code, *, language: str = "", price: bool = True, photo: bool =
     return Sticker(
         text=code.url,
         title=title,
-        price=shown_price(code) if price else "",
+        price=_price(code, said) if price else "",
         shop="" if title == shop.name else shop.name,
         word=said.word.format(word=shop.check_word) if line and shop.check_word else shop.check_word or "",
         caption=said.caption,
@@ -86,12 +86,14 @@ def _headline(said: phrases.Phrases, code: Code, price: str) -> str:
     return (said.pile if unit else said.price).format(price=amount)
 
 
-def shown_price(code: Code) -> str:
+def _price(code: Code, said: phrases.Phrases) -> str:
     """What the code costs as people there write it, with what it buys; '' where the payer says how much."""
     price = codes.price(code)
     if price is None:
         return ""
     amount = money.shown(*price, countries.locale(code.shop.country))
+    if lettering.drawable(amount) is None and lettering.drawable(said.caption) is not None:
+        amount = money.shown(*price)  # The currency's sign is in no font of ours; its ISO code is.
     return f"{amount} / {code.item.unit}" if code.item and code.item.unit else amount
 
 

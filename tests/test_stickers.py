@@ -37,6 +37,25 @@ def test_a_price_and_a_language_are_as_they_are_asked_for(code: Code) -> None:
     assert (found.price, found.caption) == ("", "Escaneie para pagar")
 
 
+@pytest.mark.parametrize(
+    ("country", "currency", "language", "price"),
+    [
+        ("IN", "INR", "hi", "₹2.00"),
+        ("VN", "VND", "vi", "₫200"),
+        ("LK", "LKR", "en", "LKR2.00"),
+        ("ET", "ETB", "en", "ETB2.00"),
+        ("KH", "KHR", "km", "៛2.00"),
+        ("KH", "KHR", "en", "KHR2.00"),
+    ],
+)
+def test_a_currency_whose_sign_no_font_has_is_written_by_its_code(
+    code: Code, country: str, currency: str, language: str, price: str
+) -> None:
+    assert code.item is not None
+    code.shop.country, code.item.currency, code.item.unit = country, currency, ""
+    assert stickers.of_code(code, language=language).price == price
+
+
 def test_a_shops_code_is_titled_by_its_label_or_by_the_shop(mei: Person) -> None:
     code = Code.objects.select_related("shop", "item").get(shop=mei.shop, kind="shop")
     plain = stickers.of_code(code)
