@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from merchants import audit, codes, ids
 from merchants.audit import UnableToAct
@@ -98,7 +99,9 @@ def blank_of(slug: str) -> BlankCode | None:
 
 def with_bound(batches: QuerySet[CodeBatch]) -> QuerySet[Any]:
     """Each batch with `bound`: how many of its blanks are codes of shops by now."""
-    return batches.annotate(bound=Count("blanks__code"))
+    # Counted for the rows that are shown; a join would count the blanks of every batch there is.
+    blanks = BlankCode.objects.filter(batch=OuterRef("pk"), code__isnull=False).order_by().values("batch")
+    return batches.annotate(bound=Coalesce(Subquery(blanks.annotate(count=Count("pk")).values("count")), 0))
 
 
 def _in_hand(slug: str) -> BlankCode | None:

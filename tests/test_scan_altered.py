@@ -15,7 +15,7 @@ from merchants.models import Code
 from tests.cast import Person
 from tests.till import platform
 
-EXAMPLES = int(os.environ.get("ALTERED_SLUGS", "60"))
+EXAMPLES = int(os.environ.get("ALTERED_SLUGS", "30"))
 LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # Of letters that slugs have: Cyrillic, Greek, full-width, mathematical, and those that slugs leave out.
 ALIKE = {
