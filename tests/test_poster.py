@@ -66,7 +66,7 @@ def test_paper_shines_through_a_logo_that_has_no_ground() -> None:
     assert middle.getpixel((round(x), round(y))) == pytest.approx(sum_of((0, 0, 128)), abs=3)  # then the logo.
 
 
-@pytest.mark.parametrize("degrees", [7, 90, 180, 261])
+@pytest.mark.parametrize("degrees", [7, 261])
 def test_a_poster_is_read_turned_and_from_the_side(degrees: int) -> None:
     [page] = printed.pages(poster.pdf(POSTERS["dressed"], "a4"), 100)
     for seen in (
