@@ -38,6 +38,7 @@ _ACTED_ON = [
     "adjustment",
     "payoutaccount",
     "payoutbatch",
+    "walletcode",
 ]
 
 
