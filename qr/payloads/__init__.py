@@ -1,1 +1,44 @@
 """Payment codes of any wallet: what each kind says, read tolerantly and written strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from django.utils.translation import gettext as _
+
+from qr.payloads import epc, links, swiss, upi, wallets
+from qr.payloads.base import Reading, Violation
+from qr.payloads.words import plain
+
+LONGEST = 4000  # Letters; the largest QR code holds 4,296.
+UNKNOWN = "unknown"
+
+# Who is asked first. Each answers None for what is not its own.
+PROFILES: tuple[Callable[[str], Reading | None], ...] = (
+    upi.reads,
+    wallets.reads,
+    links.reads,
+    epc.reads,
+    swiss.reads,
+)
+
+
+def read(text: str) -> Reading:
+    """What a scanned text is. Never raises; what it is not sure of is `unknown`.
+
+    Names and accounts of the answer are without marks that cannot be seen; where there were some, it says so.
+    """
+    considered = "".join(letter if not "\ud800" <= letter <= "\udfff" else "\ufffd" for letter in text[:LONGEST])
+    found = next((reading for reads in PROFILES if (reading := reads(considered)) is not None), None)
+    reading = found or Reading(UNKNOWN, _("Not a payment code that we know"), considered, "unconfirmed")
+    violations = list(reading.violations)
+    if len(text) > LONGEST:
+        detail = _("It is longer than %s letters; the rest was not read.") % f"{LONGEST:,}"
+        violations.append(Violation("too_long", "", detail, fatal=True))
+    shown = {name: plain(getattr(reading, name)) for name in ("payee", "account", "city", "reference")}
+    if any(value != getattr(reading, name) for name, value in shown.items()):
+        detail = _("It holds marks that cannot be seen, and that can make a name look like another.")
+        violations.append(Violation("hidden_marks", "", detail))
+    seen = tuple(replace(violation, detail=plain(violation.detail)) for violation in violations)
+    return replace(reading, **shown, violations=seen)
