@@ -7,6 +7,9 @@ from django.urls import path
 from merchants.phone_page import phone_page
 from qr.pictures import PngPicture, SvgPicture
 from qr.views import code_picture, identified, pay, receipt, scan
+from qr.wallet_code_pictures import PngPicture as WalletCodePng
+from qr.wallet_code_pictures import SvgPicture as WalletCodeSvg
+from qr.wallet_code_views import WalletCodesView, WalletCodeView
 
 urlpatterns = [
     path("s/<str:slug>", scan, name="scan"),
@@ -17,4 +20,8 @@ urlpatterns = [
     path("app/", phone_page, name="phone_page"),
     path("api/v1/codes/<str:code_id>/image.png", PngPicture.as_view(), name="code-png"),
     path("api/v1/codes/<str:code_id>/image.svg", SvgPicture.as_view(), name="code-svg"),
+    path("api/v1/wallet-codes", WalletCodesView.as_view(), name="wallet-codes"),
+    path("api/v1/wallet-codes/<str:id>", WalletCodeView.as_view(), name="wallet-code"),
+    path("api/v1/wallet-codes/<str:id>/image.png", WalletCodePng.as_view(), name="wallet-code-png"),
+    path("api/v1/wallet-codes/<str:id>/image.svg", WalletCodeSvg.as_view(), name="wallet-code-svg"),
 ]

@@ -159,6 +159,11 @@ TESTED_BY = {
     "qr/payloads/tlv.py": ("tests/test_tlv.py", "a name that no other module has"),
     "qr/payloads/base.py": ("tests/test_payloads.py", "what every kind of payload is read into"),
     "qr/sorry.py": ("tests/test_scan.py", "codes by which nothing can be paid"),
+    "qr/admin.py": ("tests/test_wallet_codes.py", "operators open these pages"),
+    "qr/wallet_code_admin.py": ("tests/test_wallet_codes.py", "operators read and retire them"),
+    "qr/wallet_code_pictures.py": ("tests/test_wallet_codes.py", "pictures over HTTP"),
+    "qr/wallet_code_shapes.py": ("tests/test_wallet_codes.py", "fields as a client writes and reads them"),
+    "qr/wallet_code_views.py": ("tests/test_wallet_codes.py", "wallet codes over HTTP"),
     "qr/views.py": ("tests/test_scan.py", "named for what the customer does"),
 }
 # Test files that are about no single module.
