@@ -6,6 +6,7 @@ from django.urls import path
 
 from merchants.phone_page import phone_page
 from qr.pictures import PngPicture, SvgPicture
+from qr.reading import ReadView
 from qr.views import code_picture, identified, pay, receipt, scan
 from qr.wallet_code_pictures import PngPicture as WalletCodePng
 from qr.wallet_code_pictures import SvgPicture as WalletCodeSvg
@@ -18,6 +19,7 @@ urlpatterns = [
     path("r/<str:secret>/code.svg", code_picture, name="receipt-code"),
     path("r/<str:secret>/payer", identified, name="payer"),
     path("app/", phone_page, name="phone_page"),
+    path("api/v1/codes/read", ReadView.as_view(), name="code-read"),
     path("api/v1/codes/<str:code_id>/image.png", PngPicture.as_view(), name="code-png"),
     path("api/v1/codes/<str:code_id>/image.svg", SvgPicture.as_view(), name="code-svg"),
     path("api/v1/wallet-codes", WalletCodesView.as_view(), name="wallet-codes"),

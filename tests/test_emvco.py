@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qr.payloads import amounts, emvco
+from qr.payloads import amounts, emvco, tlv
 from qr.payloads.base import Unwritable
 from qr.payloads.emvco_fields import MANDATORY
 
@@ -14,7 +14,7 @@ PRINTED = (
     "6007BEIJING64200002ZH0104最佳运输0202北京540523.7253031565502016233030412340603***0708A60086670902ME"
     "91320016A0112233449988770708123456786304A13A"
 )
-STALL = {
+STALL: dict[str, tlv.Value] = {
     "00": "01",
     "01": "11",
     "26": {"00": "com.example", "01": "stall-7"},
@@ -135,7 +135,7 @@ def test_what_real_codes_get_wrong_is_reported_and_read(text: str, expected: lis
 
 
 def test_a_payload_of_more_than_512_characters_is_read_and_not_written() -> None:
-    many = {f"{id_}": {"00": "com.example", "01": "x" * 80} for id_ in range(26, 31)}
+    many: dict[str, tlv.Value] = {f"{id_}": {"00": "com.example", "01": "x" * 80} for id_ in range(26, 31)}
     assert faults(emvco.write(STALL | dict(list(many.items())[1:4]))) == []
     with pytest.raises(Unwritable) as refused:
         emvco.write(STALL | many)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from django.utils.translation import gettext as _
 
-from qr.payloads import epc, links, swiss, upi, wallets
+from qr.payloads import epc, national, swiss, upi, wallets, web
 from qr.payloads.base import Reading, Violation
 from qr.payloads.words import plain
 
@@ -18,9 +18,16 @@ UNKNOWN = "unknown"
 PROFILES: tuple[Callable[[str], Reading | None], ...] = (
     upi.reads,
     wallets.reads,
-    links.reads,
+    web.reads,
     epc.reads,
     swiss.reads,
+    national.paynow,
+    national.qris,
+    national.duitnow,
+    national.hkfps,
+    national.mmqr,
+    national.bharat,
+    national.generic,
 )
 
 
@@ -36,9 +43,15 @@ def read(text: str) -> Reading:
     if len(text) > LONGEST:
         detail = _("It is longer than %s letters; the rest was not read.") % f"{LONGEST:,}"
         violations.append(Violation("too_long", "", detail, fatal=True))
-    shown = {name: plain(getattr(reading, name)) for name in ("payee", "account", "city", "reference")}
-    if any(value != getattr(reading, name) for name, value in shown.items()):
+    shown = replace(
+        reading,
+        payee=plain(reading.payee),
+        account=plain(reading.account),
+        city=plain(reading.city),
+        reference=plain(reading.reference),
+    )
+    if shown != reading:
         detail = _("It holds marks that cannot be seen, and that can make a name look like another.")
         violations.append(Violation("hidden_marks", "", detail))
     seen = tuple(replace(violation, detail=plain(violation.detail)) for violation in violations)
-    return replace(reading, **shown, violations=seen)
+    return replace(shown, violations=seen)

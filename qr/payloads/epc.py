@@ -162,7 +162,7 @@ def _of_account(told: dict[str, str]) -> list[Violation]:
 def _of_texts(told: dict[str, str]) -> list[Violation]:
     found = []
     if not told.get("name", "").strip():
-        found.append(Violation("name_missing", "name", _("It gives no name."), True))
+        found.append(Violation("name_missing", "name", _("The name of who is paid is missing."), True))
     for line, longest in LONGEST.items():
         if len(told.get(line, "")) > longest:
             found.append(Violation("text_too_long", line, _("Its %s is longer than %s letters.") % (line, longest)))

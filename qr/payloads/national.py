@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from django.utils.translation import gettext as _
@@ -108,7 +109,7 @@ def duitnow(text: str) -> Reading | None:
         found.append(Violation("account_missing", "26.02", _("It does not say who is paid."), True))
     more = payload.template("62")
     fields = {"acquirer": own.get("01", ""), "digest": payload.objects.get("82", ""), "terminal": more.get("07", "")}
-    return emvco.reading(
+    reading = emvco.reading(
         payload,
         profile="duitnow",
         title="DuitNow",
@@ -117,6 +118,12 @@ def duitnow(text: str) -> Reading | None:
         reference=more.get("05", "") or more.get("01", "") or more.get("90", ""),
         fields=_told(fields),
         violations=found,
+    )
+    # What the standard does not allow, and every code of this network has.
+    usual = {("format_unknown", "00"), ("tlv_broken", "82"), ("duplicate_id", "82"), ("tlv_broken", "62.90")}
+    return replace(
+        reading,
+        violations=tuple(one for one in reading.violations if one.fatal or (one.code, one.where) not in usual),
     )
 
 

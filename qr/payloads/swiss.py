@@ -99,12 +99,19 @@ def write(
     The kind of reference follows from it: 27 digits are a QR reference (which wants a QR-IBAN), RF… a creditor's.
     """
     account = _account(iban)
-    kind = reference_kind(reference)
     told = dict.fromkeys(LINES, "")
     told |= {"service": "SPC", "version": "0200", "charset": "1", "iban": account, "trailer": "EPD"}
-    told |= {"reference_kind": kind, "reference": reference, "message": message, "information": information}
+    told |= {
+        "reference_kind": reference_kind(reference),
+        "reference": reference,
+        "message": message,
+        "information": information,
+    }
     told |= _written(creditor, "creditor") | (_written(debtor, "debtor") if debtor else {})
     told["currency"] = currency
+    for name, value in told.items():
+        if not value.isprintable():
+            raise Unwritable("text_unfit", name, _("Line breaks and marks that cannot be seen cannot stand in a bill."))
     if amount is not None:
         if not 0 < amount <= AMOUNT_MAX:
             raise Unwritable("amount_out_of_range", "amount", _("An amount is between 0.01 and 999,999,999.99."))
@@ -169,9 +176,8 @@ def _of_form(told: dict[str, str], lines: list[str]) -> list[Violation]:
         found.append(Violation("letters_unfit", "", _("It holds letters that a bill may not have.")))
     if len(told.get("message", "")) + len(told.get("information", "")) > MESSAGE_LONGEST:
         found.append(Violation("text_too_long", "message", _("Its message is longer than 140 letters.")))
-    for name in ("procedure1", "procedure2"):
-        if len(told.get(name, "")) > 100:
-            found.append(Violation("text_too_long", name, _("One of its other procedures is longer than 100 letters.")))
+    if any(len(told.get(name, "")) > 100 for name in ("procedure1", "procedure2")):
+        found.append(Violation("text_too_long", "procedure1", _("Another procedure of it is longer than 100 letters.")))
     return found
 
 
@@ -240,6 +246,8 @@ def _amount(text: str, currency: str) -> tuple[int | None, Violation | None]:
         return None, Violation("currency_unfit", "currency", _("A bill is in francs or euros only."), True)
     if not text:
         return None, None
+    if text == "0.00":
+        return None, Violation("amount_zero", "amount", _("It is a notice: nothing is to be paid by it."), True)
     amount = money.minor_units(text, currency) if _AMOUNT.fullmatch(text) else 0
     if not amount:
         detail = _("Its amount cannot be read: it should look like 12.50.")

@@ -168,7 +168,7 @@ def _of_payee(told: dict[str, str]) -> list[Violation]:
         detail = _("Who is paid is no UPI address: it should look like name@bank.")
         found.append(Violation("address_malformed", "pa", detail, True))
     if not told.get("pn", "").strip():
-        found.append(Violation("payee_missing", "pn", _("It gives no name.")))
+        found.append(Violation("payee_missing", "pn", _("The name of who is paid is missing.")))
     if told.get("cu", "INR").upper() not in {"", "INR"}:
         found.append(
             Violation("currency_not_inr", "cu", _("It asks for another currency; UPI pays rupees only."), True)

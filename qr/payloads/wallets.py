@@ -9,7 +9,7 @@ import re
 
 from django.utils.translation import gettext as _
 
-from qr.payloads import links
+from qr.payloads import web
 from qr.payloads.base import Reading, Unwritable, Violation
 
 WECHAT_NATIVE, WECHAT_PERSONAL, WECHAT = "wechat_native", "wechat_personal", "wechat"
@@ -39,10 +39,9 @@ def alipay_precreate(qr_code: str) -> str:
 def reads(text: str) -> Reading | None:
     """What a code of WeChat Pay or Alipay is; None for any other text. Neither says a name or an amount."""
     stripped = text.strip()
-    scheme = stripped.partition(":")[0].lower()
-    if scheme in {"weixin", "wxp"}:
+    if stripped.lower().startswith(("weixin:", "wxp:")):
         return _wechat(stripped, text)
-    address = links.parts(text)
+    address = web.parts(text)
     if address is None or address.host != _ALIPAY_HOST:
         return None
     return _alipay(address, text)
@@ -60,11 +59,11 @@ def _wechat(stripped: str, text: str) -> Reading:
     return _reading(WECHAT, "WeChat", text, "", violations=(unknown,))
 
 
-def _alipay(address: links.Address, text: str) -> Reading:
+def _alipay(address: web.Address, text: str) -> Reading:
     token = _TOKEN.fullmatch(address.path)
     found = []
     if address.scheme != "https" or address.user or address.port not in {"", "443"}:
-        found.append(Violation("not_alipays_address", "", _("Alipay does not write its links like this."), True))
+        found.append(Violation("not_alipays_address", "", _("Alipay does not write its web like this."), True))
     # Printed in capitals such a link makes a smaller code, and Alipay takes it in either.
     kind = token["token"][:3].lower() if token else ""
     if token and kind == "bax":

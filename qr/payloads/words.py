@@ -9,18 +9,17 @@ import unicodedata
 from datetime import datetime
 
 from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from merchants import money
-from qr.payloads import links
+from qr.payloads import web
 from qr.payloads.base import Reading
 
 LONGEST_QUOTED = 100
 # Of the marks without a shape, those that scripts need to join and part letters, and to say which way a word runs.
 _HARMLESS = {"\u200c", "\u200d", "\u200e", "\u200f", "\u061c"}
-_NO_PAYMENT = {links.LINK, links.LOOK_ALIKE, "unknown"}
+_NO_PAYMENT = {web.LINK, web.LOOK_ALIKE, "unknown"}
 
 
 def sentences(reading: Reading, *, now: datetime) -> list[str]:
@@ -64,23 +63,23 @@ def quoted(text: str) -> str:
 
 def _whose(reading: Reading) -> list[str]:
     name, account = quoted(reading.payee), quoted(reading.account)
-    if reading.profile == links.PROFILE:
+    if reading.profile == web.PROFILE:
         return [_("It opens a pay page of this service.")]
-    if reading.profile in {links.LINK, links.LOOK_ALIKE}:
-        return [_("It opens a page of %s.") % account]
+    if reading.profile in {web.LINK, web.LOOK_ALIKE}:
+        return [_("It opens a page of “%s”.") % account]
     if reading.profile == "unknown":
         return []
     if name and account:
-        return [_("It says that it pays “%(name)s”, to %(account)s.") % {"name": name, "account": account}]
+        return [_("It says that it pays “%(name)s”, to “%(account)s”.") % {"name": name, "account": account}]
     if name:
         return [_("It says that it pays “%s”.") % name]
     if reading.country == "CN" and account:
         return [_("Whose it is, only the wallet shows.")]
-    return [_("It gives no name. It pays to %s.") % account] if account else [_("It does not say who is paid.")]
+    return [_("It pays to “%s”, and says no name.") % account] if account else [_("It does not say who is paid.")]
 
 
 def _how_much(reading: Reading) -> list[str]:
-    if reading.profile == links.PROFILE:
+    if reading.profile == web.PROFILE:
         return []
     if reading.amount is None:
         asks = reading.confirmation == "provider"
@@ -93,14 +92,15 @@ def _how_much(reading: Reading) -> list[str]:
 def _how_long(reading: Reading, now: datetime) -> list[str]:
     said = [_("It is made for one payment.")] if reading.once else []
     if reading.expires_at is not None:
-        until = date_format(localtime(reading.expires_at), "DATETIME_FORMAT")
+        # In the time that the code itself is written in: a reader may be anywhere.
+        until = f"{date_format(reading.expires_at, 'j F Y, H:i')} ({reading.expires_at.tzname()})"
         over = reading.expires_at <= now
         said.append((_("It expired on %s.") if over else _("It is good until %s.")) % until)
     return said
 
 
 def _who_is_told(reading: Reading) -> str:
-    if reading.profile == links.PROFILE:
+    if reading.profile == web.PROFILE:
         return _("This service is told when it is paid.")
     if reading.confirmation == "provider":
         return _("Whoever had it made is told by the provider when it is paid.")

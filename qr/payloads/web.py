@@ -1,7 +1,7 @@
-"""Our own links, as printed (`https://…/s/<slug>`), and the links that only look like them.
+"""Web links in codes: our own (`https://…/s/<slug>`), those that only look like ours, and any others.
 
-A link is ours when it is one letter for letter, but for the case of scheme and host and for what follows the slug.
-Nothing is taken apart to decide that: how browsers read strange addresses matters for the look-alikes alone.
+What is ours, `merchants.links` decides letter for letter. How browsers read strange addresses matters for the
+look-alikes alone: where they really lead is said.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from merchants import links
 from qr.payloads.base import Reading, Unwritable, Violation
 
 PROFILE, LOOK_ALIKE, LINK = "pushcart", "look_alike", "link"
-SLUG = re.compile(r"[2-9A-HJ-NP-Za-km-z]{12}")
-
+_SLUG = re.compile(links.SLUG)
 _WEB = re.compile(r"(?P<scheme>https?):[/\\]*(?P<rest>[^/\\].*)", re.IGNORECASE | re.DOTALL)
 # Letters of other scripts, and digits, that pass for a Latin letter at a glance.
 _PASSES_FOR = str.maketrans(
@@ -42,23 +42,14 @@ class Address:
 
 def write(slug: str) -> str:
     """What is printed for a slug. Raises Unwritable for what is no slug of ours."""
-    if not SLUG.fullmatch(slug):
+    if not _SLUG.fullmatch(slug):
         raise Unwritable("slug_malformed", "", _("This is no slug of a code."))
     return f"{settings.PUBLIC_URL}/s/{slug}"
 
 
-def slug_of(text: str) -> str | None:
-    """The slug of a link that is ours; None for anything else. That the slug was given to a code is not said."""
-    scheme, _colon, rest = settings.PUBLIC_URL.partition("://")
-    host, slash, path = rest.partition("/")
-    head = f"(?i:{re.escape(f'{scheme}://{host}')}){re.escape(slash + path)}/s/"
-    link = re.fullmatch(rf"{head}({SLUG.pattern})/?(?:[?#][!-~]*)?", text.strip())
-    return link[1] if link else None
-
-
 def reads(text: str) -> Reading | None:
     """Our own link, one that looks like ours, or any other web link; None for what is no web link."""
-    slug = slug_of(text)
+    slug = links.slug_of(text) if "://" in text else None
     if slug is not None:
         return Reading(PROFILE, _("A code of this service"), text, "provider", account=slug, fields={"slug": slug})
     address = parts(text)
@@ -111,7 +102,7 @@ def _pretence(address: Address) -> Violation | None:
     """Why it looks like a link of ours; None when it does not."""
     ours = urlsplit(settings.PUBLIC_URL)
     our_host = _spelled(ours.hostname or "")
-    if address.host == our_host:
+    if address.host.rstrip(".") == our_host:
         return _on_our_host(address, ours.path)
     if our_host in address.user.lower():
         detail = _("Our name stands before an @, which means nothing. It leads to %s.") % address.host
@@ -128,7 +119,7 @@ def _on_our_host(address: Address, prefix: str) -> Violation:
     slug = address.path.removeprefix(f"{prefix}/s/")
     if slug == address.path:
         return Violation("other_page", "", _("It leads to this service, but not to a code."), True)
-    if not SLUG.fullmatch(slug.rstrip("/")):
+    if not _SLUG.fullmatch(slug.rstrip("/")):
         return Violation("slug_altered", "", _("No code of ours is written like this: it was altered."), True)
     return Violation("not_our_address", "", _("It has our name, but is not written as we print our links."), True)
 
