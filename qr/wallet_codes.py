@@ -20,7 +20,7 @@ from merchants.refusals import Refused
 from merchants.step_up import Confirmation
 from payments import owners
 from qr import payloads
-from qr.payloads import links, wallets
+from qr.payloads import wallets, web
 from qr.payloads.base import Reading
 from qr.symbol import LONGEST_TEXT
 
@@ -31,7 +31,7 @@ LOOKUP_SENTENCE = SENTENCE + " Its network could be asked whether it was paid; w
 ACTIVE_MAX = 50  # Of one shop. Whoever has more prints stickers, and those are codes of ours.
 
 # What these say leaves open who is paid, or is a page and no payment.
-_NOBODYS = {payloads.UNKNOWN, links.LINK, links.LOOK_ALIKE, wallets.WECHAT, wallets.ALIPAY}
+_NOBODYS = {payloads.UNKNOWN, web.LINK, web.LOOK_ALIKE, wallets.WECHAT, wallets.ALIPAY}
 _STATE = WalletCode.State
 _TAIL = 12  # Of the account: enough to know one's own by, too little to write a message in.
 _TOLD_FOR = timedelta(days=1)
@@ -56,7 +56,7 @@ def readable(shop: Shop, text: str) -> Reading:
     if len(text.encode()) > LONGEST_TEXT:
         raise Refused(400, "payload_too_long", f"A code of more than {LONGEST_TEXT} bytes is not read from paper.")
     reading = payloads.read(text)
-    if reading.profile == links.PROFILE:
+    if reading.profile == web.PROFILE:
         raise Refused(400, "payload_ours", "This is a code of Pushcart: it belongs to a shop already.")
     wrong = next((violation for violation in reading.violations if violation.fatal), None)
     if wrong is not None:
