@@ -6,6 +6,7 @@ from django.urls import path
 
 from merchants.phone_page import phone_page
 from qr.pictures import PngPicture, SvgPicture
+from qr.printing import PosterPdf, PrintPage, SheetPdf, TentPdf
 from qr.reading import ReadView
 from qr.views import code_picture, identified, pay, receipt, scan
 from qr.wallet_code_pictures import PngPicture as WalletCodePng
@@ -26,4 +27,8 @@ urlpatterns = [
     path("api/v1/wallet-codes/<str:id>", WalletCodeView.as_view(), name="wallet-code"),
     path("api/v1/wallet-codes/<str:id>/image.png", WalletCodePng.as_view(), name="wallet-code-png"),
     path("api/v1/wallet-codes/<str:id>/image.svg", WalletCodeSvg.as_view(), name="wallet-code-svg"),
+    path("api/v1/codes/sheet.pdf", SheetPdf.as_view(), name="codes-sheet"),
+    path("api/v1/codes/print.html", PrintPage.as_view(), name="codes-print"),
+    path("api/v1/codes/<str:code_id>/poster.pdf", PosterPdf.as_view(), name="code-poster"),
+    path("api/v1/codes/<str:code_id>/tent.pdf", TentPdf.as_view(), name="code-tent"),
 ]
