@@ -11,6 +11,7 @@ from qr.reading import ReadView
 from qr.views import code_picture, identified, pay, receipt, scan
 from qr.wallet_code_pictures import PngPicture as WalletCodePng
 from qr.wallet_code_pictures import SvgPicture as WalletCodeSvg
+from qr.wallet_code_sticker import StickerPdf
 from qr.wallet_code_views import WalletCodesView, WalletCodeView
 
 urlpatterns = [
@@ -27,6 +28,7 @@ urlpatterns = [
     path("api/v1/wallet-codes/<str:id>", WalletCodeView.as_view(), name="wallet-code"),
     path("api/v1/wallet-codes/<str:id>/image.png", WalletCodePng.as_view(), name="wallet-code-png"),
     path("api/v1/wallet-codes/<str:id>/image.svg", WalletCodeSvg.as_view(), name="wallet-code-svg"),
+    path("api/v1/wallet-codes/<str:id>/sticker.pdf", StickerPdf.as_view(), name="wallet-code-sticker"),
     path("api/v1/codes/sheet.pdf", SheetPdf.as_view(), name="codes-sheet"),
     path("api/v1/codes/print.html", PrintPage.as_view(), name="codes-print"),
     path("api/v1/codes/<str:code_id>/poster.pdf", PosterPdf.as_view(), name="code-poster"),

@@ -13,12 +13,10 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from merchants.models import WalletCode
-from merchants.refusals import Refused
 from merchants.tokens import staff_of
 from qr import draw
 from qr.pictures import FirstRenderer
-from qr.wallet_code_views import find
+from qr.wallet_code_views import find_active
 
 _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
 _SIZE = OpenApiParameter(
@@ -38,9 +36,7 @@ class _Picture(APIView):
     picture: ClassVar[Callable[[str, int], bytes]]
 
     def answer(self, request: Request, public_id: str) -> HttpResponse:
-        code, size = find(staff_of(request), public_id), _size(request)
-        if code.state != WalletCode.State.ACTIVE:
-            raise Refused(409, "wallet_code_retired", "This wallet code is retired: nobody should pay by it.")
+        code, size = find_active(staff_of(request), public_id), _size(request)
         tag = f'"{draw.tag(code.payload, self.content_type, size)}"'
         response = get_conditional_response(request._request, etag=tag)
         if response is None:

@@ -18,6 +18,7 @@ from merchants import ids, step_up
 from merchants.bodies import Json
 from merchants.idempotency import header, once_proved
 from merchants.models import Staff, WalletCode
+from merchants.refusals import Refused
 from merchants.step_up import Confirmation
 from merchants.tokens import require, staff_of
 from qr import wallet_codes
@@ -109,7 +110,15 @@ def find(staff: Staff, public_id: str) -> WalletCode:
         key = ids.parse(WalletCode.prefix, public_id)
     except ValueError:
         raise NotFound from None
-    code = wallet_codes.of(staff.shop).filter(id=key).first()
+    code = wallet_codes.of(staff.shop).select_related("shop").filter(id=key).first()
     if code is None:
         raise NotFound
+    return code
+
+
+def find_active(staff: Staff, public_id: str) -> WalletCode:
+    """The same, to be shown to customers: Refused 409 `wallet_code_retired` when nobody should pay by it any more."""
+    code = find(staff, public_id)
+    if code.state != WalletCode.State.ACTIVE:
+        raise Refused(409, "wallet_code_retired", "This wallet code is retired: nobody should pay by it.")
     return code
