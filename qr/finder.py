@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from contextlib import suppress
 
 import zxingcpp
 
 MEMORY_MAX = 1 << 30  # Bytes of address space.
+SECONDS_MAX = 10  # Of a core, should whoever started it be gone.
 
 
 def main() -> None:
     """Reads one picture and answers with its codes from the top down."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
+    for limit, most in ((resource.RLIMIT_AS, MEMORY_MAX), (resource.RLIMIT_CPU, SECONDS_MAX)):
+        with suppress(ValueError, OSError):  # Not every system has every limit.
+            resource.setrlimit(limit, (most, most))
     width, height = (int(number) for number in sys.stdin.buffer.readline().split())
     pixels = memoryview(sys.stdin.buffer.read()).cast("B", (height, width))
     found = zxingcpp.read_barcodes(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
+from typing import TypeAlias
 
 import pytest
 
 from qr.payloads import emvco, national, tlv
 from qr.payloads.base import Reading
+
+Profile: TypeAlias = Callable[[emvco.Payload], Reading | None]
 
 EAST = timezone(timedelta(hours=8))
 PAYNOW = {"00": "SG.PAYNOW", "01": "2", "02": "200002150HWCF", "03": "0"}
@@ -38,8 +41,8 @@ def code(
     return text + emvco.check_sum(text)
 
 
-def read(profile: Callable[[str], Reading | None], text: str) -> Reading:
-    reading = profile(text)
+def read(profile: Profile, text: str) -> Reading:
+    reading = profile(emvco.read(text))
     assert reading is not None
     assert (reading.confirmation, reading.payee, reading.text) == ("unconfirmed", "ASHA FRUIT", text)
     return reading
@@ -160,11 +163,11 @@ def test_a_changed_letter_is_found_by_the_check_sum() -> None:
 @pytest.mark.parametrize(
     "profile", [national.paynow, national.qris, national.duitnow, national.hkfps, national.mmqr, national.bharat]
 )
-def test_no_network_claims_what_is_anothers(profile: Callable[[str], Reading | None]) -> None:
-    own: dict[Callable[[str], Reading | None], Mapping[str, tlv.Value]] = {
+def test_no_network_claims_what_is_anothers(profile: Profile) -> None:
+    own: dict[Profile, Mapping[str, tlv.Value]] = {
         national.paynow: {"26": PAYNOW}, national.qris: QRIS, national.duitnow: {"26": DUITNOW},
         national.hkfps: {"26": FPS}, national.mmqr: {"26": {"00": "com.mmqrpay.www"}}, national.bharat: BHARAT,
     }  # fmt: skip
-    claimed = [other for other, accounts in own.items() if profile(code(accounts, "344", "HK")) is not None]
+    claimed = [other for other, accounts in own.items() if profile(emvco.read(code(accounts, "344", "HK"))) is not None]
     assert claimed == [profile]
-    assert [profile(text) for text in ("", "upi://pay?pa=a@b", "000201", "hk.com.hkicl")] == [None] * 4
+    assert [profile(emvco.read(text)) for text in ("", "upi://pay?pa=a@b", "000201", "hk.com.hkicl")] == [None] * 4

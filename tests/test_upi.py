@@ -185,3 +185,18 @@ def test_a_signed_link_is_read_and_kept_letter_for_letter() -> None:
     reading = read(SIGNED)
     assert (reading.text, reading.fields["sign"], reading.amount) == (SIGNED, "c2lnbg==", 1000)
     assert reading.violations == ()
+
+
+def test_what_two_packages_for_node_write_is_read() -> None:
+    """Outputs of `upi-link` 1.0.1 and `upiqr` 1.3.22 as they stand; the first escapes nothing but spaces."""
+    reading = read(
+        "upi://pay?pa=asha@okaxis&pn=Asha%20Fruit&am=20.50&cu=INR&mc=5411&tid=T1&tr=R1&tn=Apples&mam=1"
+        "&url=https://shop.example/b?1"
+    )
+    assert (reading.payee, reading.amount, reading.fields["mam"], reading.violations) == ("Asha Fruit", 2050, "1", ())
+    assert reading.fields["url"] == "https://shop.example/b?1"
+    reading = read(
+        "upi://pay?pa=asha%40okaxis&pn=Asha+%26+Fruit&am=20.50&mam=1&cu=INR&mc=5411&tr=R1&tn=%C3%84pfel+5%25"
+    )
+    assert (reading.payee, reading.account, reading.amount) == ("Asha & Fruit", "asha@okaxis", 2050)
+    assert (reading.fields["tn"], reading.violations) == ("Äpfel 5%", ())

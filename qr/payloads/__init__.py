@@ -7,20 +7,16 @@ from dataclasses import replace
 
 from django.utils.translation import gettext as _
 
-from qr.payloads import epc, national, swiss, upi, wallets, web
+from qr.payloads import emvco, epc, national, swiss, upi, wallets, web
 from qr.payloads.base import Reading, Violation
 from qr.payloads.words import plain
 
 LONGEST = 4000  # Letters; the largest QR code holds 4,296.
 UNKNOWN = "unknown"
 
-# Who is asked first. Each answers None for what is not its own.
-PROFILES: tuple[Callable[[str], Reading | None], ...] = (
-    upi.reads,
-    wallets.reads,
-    web.reads,
-    epc.reads,
-    swiss.reads,
+# Who is asked first. Each answers None for what is not its own; the last takes whatever is built as EMVCo has it.
+PROFILES: tuple[Callable[[str], Reading | None], ...] = (upi.reads, wallets.reads, web.reads, epc.reads, swiss.reads)
+NETWORKS: tuple[Callable[[emvco.Payload], Reading | None], ...] = (
     national.paynow,
     national.qris,
     national.duitnow,
@@ -37,8 +33,7 @@ def read(text: str) -> Reading:
     Names and accounts of the answer are without marks that cannot be seen; where there were some, it says so.
     """
     considered = "".join(letter if not "\ud800" <= letter <= "\udfff" else "\ufffd" for letter in text[:LONGEST])
-    found = next((reading for reads in PROFILES if (reading := reads(considered)) is not None), None)
-    reading = found or Reading(UNKNOWN, _("Not a payment code that we know"), considered, "unconfirmed")
+    reading = _known(considered) or Reading(UNKNOWN, _("Not a payment code that we know"), considered, "unconfirmed")
     violations = list(reading.violations)
     if len(text) > LONGEST:
         detail = _("It is longer than %s letters; the rest was not read.") % f"{LONGEST:,}"
@@ -55,3 +50,11 @@ def read(text: str) -> Reading:
         violations.append(Violation("hidden_marks", "", detail))
     seen = tuple(replace(violation, detail=plain(violation.detail)) for violation in violations)
     return replace(shown, violations=seen)
+
+
+def _known(text: str) -> Reading | None:
+    found = (reads(text) for reads in PROFILES)
+    if emvco.looks_like(text):
+        payload = emvco.read(text)
+        found = (reads(payload) for reads in NETWORKS)
+    return next((reading for reading in found if reading is not None), None)

@@ -33,12 +33,11 @@ _CARDS = (
 )
 
 
-def paynow(text: str) -> Reading | None:
+def paynow(payload: emvco.Payload) -> Reading | None:
     """PayNow, alone or in Singapore's common label (SGQR)."""
-    payload = _payload(text)
     own = _template(payload, "SG.PAYNOW")
     label = _template(payload, "SG.SGQR")
-    if payload is None or own is label is None:
+    if own is label is None:
         return None
     own, label = own or {}, label or {}
     kind, account, until = own.get("01", ""), own.get("02", ""), own.get("04", "")
@@ -69,11 +68,10 @@ def paynow(text: str) -> Reading | None:
     )
 
 
-def qris(text: str) -> Reading | None:
+def qris(payload: emvco.Payload) -> Reading | None:
     """QRIS of Indonesia. The national merchant id (NMID) says who is paid, the first template who her bank is."""
-    payload = _payload(text)
     own = _template(payload, "ID.CO.QRIS.WWW")
-    if payload is None or own is None:
+    if own is None:
         return None
     bank = payload.template("26")
     found = _unexpected(payload, "ID", {"IDR"})
@@ -98,11 +96,10 @@ def qris(text: str) -> Reading | None:
     )
 
 
-def duitnow(text: str) -> Reading | None:
+def duitnow(payload: emvco.Payload) -> Reading | None:
     """DuitNow QR of Malaysia, whose version of the format is 02, and whose 82 is a digest and no template."""
-    payload = _payload(text)
     own = _template(payload, "A0000006150001")
-    if payload is None or own is None:
+    if own is None:
         return None
     found = _unexpected(payload, "MY", {"MYR"})
     if not own.get("02"):
@@ -127,11 +124,10 @@ def duitnow(text: str) -> Reading | None:
     )
 
 
-def hkfps(text: str) -> Reading | None:
+def hkfps(payload: emvco.Payload) -> Reading | None:
     """The Faster Payment System of Hong Kong: an FPS identifier, a mobile number or an e-mail address is paid."""
-    payload = _payload(text)
     own = _template(payload, "hk.com.hkicl")
-    if payload is None or own is None:
+    if own is None:
         return None
     account = own.get("02", "") or own.get("03", "") or own.get("04", "")
     found = _unexpected(payload, "HK", {"HKD", "CNY"})
@@ -150,11 +146,10 @@ def hkfps(text: str) -> Reading | None:
     )
 
 
-def mmqr(text: str) -> Reading | None:
+def mmqr(payload: emvco.Payload) -> Reading | None:
     """MMQR of Myanmar."""
-    payload = _payload(text)
     own = _template(payload, "com.mmqrpay.www")
-    if payload is None or own is None:
+    if own is None:
         return None
     return emvco.reading(
         payload,
@@ -168,10 +163,9 @@ def mmqr(text: str) -> Reading | None:
     )
 
 
-def bharat(text: str) -> Reading | None:
+def bharat(payload: emvco.Payload) -> Reading | None:
     """Bharat QR of India: a UPI address beside the cards, and a bank account (IFSC and number) in 08."""
-    payload = _payload(text)
-    if payload is None or _template(payload, "A000000524") is None:
+    if _template(payload, "A000000524") is None:
         return None
     address, told = payload.template("26"), payload.template("27")
     objects = payload.objects
@@ -201,11 +195,8 @@ def bharat(text: str) -> Reading | None:
     )
 
 
-def generic(text: str) -> Reading | None:
+def generic(payload: emvco.Payload) -> Reading:
     """A payload of EMVCo by a network that we do not know: whose it is by the names that its templates give."""
-    payload = _payload(text)
-    if payload is None:
-        return None
     names = [payload.template(id_).get(GUID, "") for id_ in sorted(ACCOUNT_TEMPLATES & payload.objects.keys())]
     plain = [payload.objects[id_] for id_ in sorted((ACCOUNTS - ACCOUNT_TEMPLATES) & payload.objects.keys())]
     cards = _cards(payload.objects)
@@ -220,14 +211,8 @@ def generic(text: str) -> Reading | None:
     )
 
 
-def _payload(text: str) -> emvco.Payload | None:
-    return emvco.read(text) if emvco.looks_like(text) else None
-
-
-def _template(payload: emvco.Payload | None, name: str) -> Mapping[str, str] | None:
+def _template(payload: emvco.Payload, name: str) -> Mapping[str, str] | None:
     """The account template of a network by its GUID; None when it is not among them."""
-    if payload is None:
-        return None
     for id_ in sorted(ACCOUNT_TEMPLATES & payload.objects.keys()):
         inside = payload.template(id_)
         if inside.get(GUID, "").upper() == name.upper():
