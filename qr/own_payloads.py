@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from qr.payloads import epc, swiss, upi
+from qr.payloads import epc, khqr, pix, promptpay, swiss, upi, vietqr
+from qr.payloads.base import Unwritable
 
 
 class Wrong(ValueError):
@@ -24,11 +25,15 @@ class Wrong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of payload: the fields that must be typed, those that may be, and who writes them down."""
+    """One kind of payload: the fields that must be typed, those that may be, and who writes them down.
+
+    `priced`: whether a code that stays may ask for an amount. With some networks one that does is for one payment.
+    """
 
     needed: tuple[str, ...]
     optional: tuple[str, ...]
     write: Callable[[Mapping[str, str], int | None, str], str]
+    priced: bool
 
 
 def compose(profile: str, fields: Mapping[str, str], *, amount: int | None, currency: str) -> str:
@@ -43,7 +48,42 @@ def compose(profile: str, fields: Mapping[str, str], *, amount: int | None, curr
     errors |= {name: ("field_unknown", _("There is no such field.")) for name in unknown}
     if errors:
         raise Wrong(errors)
+    if amount is not None and not kind.priced:
+        told = _("With a price, a code of this kind is for one payment: leave the price out.")
+        raise Unwritable("price_unfit", "price", told)
     return kind.write(given, amount, currency)
+
+
+def _khqr(given: Mapping[str, str], amount: int | None, currency: str) -> str:
+    city = given.get("city", "Phnom Penh")
+    return khqr.write(account=given["account"], name=given["name"], city=city, currency=currency)
+
+
+def _pix(given: Mapping[str, str], amount: int | None, currency: str) -> str:
+    return pix.write(
+        name=given["name"], city=given["city"], key=given["key"], info=given.get("note", ""), amount=amount
+    )
+
+
+def _promptpay(given: Mapping[str, str], amount: int | None, currency: str) -> str:
+    return promptpay.write(
+        mobile=given.get("mobile", ""),
+        national_id=given.get("national_id", ""),
+        wallet=given.get("wallet", ""),
+        name=given.get("name", ""),
+        city=given.get("city", ""),
+    )
+
+
+def _vietqr(given: Mapping[str, str], amount: int | None, currency: str) -> str:
+    return vietqr.write(
+        bank=given["bank"],
+        account=given.get("account", ""),
+        card=given.get("card", ""),
+        name=given.get("name", ""),
+        city=given.get("city", ""),
+        purpose=given.get("note", ""),
+    )
 
 
 def _upi(given: Mapping[str, str], amount: int | None, currency: str) -> str:
@@ -68,7 +108,11 @@ def _swiss(given: Mapping[str, str], amount: int | None, currency: str) -> str:
 
 
 KINDS = {
-    "epc": Kind(("name", "iban"), ("bic", "note"), _epc),
-    "swiss": Kind(("name", "iban", "postcode", "town", "country"), ("street", "number", "note"), _swiss),
-    "upi": Kind(("name", "address"), ("note",), _upi),
+    "epc": Kind(("name", "iban"), ("bic", "note"), _epc, priced=True),
+    "khqr": Kind(("name", "account"), ("city",), _khqr, priced=False),
+    "pix": Kind(("name", "city", "key"), ("note",), _pix, priced=True),
+    "promptpay": Kind((), ("mobile", "national_id", "wallet", "name", "city"), _promptpay, priced=False),
+    "swiss": Kind(("name", "iban", "postcode", "town", "country"), ("street", "number", "note"), _swiss, priced=True),
+    "upi": Kind(("name", "address"), ("note",), _upi, priced=True),
+    "vietqr": Kind(("bank",), ("account", "card", "name", "city", "note"), _vietqr, priced=False),
 }

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from merchants import ids
 from merchants.models import IdempotentReply, Notice, OneTimeCode, Shop, Staff, TextMessage, WalletCode
 from qr import wallet_codes
+from qr.payloads import pix
 from tests.cast import Person, field_problems, hire, problem
 from tests.operators import quick_passwords, signed_in  # noqa: F401
 from tests.test_accounts import fresh_code, texts_to
@@ -115,6 +116,29 @@ def test_a_code_is_composed_of_its_fields_and_a_price(arjun: Person) -> None:
     )
     assert code.payload == "upi://pay?pa=arjun@okbank&pn=Arjun%20Rao&am=20.00&cu=INR"
     assert arjun.api().get(at(code)).json()["price"] == {"amount": 2000, "currency": "INR"}
+
+
+def test_a_khqr_is_unconfirmed_as_well_because_we_do_not_ask_its_network(arjun: Person) -> None:
+    Shop.objects.filter(id=arjun.shop.id).update(currency="USD", country="KH")
+    code = added(arjun, profile="khqr", fields={"name": "Chan Dara", "account": "dara@aclb"})
+    row = arjun.api().get(at(code)).json()
+    assert (row["confirmation"], row["title"]) == ("unconfirmed", "KHQR")
+    assert row["sentence"] == f"{SENTENCE} Its network could be asked whether it was paid; we do not ask it."
+
+
+def test_a_dynamic_pix_is_its_banks_and_a_static_one_is_hers(arjun: Person) -> None:
+    Shop.objects.filter(id=arjun.shop.id).update(currency="BRL")
+    charge = pix.write(name="Joana Melo", city="Recife", url="pix.example.com/qr/v2/abc123")
+    refused = unchanged(lambda: add(arjun, code="1", text=charge))
+    assert problem(refused) == (400, "payload_of_a_provider")
+    typed = {"name": "Joana Melo", "city": "Recife", "key": "joana@example.com"}
+    code = added(arjun, profile="pix", fields=typed, price={"amount": 500, "currency": "BRL"})
+    assert (code.payload, code.account) == (
+        pix.write(name="Joana Melo", city="Recife", key="joana@example.com", amount=500),
+        "joana@example.com",
+    )
+    broken = code.payload[:-1] + "X"
+    assert problem(unchanged(lambda: add(arjun, code="1", text=broken))) == (400, "payload_unsound")
 
 
 def test_fields_that_do_not_fit_are_named_and_nothing_is_kept(arjun: Person) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from django.utils.translation import gettext as _
 
-from qr.payloads import emvco, epc, national, swiss, upi, wallets, web
+from qr.payloads import emvco, epc, khqr, national, pix, promptpay, swiss, upi, vietqr, wallets, web
 from qr.payloads.base import Reading, Violation
 from qr.payloads.words import plain
 
@@ -17,6 +17,10 @@ UNKNOWN = "unknown"
 # Who is asked first. Each answers None for what is not its own; the last takes whatever is built as EMVCo has it.
 PROFILES: tuple[Callable[[str], Reading | None], ...] = (upi.reads, wallets.reads, web.reads, epc.reads, swiss.reads)
 NETWORKS: tuple[Callable[[emvco.Payload], Reading | None], ...] = (
+    pix.reads,
+    promptpay.reads,
+    vietqr.reads,
+    khqr.reads,
     national.paynow,
     national.qris,
     national.duitnow,

@@ -15,14 +15,14 @@ from functools import cached_property
 
 from qr.payloads import amounts, emvco_fields, tlv
 from qr.payloads.base import Confirmation, Reading, Unwritable, Violation
-from qr.payloads.emvco_fields import AMOUNT, CITY, COUNTRY, CRC, CURRENCY, INITIATION, NAME
+from qr.payloads.emvco_fields import ACCOUNT_TEMPLATES, AMOUNT, CITY, COUNTRY, CRC, CURRENCY, GUID, INITIATION, NAME
 
 ONCE, AGAIN = "12", "11"
 LONGEST = 512
 # No QR code holds more, whatever is in it.
 LONGEST_READ = 7089
 
-_BEGINS = re.compile(r"0002[0-9]{4}|004100060000")
+_BEGINS = re.compile(r"0002[0-9]{4}|00[0-9]{2}(?:0006000001|00020101)")
 _CRC = re.compile(r"[0-9A-Fa-f]{4}")
 
 
@@ -66,6 +66,13 @@ class Payload:
     def once(self) -> bool | None:
         """Whether it is for one payment; None when it does not say."""
         return {ONCE: True, AGAIN: False}.get(self.objects.get(INITIATION, ""))
+
+    def owned_by(self, guid: str) -> str:
+        """The id of the first account template with that GUID, in large or small letters; "" when there is none."""
+        for id_ in self.objects:
+            if id_ in ACCOUNT_TEMPLATES and self.template(id_).get(GUID, "").lower() == guid.lower():
+                return id_
+        return ""
 
 
 def looks_like(text: str) -> bool:
@@ -157,6 +164,22 @@ def reading(
         fields=dict(fields or {}),
         violations=(*general, *violations),
     )
+
+
+def guid_violations(payload: Payload, id_: str, guid: str) -> list[Violation]:
+    """That a network's name is written in other letters than it writes it itself."""
+    written = payload.template(id_).get(GUID, "")
+    if written == guid:
+        return []
+    return [Violation("guid_case", f"{id_}.{GUID}", f"The network's name is written {written!a} instead of {guid!a}.")]
+
+
+def currency_violations(payload: Payload, *currencies: str) -> list[Violation]:
+    """That a code asks for another money than its network moves."""
+    if payload.currency in currencies or CURRENCY not in payload.objects:
+        return []
+    told = f"This network moves {' and '.join(currencies)} only, and the code says another currency."
+    return [Violation("currency_foreign", CURRENCY, told, fatal=True)]
 
 
 def _check_sum(text: str, found: tlv.Found) -> tuple[bool, list[Violation]]:
