@@ -22,7 +22,7 @@ from qr import payloads
 from qr.payloads import epc
 from qr.payloads.base import Reading, Violation
 
-EDGE_PIXELS = 1600  # A code of 33 modules is still found when it is a twelfth of the picture's width.
+EDGE_PIXELS = 1600  # A sticker's code is still found when it is a twentieth of the picture's width.
 SECONDS_MAX = 5.0
 CODES_MAX = 40
 

@@ -39,7 +39,7 @@ class WalletCodeAdmin(ActingAdmin):
     ]  # fmt: skip
 
     def readings(self, term: str) -> Iterator[Q]:
-        yield from by_id(term, wco="id", shp="shop", rep="reported_sales")
+        yield from by_id(term, wco="id", shp="shop")
         yield from by_phone(term, "shop")
         yield Q(account=term)
 

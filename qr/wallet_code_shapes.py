@@ -12,6 +12,7 @@ from merchants.models import Shop, Staff, WalletCode
 from merchants.shapes import NAME_LENGTH, Amount, PublicId
 from qr import own_payloads, payloads, wallet_codes
 from qr.payloads.base import Unwritable
+from qr.reading import ViolationShape
 from qr.symbol import LONGEST_TEXT
 
 FIELDS_MAX = 20
@@ -73,14 +74,6 @@ class WalletCodeChange(serializers.Serializer[Any]):
     """What may be changed of a wallet code: what its shop calls it."""
 
     label = serializers.CharField(max_length=NAME_LENGTH, allow_blank=True)  # type: ignore[assignment]
-
-
-class ViolationShape(serializers.Serializer[Any]):
-    """What is not as it should be in a payload, though it can be paid by."""
-
-    code = serializers.CharField()
-    where = serializers.CharField()
-    detail = serializers.CharField()
 
 
 class WalletCodeShape(serializers.ModelSerializer[WalletCode]):

@@ -15,7 +15,7 @@ from qr.payloads.base import Reading, Unwritable
 
 IBAN = "DE89370400440532013000"
 CODE = f"BCD\n002\n1\nSCT\n\nAsha Fruit\n{IBAN}\nEUR12.5\n\n\nApples"
-MANY = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")), deadline=None)
+MANY = settings(max_examples=int(os.environ.get("CODE_EXAMPLES", "60")), deadline=None)
 
 
 def read(text: str) -> Reading:

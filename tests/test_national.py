@@ -139,7 +139,7 @@ def test_bharat_qr_pays_a_upi_address_beside_cards() -> None:
 
 def test_a_network_in_another_country_or_currency_is_reported() -> None:
     reading = read(national.hkfps, code({"26": FPS}, "840", "NA"))
-    assert faults(reading) == {"country_unexpected": False, "currency_unexpected": False}
+    assert faults(reading) == {"country_foreign": False, "currency_foreign": True}
 
 
 def test_a_network_that_nobody_knows_is_told_by_the_names_it_gives_itself() -> None:

@@ -43,7 +43,7 @@ SAMPLES = {
     "emvco": "00020101021126150011com.example520400005303404540510.505802KE5904ASHA6002NB6304806B",
     "unknown": "WIFI:S:market;;",
 }  # fmt: skip
-MANY = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "200")), deadline=None)
+MANY = settings(max_examples=int(os.environ.get("CODE_EXAMPLES", "200")), deadline=None)
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ ASHA = swiss.Party("Asha Fruit", "1000", "Lausanne", "CH", "Rue du Lac", "7")
 BILL = swiss.write(
     iban=PLAIN, creditor=ASHA, currency="CHF", amount=1250, reference="RF18539007547034", message="Pears"
 )
-MANY = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "40")), deadline=None)
+MANY = settings(max_examples=int(os.environ.get("CODE_EXAMPLES", "40")), deadline=None)
 
 
 def read(text: str) -> Reading:

@@ -15,7 +15,7 @@ from qr.payloads.base import Reading, Unwritable
 
 SHOP = "upi://pay?pa=shop@ybl&pn=Asha"
 SIGNED = "upi://pay?pa=merchant%40okaxis&pn=Shop&mc=5812&tr=REF123&mode=02&orgid=000000&sign=c2lnbg==&am=10&cu=INR"
-MANY = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")), deadline=None)
+MANY = settings(max_examples=int(os.environ.get("CODE_EXAMPLES", "100")), deadline=None)
 
 
 def read(text: str) -> Reading:

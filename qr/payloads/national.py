@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from qr.payloads import emvco
 from qr.payloads.base import Reading, Violation
-from qr.payloads.emvco_fields import ACCOUNT_TEMPLATES, ACCOUNTS, COUNTRY, CURRENCY, GUID
+from qr.payloads.emvco_fields import ACCOUNT_TEMPLATES, ACCOUNTS, COUNTRY, GUID
 
 GENERIC = "emvco"
 
@@ -41,7 +41,7 @@ def paynow(payload: emvco.Payload) -> Reading | None:
         return None
     own, label = own or {}, label or {}
     kind, account, until = own.get("01", ""), own.get("02", ""), own.get("04", "")
-    found = _unexpected(payload, "SG", {"SGD"})
+    found = _unexpected(payload, "SG", "SGD")
     if own and not account:
         found.append(Violation("account_missing", "26.02", _("It does not say who is paid."), True))
     if own and kind not in _PAYNOW_KINDS:
@@ -74,7 +74,7 @@ def qris(payload: emvco.Payload) -> Reading | None:
     if own is None:
         return None
     bank = payload.template("26")
-    found = _unexpected(payload, "ID", {"IDR"})
+    found = _unexpected(payload, "ID", "IDR")
     if not own.get("02"):
         found.append(Violation("account_missing", "51.02", _("It carries no national merchant id.")))
     more = payload.template("62")
@@ -101,7 +101,7 @@ def duitnow(payload: emvco.Payload) -> Reading | None:
     own = _template(payload, "A0000006150001")
     if own is None:
         return None
-    found = _unexpected(payload, "MY", {"MYR"})
+    found = _unexpected(payload, "MY", "MYR")
     if not own.get("02"):
         found.append(Violation("account_missing", "26.02", _("It does not say who is paid."), True))
     more = payload.template("62")
@@ -130,7 +130,7 @@ def hkfps(payload: emvco.Payload) -> Reading | None:
     if own is None:
         return None
     account = own.get("02", "") or own.get("03", "") or own.get("04", "")
-    found = _unexpected(payload, "HK", {"HKD", "CNY"})
+    found = _unexpected(payload, "HK", "HKD", "CNY")
     if not account:
         found.append(Violation("account_missing", "26", _("It does not say who is paid."), True))
     return emvco.reading(
@@ -159,7 +159,7 @@ def mmqr(payload: emvco.Payload) -> Reading | None:
         account=own.get("01", ""),
         reference=payload.template("62").get("05", ""),
         fields=_told({"name": payload.template("64").get("01", ""), "city": payload.template("64").get("02", "")}),
-        violations=_unexpected(payload, "MM", {"MMK"}),
+        violations=_unexpected(payload, "MM", "MMK"),
     )
 
 
@@ -170,7 +170,7 @@ def bharat(payload: emvco.Payload) -> Reading | None:
     address, told = payload.template("26"), payload.template("27")
     objects = payload.objects
     account = address.get("01", "") or objects.get("08", "")
-    found = _unexpected(payload, "IN", {"INR"})
+    found = _unexpected(payload, "IN", "INR")
     if address.get("01") and not re.fullmatch(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+", address["01"]):
         detail = _("Who is paid is no UPI address: it should look like name@bank.")
         found.append(Violation("address_malformed", "26.01", detail, True))
@@ -212,21 +212,16 @@ def generic(payload: emvco.Payload) -> Reading:
 
 
 def _template(payload: emvco.Payload, name: str) -> Mapping[str, str] | None:
-    """The account template of a network by its GUID; None when it is not among them."""
-    for id_ in sorted(ACCOUNT_TEMPLATES & payload.objects.keys()):
-        inside = payload.template(id_)
-        if inside.get(GUID, "").upper() == name.upper():
-            return inside
-    return None
+    """The account template of a network by the name it gives itself; None when it is not among them."""
+    id_ = payload.owned_by(name)
+    return payload.template(id_) if id_ else None
 
 
-def _unexpected(payload: emvco.Payload, country: str, currencies: set[str]) -> list[Violation]:
+def _unexpected(payload: emvco.Payload, country: str, *currencies: str) -> list[Violation]:
     """What says that it is of another country than its network."""
-    found = []
+    found = emvco.currency_violations(payload, *currencies)
     if payload.objects.get(COUNTRY, country).upper() != country:
-        found.append(Violation("country_unexpected", COUNTRY, _("It names another country than its network's.")))
-    if CURRENCY in payload.objects and payload.currency not in currencies:
-        found.append(Violation("currency_unexpected", CURRENCY, _("It names another currency than its network's.")))
+        found.append(Violation("country_foreign", COUNTRY, _("It names another country than its network's.")))
     return found
 
 

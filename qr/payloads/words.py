@@ -13,13 +13,14 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from merchants import money
-from qr.payloads import web
+from qr.payloads import promptpay, web
 from qr.payloads.base import Reading
 
 LONGEST_QUOTED = 100
 # Of the marks without a shape, those that scripts need to join and part letters, and to say which way a word runs.
 _HARMLESS = {"\u200c", "\u200d", "\u200e", "\u200f", "\u061c"}
-_NO_PAYMENT = {web.LINK, web.LOOK_ALIKE, "unknown"}
+_SAYS_NOTHING = {"unknown", promptpay.SLIP_NAME}
+_NO_PAYMENT = {web.LINK, web.LOOK_ALIKE, *_SAYS_NOTHING}
 
 
 def sentences(reading: Reading, *, now: datetime) -> list[str]:
@@ -67,7 +68,7 @@ def _whose(reading: Reading) -> list[str]:
         return [_("It opens a pay page of this service.")]
     if reading.profile in {web.LINK, web.LOOK_ALIKE}:
         return [_("It opens a page of “%s”.") % account]
-    if reading.profile == "unknown":
+    if reading.profile in _SAYS_NOTHING:
         return []
     if name and account:
         return [_("It says that it pays “%(name)s”, to “%(account)s”.") % {"name": name, "account": account}]
