@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from datetime import datetime
@@ -30,7 +31,7 @@ KNOW_OF_THEM = {
     "payments/reported.py",
     "payments/reported_views.py",
 }
-STEPS = 25
+STEPS = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 
 
 def everything_but_them() -> dict[str, list[Any]]:
