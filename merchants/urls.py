@@ -24,7 +24,10 @@ urlpatterns: list[URLPattern] = [
     path("items", views.ItemsView.as_view(), name="items"),
     path("items/<str:id>", views.ItemView.as_view(), name="item"),
     path("codes", views.CodesView.as_view(), name="codes"),
+    path("codes/mine", views.MineView.as_view(), name="code-mine"),
+    path("codes/bind", views.BindView.as_view(), name="code-bind"),
     path("codes/<code_id:id>", views.OneCodeView.as_view(), name="code"),
+    path("codes/<code_id:id>/replace", views.ReplaceView.as_view(), name="code-replace"),
     path("notices", views.NoticesView.as_view(), name="notices"),
 ]
 

@@ -17,6 +17,7 @@ from django.core.files.base import File
 from django.utils.translation import gettext as _
 
 from merchants import photos
+from merchants.journal import journal
 from merchants.refusals import Refused
 from qr import payloads
 from qr.payloads import epc
@@ -26,6 +27,7 @@ EDGE_PIXELS = 1600  # A sticker's code is still found when it is a twentieth of 
 SECONDS_MAX = 5.0
 CODES_MAX = 40
 
+_log = journal(__name__)
 _FINDER = Path(__file__).with_name("finder.py")
 
 
@@ -58,7 +60,9 @@ def _found(width: int, height: int, pixels: bytes) -> list[dict[str, Any]]:
             timeout=SECONDS_MAX,
             check=True,
         )
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as failure:
+        # A picture may have done it, and so may an installation that lacks the library: whoever operates us must see.
+        _log.warning("finder_failed", why=str(failure), stderr=(failure.stderr or b"")[-500:].decode(errors="replace"))
         raise Refused(422, "picture_too_hard", "The codes in this picture could not be found in time.") from None
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import codes, ids, limits
+from merchants import ids, limits, mine
 from merchants.bodies import Form, Json
 from merchants.models import Shop
 from merchants.tokens import shop_of
@@ -22,7 +21,7 @@ from qr.payloads import web, words
 from qr.payloads.base import Reading
 
 
-class Scanned(serializers.Serializer[Any]):
+class ToRead(serializers.Serializer[Any]):
     """Either of the two."""
 
     text = serializers.CharField(
@@ -62,7 +61,9 @@ class ReadingShape(serializers.Serializer[Any]):
         ["provider", "lookup", "unconfirmed"], help_text="who says that it was paid: unconfirmed is nobody"
     )
     violations = ViolationShape(many=True)
-    ours = serializers.ChoiceField(["yours", "another_shops", "not_ours"], allow_null=True)
+    ours = serializers.ChoiceField(
+        mine.ANSWERS, allow_null=True, help_text="whose it is, of a link that is ours or looks like it"
+    )
 
 
 class FoundShape(serializers.Serializer[Any]):
@@ -74,12 +75,12 @@ class ReadView(APIView):
 
     parser_classes = [Json, Form]
 
-    @extend_schema(operation_id="code_read", request=Scanned, responses=FoundShape)
+    @extend_schema(operation_id="code_read", request=ToRead, responses=FoundShape)
     def post(self, request: Request) -> Response:
         """Says what a code is, whose, and what is wrong with it; of a picture, for every code in it."""
         shop = shop_of(request)
         limits.spend_on_reading(ids.public(Shop.prefix, shop.id))
-        asked = Scanned(data=request.data)
+        asked = ToRead(data=request.data)
         asked.is_valid(raise_exception=True)
         if "image" in asked.validated_data:
             readings = read.picture(asked.validated_data["image"])
@@ -88,33 +89,16 @@ class ReadView(APIView):
         return Response(FoundShape({"found": [_shown(shop, reading) for reading in readings]}).data)
 
 
-def ours(shop: Shop, reading: Reading) -> str | None:
-    """Whose a link of ours is, as this shop may know it; None for what does not even look like one."""
-    if reading.profile == web.LOOK_ALIKE:
-        return "not_ours"
-    if reading.profile != web.PROFILE:
-        return None
-    code = codes.find(reading.fields["slug"])
-    if code is None:
-        return "not_ours"
-    return "yours" if code.shop_id == shop.id else "another_shops"
-
-
 def _shown(shop: Shop, reading: Reading) -> Mapping[str, Any]:
-    whose = ours(shop, reading)
-    said = words.sentences(reading, now=timezone.now())
-    if reading.profile == web.PROFILE and whose is not None:
-        said.append(_WHOSE[whose]())
+    now = timezone.now()
+    said, whose = words.sentences(reading, now=now), None
+    if reading.profile in {web.PROFILE, web.LOOK_ALIKE}:
+        answer = mine.tell(text=reading.text, shop=shop, now=now)
+        whose = answer.answer
+        said.append(answer.sentence)
     kept = ("profile", "title", "payee", "account", "amount", "currency", "reference", "expires_at", "confirmation")
     return {name: getattr(reading, name) for name in kept} | {
         "sentences": said,
         "violations": reading.violations,
         "ours": whose,
     }
-
-
-_WHOSE = {
-    "yours": lambda: _("It is a code of your shop."),
-    "another_shops": lambda: _("It is a code of another shop."),
-    "not_ours": lambda: _("No code of this service has this address."),
-}

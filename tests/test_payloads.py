@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qr import payloads
+from qr.payloads import khqr, pix, promptpay, vietqr
 from qr.payloads.base import Reading, Unwritable, Violation
 from qr.payloads.words import plain
 
@@ -39,6 +40,10 @@ SAMPLES = {
     "epc": "BCD\n002\n1\nSCT\n\nAsha\nDE89370400440532013000\nEUR12.5",
     "swiss": "SPC\n0200\n1\nCH5380005000010283664\nS\nAsha\n\n\n1000\nLausanne\nCH" + "\n" * 9 + "CHF"
     + "\n" * 8 + "NON\n\n\nEPD",
+    "pix": pix.write(key="ana@bank.br", name="Ana", city="Recife"),
+    "promptpay": promptpay.write(mobile="0812345678"),
+    "vietqr": vietqr.write(bank="970422", account="0352350917"),
+    "khqr": khqr.write(account="dara@devb", name="Dara"),
     "hkfps": "00020101021126230012hk.com.hkicl0203123520400005303344540510.505802HK5902NA6002HK6304CAFE",
     "emvco": "00020101021126150011com.example520400005303404540510.505802KE5904ASHA6002NB6304806B",
     "unknown": "WIFI:S:market;;",
@@ -56,7 +61,7 @@ def test_every_kind_is_told_from_the_others(profile: str) -> None:
     reading = payloads.read(SAMPLES[profile])
     assert (reading.profile, reading.text) == (profile, SAMPLES[profile])
     assert reading.sound is (profile != "look_alike")
-    by = {"wechat_native": "provider", "alipay_precreate": "provider", "pushcart": "provider"}
+    by = {"wechat_native": "provider", "alipay_precreate": "provider", "pushcart": "provider", "khqr": "lookup"}
     assert reading.confirmation == by.get(profile, "unconfirmed")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
@@ -111,3 +112,15 @@ def test_a_picture_made_to_keep_us_busy_is_given_up(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Refused) as refused:
         read.picture(sent(busy))
     assert (refused.value.status_code, refused.value.code) == (422, "picture_too_hard")
+
+
+def test_a_search_that_breaks_is_a_refusal_and_a_line_in_the_journal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / "finder.py"
+    broken.write_text("raise SystemExit('no such library')")
+    monkeypatch.setattr(read, "_FINDER", broken)
+    with pytest.raises(Refused) as refused:
+        read.picture(sent(drawn(UPI)))
+    assert refused.value.code == "picture_too_hard"
+    assert "no such library" in caplog.text

@@ -56,9 +56,13 @@ def test_a_text_is_told_in_words_and_in_fields(api: APIClient) -> None:
 def test_whose_a_link_of_ours_is_is_told_without_naming_the_other(api: APIClient, mei: Person, arjun: Person) -> None:
     hers, his = (Code.objects.get(shop=person.shop, kind="shop") for person in (mei, arjun))
     for text, ours, last in (
-        (hers.url, "yours", "It is a code of your shop."),
-        (his.url, "another_shops", "It is a code of another shop."),
-        (hers.url[:-12] + "2" * 12, "not_ours", "No code of this service has this address."),
+        (hers.url, "yours", "It is yours, and takes payments."),
+        (
+            his.url,
+            "another_shops",
+            "This code belongs to another shop. If it hangs at your stall, take it off: it pays them.",
+        ),
+        (hers.url[:-12] + "2" * 12, "not_ours", "We have never printed this code. Nobody pays you by it."),
     ):
         (reading,) = found(api.post(ADDRESS, {"text": text}))
         assert (reading["profile"], reading["ours"], reading["sentences"][-1]) == ("pushcart", ours, last)

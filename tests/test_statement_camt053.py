@@ -41,16 +41,16 @@ def texts(tree: ElementTree.Element, path: str) -> list[str | None]:
     return [each.text for each in tree.iterfind(f".//{'/'.join(f'c:{part}' for part in path.split('/'))}", SPACE)]
 
 
-@pytest.mark.parametrize("basis", list(Basis))
-@pytest.mark.parametrize("name", ["2026-11", "2026-11-24", "2026-10"])
-def test_it_is_valid_by_the_schema_on_a_book_of_anything(mei: Person, basis: Basis, name: str) -> None:
+def test_it_is_valid_by_the_schema_on_a_book_of_anything(mei: Person) -> None:
     platform()
     month_of_trade(mei.shop)
-    tree = valid(ask(mei.shop, name, basis))
-    assert texts(tree, "Bal/Tp/CdOrPrtry/Cd") == ["OPBD", "CLBD"]
-    references = texts(tree, "Ntry/NtryRef")
-    assert texts(tree, "TtlNtries/NbOfNtries") == [str(len(references))]
-    assert len(set(references)) == len(references)
+    for name in ("2026-11", "2026-11-24", "2026-10"):
+        for basis in Basis:
+            tree = valid(ask(mei.shop, name, basis))
+            assert texts(tree, "Bal/Tp/CdOrPrtry/Cd") == ["OPBD", "CLBD"], (name, basis)
+            references = texts(tree, "Ntry/NtryRef")
+            assert texts(tree, "TtlNtries/NbOfNtries") == [str(len(references))], (name, basis)
+            assert len(set(references)) == len(references), (name, basis)
 
 
 @pytest.mark.parametrize("currency", ["JPY", "CNY", "KWD"])

@@ -51,9 +51,9 @@ def test_an_amount_of_no_currency_is_not_shown() -> None:
 
 def test_links_and_unknown_texts_say_nothing_of_money() -> None:
     link = Reading("link", "A web link", "…", "unconfirmed", account="shop.test")
-    assert said(link) == ["It opens a page of “shop.test”."]
+    assert said(link) == ["It opens a page of “shop.test”.", "Whom it pays, only that page says."]
     assert said(replace(link, profile="look_alike")) == ["It opens a page of “shop.test”."]
-    assert said(replace(link, profile="unknown")) == []
+    assert said(replace(link, profile="unknown")) == said(replace(PIX, profile="promptpay_slip")) == []
     ours = replace(link, profile="pushcart", confirmation="provider")
     assert said(ours) == ["It opens a pay page of this service.", "This service is told when it is paid."]
 

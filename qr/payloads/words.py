@@ -66,7 +66,9 @@ def _whose(reading: Reading) -> list[str]:
     name, account = quoted(reading.payee), quoted(reading.account)
     if reading.profile == web.PROFILE:
         return [_("It opens a pay page of this service.")]
-    if reading.profile in {web.LINK, web.LOOK_ALIKE}:
+    if reading.profile == web.LINK:
+        return [_("It opens a page of “%s”.") % account, _("Whom it pays, only that page says.")]
+    if reading.profile == web.LOOK_ALIKE:
         return [_("It opens a page of “%s”.") % account]
     if reading.profile in _SAYS_NOTHING:
         return []
