@@ -16,10 +16,13 @@ from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
 
+from reportlab import rl_config
 from reportlab.lib.abag import ABag
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont, shapeFragWord
 from reportlab.pdfgen.canvas import Canvas
+
+rl_config.useA85 = 0  # Streams written as text, for lines of seven bits, are a quarter larger and slower to write.
 
 _FOLDER = Path(__file__).parent / "fonts"
 REGULAR, SEMIBOLD = "NotoSans-Regular", "NotoSans-SemiBold"

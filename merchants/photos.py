@@ -1,4 +1,4 @@
-"""Photos of vendors: whatever a phone made becomes one small JPEG that says nothing about where it was taken.
+"""Photos and logos of vendors: whatever a phone made becomes one small JPEG that says nothing about where it was taken.
 
 Re-encoding drops EXIF (place, time, device) and anything that hides in a file; the upright picture is kept.
 """
@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator
 
+import zxingcpp
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
@@ -21,8 +22,11 @@ from merchants.refusals import Refused
 EDGE_PIXELS = 640
 # The scan page promises a photo of 20 kB on slow 4G.
 BYTES_MAX = 20_480
+# A logo is some centimetres wide on a poster, and stands in every SVG of a code.
+LOGO_EDGE_PIXELS = 192
+LOGO_BYTES_MAX = 8_192
 FORMATS = ("JPEG", "PNG", "WEBP")
-STORED_NAME = re.compile(r"(items|shops)/[0-9A-Za-z]{22}\.jpg")
+STORED_NAME = re.compile(r"(items|logos|shops)/[0-9A-Za-z]{22}\.jpg")
 
 _EDGES = (640, 480, 320, 160)
 _QUALITIES = (82, 72, 62, 50, 40, 30)
@@ -43,6 +47,23 @@ def encode(photo: File[bytes]) -> bytes:
     """
     upright = opened(photo, EDGE_PIXELS)
     return next(jpeg for jpeg in _smaller_and_smaller(upright) if len(jpeg) <= BYTES_MAX)
+
+
+def keep_logo(logo: File[bytes]) -> str:
+    """The same for what stands in the middle of a shop's codes. Raises Refused as `encode_logo` does."""
+    return default_storage.save(f"logos/{ids.secret(22)}.jpg", ContentFile(encode_logo(logo)))
+
+
+def encode_logo(logo: File[bytes]) -> bytes:
+    """A square JPEG of 192 pixels and 8 kB at most; what was not square is whole, on white.
+
+    Raises Refused as `opened` does, and 400 `logo_holds_code`: a payer's phone might open that code instead of ours.
+    """
+    edge = LOGO_EDGE_PIXELS
+    square = ImageOps.pad(opened(logo, EDGE_PIXELS), (edge, edge), Image.Resampling.LANCZOS, color="white")
+    if zxingcpp.read_barcodes(square):
+        raise Refused(400, "logo_holds_code", "There is a code in this logo. A phone might open it instead of yours.")
+    return next(jpeg for jpeg in (_jpeg(square, quality) for quality in _QUALITIES) if len(jpeg) <= LOGO_BYTES_MAX)
 
 
 def opened(photo: File[bytes], edge: int) -> Image.Image:
@@ -93,6 +114,10 @@ def _smaller_and_smaller(picture: Image.Image) -> Iterator[bytes]:
         smaller = picture.copy()
         smaller.thumbnail((edge, edge))
         for quality in _QUALITIES:
-            out = io.BytesIO()
-            smaller.save(out, "JPEG", quality=quality, optimize=True, progressive=True)
-            yield out.getvalue()
+            yield _jpeg(smaller, quality)
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality, optimize=True, progressive=True)
+    return out.getvalue()

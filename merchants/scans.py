@@ -1,19 +1,22 @@
 """How often pay pages are opened: counted in Redis as they are shown, and kept in the database from minute to minute.
 
 A scan is a pay page that a person's browser really got: no HEAD, no page fetched in advance, no program that names
-itself as one, and the same payer's next load only after a while. Nobody's name is kept, and no money hangs on it: with
-Redis down pages are shown and not counted, and what a crash loses is scans.
+itself as one, and the same payer's next load only after a while. Nobody's name is kept, and no money hangs on it: no
+page waits for it, with Redis down pages are shown and not counted, and what a crash loses is scans.
 """
 
 from __future__ import annotations
 
+import os
+import queue
 import re
-import time
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from uuid import UUID
 
-import redis
 from django.db import connection, transaction
 
 from merchants import bell
@@ -21,10 +24,11 @@ from merchants.journal import journal
 
 FLUSH_TASK = "merchants.flush_scans"
 AGAIN_AFTER_S = 30  # Within it the same payer's loads of a page are one scan: a reload, a way back, a price looked at.
-REST_S = 30  # After Redis failed us no page waits for it for so long.
+WAITING_MAX = 1000  # Scans of one process that Redis has not taken yet; what comes beyond them is not counted.
 
 _KEY = "scans"
 _HOUR = 3600
+_AT_ONCE = 100
 _log = journal(__name__)
 
 # Whoever fetches a page to show what is behind a link, or to read the web, says so (WhatsApp's previews by its name and
@@ -61,25 +65,14 @@ def by_a_person(headers: Mapping[str, str]) -> bool:
     return "prefetch" not in purposes and not _PROGRAMS.search(headers.get("User-Agent", ""))
 
 
-class _Rest:
-    """Until when this process leaves Redis alone (by the monotonic clock)."""
+def count(*, code_id: UUID, payer: str, now: datetime) -> None:
+    """Counts, soon and in another thread, that this payer was shown this code's page, unless she was a moment ago.
 
-    until = 0.0
-
-
-def count(*, code_id: UUID, payer: str, now: datetime) -> bool:
-    """Counts that this payer was shown this code's page, unless she was a moment ago. Never raises."""
-    if time.monotonic() < _Rest.until:
-        return False
+    Never raises and never waits: the page is on its way meanwhile.
+    """
     second = int(now.timestamp())
-    keys = [f"scanned:{code_id.hex}:{payer}", _KEY]
-    arguments: list[int | str] = [AGAIN_AFTER_S, f"{code_id.hex}:{second - second % _HOUR}", second]
-    try:
-        return bool(bell.store().eval(_COUNT, len(keys), *keys, *arguments))
-    except redis.RedisError as failure:
-        _Rest.until = time.monotonic() + REST_S
-        _log.warning("scan_not_counted", failure=str(failure))
-        return False
+    with suppress(queue.Full):
+        _waiting(os.getpid()).put_nowait((code_id.hex, payer, second))
 
 
 def flush() -> int:
@@ -114,3 +107,33 @@ def hour_of(moment: datetime) -> datetime:
     """The hour (UTC) that a scan of this moment is counted in."""
     second = int(moment.timestamp())
     return datetime.fromtimestamp(second - second % _HOUR, UTC)
+
+
+@cache
+def _waiting(process: int) -> queue.Queue[tuple[str, str, int]]:
+    """What waits to be counted, with a thread that does it: one per process, as a forked child has no thread of it."""
+    waiting: queue.Queue[tuple[str, str, int]] = queue.Queue(WAITING_MAX)
+    threading.Thread(target=_count_all, args=(waiting,), name="scans", daemon=True).start()
+    return waiting
+
+
+def _count_all(waiting: queue.Queue[tuple[str, str, int]]) -> None:
+    while True:
+        scans = [waiting.get()]
+        while len(scans) < _AT_ONCE and not waiting.empty():
+            scans.append(waiting.get())
+        try:
+            _count(scans)
+        except Exception as failure:  # noqa: BLE001  Whatever Redis does, the next pages are counted when it is back.
+            _log.warning("scans_not_counted", scans=len(scans), failure=repr(failure))
+        finally:
+            for _ in scans:
+                waiting.task_done()
+
+
+def _count(scans: list[tuple[str, str, int]]) -> None:
+    steps = bell.store().pipeline(transaction=False)
+    for code, payer, second in scans:
+        arguments: list[int | str] = [AGAIN_AFTER_S, f"{code}:{second - second % _HOUR}", second]
+        steps.eval(_COUNT, 2, f"scanned:{code}:{payer}", _KEY, *arguments)
+    steps.execute()

@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from merchants import codes, countries, ids, links, mine, money, step_up
+from merchants import codes, colours, countries, ids, links, mine, money, step_up
 from merchants.models import Code, Item, Notice, Shop, Staff
 
 NAME_LENGTH = 80
@@ -73,6 +73,8 @@ class ShopShape(serializers.ModelSerializer[Shop]):
     currency_locked = serializers.SerializerMethodField()
     time_zone = serializers.CharField(max_length=64, help_text="IANA, for example Asia/Shanghai")
     photo = Photo(allow_null=True)
+    colour = serializers.CharField(allow_blank=True, max_length=7, help_text="of its codes: #rrggbb; empty is black")
+    logo = Photo(allow_null=True, help_text="stands in the middle of its branded codes")
     role = serializers.SerializerMethodField(help_text="the caller's: owner, manager or assistant")
     stream_url = serializers.SerializerMethodField(help_text="where notices are told live (Server-Sent Events)")
 
@@ -87,6 +89,8 @@ class ShopShape(serializers.ModelSerializer[Shop]):
             "currency_locked",
             "time_zone",
             "photo",
+            "colour",
+            "logo",
             "state",
             "role",
             "stream_url",
@@ -115,6 +119,13 @@ class ShopShape(serializers.ModelSerializer[Shop]):
         if not money.is_currency(value):
             raise serializers.ValidationError("This is not a currency code of ISO 4217.", code="currency_unknown")
         return value
+
+    def validate_colour(self, value: str) -> str:
+        if value and not colours.is_colour(value):
+            raise serializers.ValidationError("Write a colour as #rrggbb.", code="colour_unknown")
+        if value and (sentence := colours.objection(value)):
+            raise serializers.ValidationError(sentence, code="colour_unreadable")
+        return value.lower()
 
     def validate_time_zone(self, value: str) -> str:
         if not countries.is_time_zone(value):

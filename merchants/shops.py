@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.core.files.base import File
@@ -26,31 +27,45 @@ def update(
     time_zone: str | None = None,
     photo: File[bytes] | None = None,
     remove_photo: bool = False,
+    colour: str | None = None,
+    logo: File[bytes] | None = None,
+    remove_logo: bool = False,
 ) -> Shop:
     """Changes what is given and leaves the rest; the country changes neither currency nor time zone by itself.
 
     Raises Refused: 409 `currency_locked` once a customer has begun to pay; 409 `currency_in_use` while items or live
     one-time codes have prices in the old one (prices are never converted, so the vendor must delete or let them end),
-    or own wallet codes are in use, which are paid in it; and what `photos.encode` refuses.
+    or own wallet codes are in use, which are paid in it; and what `photos.encode` and `photos.encode_logo` refuse.
+    `colour` must be one without an objection.
     """
-    stored = photos.keep(photo, FOLDER) if photo else ""
+    stored: dict[str, str] = {}
     try:
+        if photo or remove_photo:
+            stored["photo"] = photos.keep(photo, FOLDER) if photo else ""
+        if logo or remove_logo:
+            stored["logo"] = photos.keep_logo(logo) if logo else ""
         with transaction.atomic():
             current = Shop.objects.select_for_update(no_key=True).get(id=shop.id)
-            changed: dict[str, Any] = {"name": name and name.strip(), "country": country, "time_zone": time_zone}
+            changed: dict[str, Any] = {
+                "name": name and name.strip(),
+                "country": country,
+                "time_zone": time_zone,
+                "colour": colour,
+            }
             if currency not in (None, current.currency):
                 _check_currency_is_free(current, now)
                 changed["currency"] = currency
-            if stored or remove_photo:
-                old = current.photo.name or ""
-                changed["photo"] = stored
-                transaction.on_commit(lambda: photos.forget(old))
+            for field, name_of_file in stored.items():
+                old = getattr(current, field).name or ""
+                changed[field] = name_of_file
+                transaction.on_commit(partial(photos.forget, old))
             changed = {field: value for field, value in changed.items() if value is not None}
             if changed:
                 # Only these columns: freezing and locking write others of this row at the same time.
                 Shop.objects.filter(id=shop.id).update(**changed)
     except BaseException:
-        photos.forget(stored)
+        for name_of_file in stored.values():
+            photos.forget(name_of_file)
         raise
     return Shop.objects.get(id=shop.id)
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -26,10 +26,17 @@ from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
 from merchants.lists import Recorded, by_id, by_phone, public_id, shown_money
 from merchants.models import BlankCode, Code, CodeBatch, User
+from merchants.refusals import Refused
 from payments import activity
 from payments.admin.links import link
 from payments.statement_csv import defused
-from qr import wallet_code_admin  # noqa: F401  A page registers itself by being imported.
+from qr import (
+    phrases,
+    sheet,
+    wallet_code_admin,  # noqa: F401  A page registers itself by being imported.
+)
+from qr.labels import LAYOUTS
+from qr.stickers import Sticker
 
 CHANGE, MAKE = "merchants.change_code", "merchants.change_codebatch"
 _DAYS = 30
@@ -142,6 +149,13 @@ class BatchForm(forms.Form):
     reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}), label="What is it for?")
 
 
+class StickersForm(forms.Form):
+    """How a batch is printed."""
+
+    layout = forms.ChoiceField(choices=[(name, layout.title) for name, layout in LAYOUTS.items()])
+    language = forms.ChoiceField(choices=[(name, f"{name}: {said.caption}") for name, said in phrases.PHRASES.items()])
+
+
 @admin.register(CodeBatch, site=desk)
 class CodeBatchAdmin(ActingAdmin):
     """Blanks that field agents hand out. Each becomes one code, of whichever vendor scans it first."""
@@ -179,7 +193,8 @@ class CodeBatchAdmin(ActingAdmin):
 
     @admin.display(description="files")
     def files(self, row: CodeBatch) -> SafeString:
-        return format_html('<a href="{}">CSV for a printer</a>', reverse(f"admin:{self._url_name}_csv", args=[row.pk]))
+        addresses = [reverse(f"admin:{self._url_name}_{form}", args=[row.pk]) for form in ("csv", "pdf")]
+        return format_html('<a href="{}">CSV for a printing house</a>, <a href="{}">PDF of stickers</a>', *addresses)
 
     # --- Making one, and its files ---
 
@@ -188,6 +203,7 @@ class CodeBatchAdmin(ActingAdmin):
         return [
             path("make/", wrap(self.make), name=f"{name}_make"),
             path("<uuid:batch_id>/codes.csv", wrap(self.as_csv), name=f"{name}_csv"),
+            path("<uuid:batch_id>/stickers/", wrap(self.as_pdf), name=f"{name}_pdf"),
             *super().get_urls(),
         ]
 
@@ -203,26 +219,46 @@ class CodeBatchAdmin(ActingAdmin):
             batch = batches.make(**form.cleaned_data, operator=operator, now=timezone.now())
             self.message_user(request, f"Made: {batch}, {batch.size} blank codes.")
             return redirect(f"admin:{self._url_name}_change", batch.pk)
-        request.current_app = self.admin_site.name
-        said = {"title": "Make a batch of blank codes", "opts": self.opts, "form": form, "submit": "Make it"}
-        return TemplateResponse(request, "admin/desk_form.html", {**self.admin_site.each_context(request), **said})
+        return self._page(request, form, title="Make a batch of blank codes", submit="Make it")
 
     def as_csv(self, request: HttpRequest, batch_id: Any) -> HttpResponse:
         """Number, slug and link of every blank, for whoever prints them."""
-        batch, blanks = self._handed_out(request, batch_id, "csv")
+        operator, batch = _operator(request), self._batch(batch_id)
+        blanks = batches.handed_out(batch=batch, form="csv", operator=operator, now=timezone.now())
         made = io.StringIO()
         write = csv.writer(made, lineterminator="\r\n").writerow
         write(["number", "slug", "url"])
         for blank in blanks:
-            write([blank.number, defused(blank.slug), f"{settings.PUBLIC_URL}/s/{blank.slug}"])
+            write([blank.number, defused(blank.slug), blank.url])
         return _file(made.getvalue().encode(), "text/csv; charset=utf-8", f"{public_id(batch)}.csv")
 
-    def _handed_out(self, request: HttpRequest, batch_id: Any, form: str) -> tuple[CodeBatch, list[BlankCode]]:
-        operator = _operator(request)
+    def as_pdf(self, request: HttpRequest, batch_id: Any) -> HttpResponse:
+        """A sticker for every blank, on the labels that are chosen."""
+        operator, batch = _operator(request), self._batch(batch_id)
+        form = StickersForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                with transaction.atomic():
+                    blanks = batches.handed_out(batch=batch, form="pdf", operator=operator, now=timezone.now())
+                    said = phrases.of(form.cleaned_data["language"]).caption
+                    stickers = [Sticker(one.url, said, caption=f"{batch} · {one.number}") for one in blanks]
+                    made = sheet.pdf(stickers, form.cleaned_data["layout"])
+            except Refused as refusal:
+                form.add_error(None, str(refusal.detail))
+            else:
+                return _file(made, sheet.CONTENT_TYPE, f"{public_id(batch)}.pdf")
+        return self._page(request, form, row=batch, title="Print its stickers", submit="Make the PDF")
+
+    def _batch(self, batch_id: Any) -> CodeBatch:
         batch = CodeBatch.objects.filter(id=batch_id).first()
         if batch is None:
             raise Http404
-        return batch, batches.handed_out(batch=batch, form=form, operator=operator, now=timezone.now())
+        return batch
+
+    def _page(self, request: HttpRequest, form: forms.Form, **said: Any) -> HttpResponse:
+        request.current_app = self.admin_site.name
+        said |= {"opts": self.opts, "form": form}
+        return TemplateResponse(request, "admin/desk_form.html", {**self.admin_site.each_context(request), **said})
 
 
 def _operator(request: HttpRequest) -> User:

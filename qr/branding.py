@@ -13,7 +13,7 @@ from qrcode.base import rs_blocks
 from qrcode.constants import ERROR_CORRECT_H
 
 from merchants import colours
-from qr.symbol import Level, fixed_modules, zigzag
+from qr.symbol import Level, Symbol, fixed_modules, interleaved, zigzag
 
 QUIET_ZONE = 4  # Modules of white on each side (ISO/IEC 18004 §6.3.8).
 LOGO_LEVEL: Level = "H"
@@ -75,6 +75,15 @@ def logo_box(size: int) -> Box:
     return Box(middle - fits // 2, fits)
 
 
+def cleared(drawn: Symbol) -> Symbol:
+    """The symbol with the box of its logo left white."""
+    box = logo_box(drawn.size)
+    line = ((1 << box.side) - 1) << drawn.size - box.start - box.side
+    # The box is as far from the last row as from the first.
+    covered = sum(line << drawn.size * row for row in range(box.start, box.start + box.side))
+    return Symbol(drawn.size, drawn.bits & ~covered)
+
+
 def _cells(size: int, box: Box) -> list[int]:
     inside = range(box.start, box.start + box.side)
     return [row * size + column for row in inside for column in inside]
@@ -90,8 +99,8 @@ def _covers_fixed(size: int, box: Box) -> bool:
 def _half_is_left(size: int, box: Box) -> bool:
     order = zigzag(_version(size))
     blocks = rs_blocks(_version(size), ERROR_CORRECT_H)
-    owners = _owners([block.data_count for block in blocks])
-    owners += _owners([block.total_count - block.data_count for block in blocks])
+    owners = interleaved([[number] * block.data_count for number, block in enumerate(blocks)])
+    owners += interleaved([[number] * (block.total_count - block.data_count) for number, block in enumerate(blocks)])
     # What lies behind the last codeword are remainder bits, which carry nothing.
     touched = {order[cell] // 8 for cell in _cells(size, box) if cell in order} & set(range(len(owners)))
     lost = [0] * len(blocks)
@@ -99,11 +108,6 @@ def _half_is_left(size: int, box: Box) -> bool:
         lost[owners[codeword]] += 1
     corrects = [(block.total_count - block.data_count) // 2 for block in blocks]
     return all(gone * 2 <= can for gone, can in zip(lost, corrects, strict=True))
-
-
-def _owners(counts: list[int]) -> list[int]:
-    """The block of each codeword as blocks are interleaved: the first of each, then the second of each (§7.6)."""
-    return [block for place in range(max(counts)) for block, count in enumerate(counts) if place < count]
 
 
 def _version(size: int) -> int:

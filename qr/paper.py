@@ -115,11 +115,8 @@ class Paper:
         self.canvas._code.append(_path(sticker.text, bool(sticker.logo)))
         self.canvas.restoreState()
         if sticker.logo:
-            near, wide = logo_place(sticker)
-            self.block(x + near * module, y + near * module, wide * module, wide * module, WHITE)
-            pad = branding.LOGO_PAD
-            inner = (wide - 2 * pad) * module
-            self.picture(x + (near + pad) * module, y + (near + pad) * module, inner, inner, sticker.logo, round_=0)
+            place, wide = logo_place(sticker)
+            self.picture(x + place * module, y + place * module, wide * module, wide * module, sticker.logo, round_=0)
 
     def block(
         self, x: float, y: float, wide: float, high: float, color: Color, *, round_: float = 0, bleeds: bool = False
@@ -158,7 +155,9 @@ class Paper:
         frame.roundRect(left, bottom, wide * POINTS, high * POINTS, round_ * POINTS)
         self.canvas.clipPath(frame, stroke=0, fill=0)
         over = (wide - across * scale) / 2 * POINTS, (high - down * scale) / 2 * POINTS
-        self.canvas.drawImage(image, left + over[0], bottom + over[1], across * scale * POINTS, down * scale * POINTS)
+        self.canvas.drawImage(
+            image, left + over[0], bottom + over[1], across * scale * POINTS, down * scale * POINTS, mask="auto"
+        )
         self.canvas.restoreState()
 
     def text(
@@ -263,10 +262,10 @@ def module_of(sticker: Sticker, side: float) -> float:
     return module
 
 
-def logo_place(sticker: Sticker) -> tuple[int, int]:
-    """Where the white box of the logo begins, from the left and from the top alike, and how wide it is, in modules."""
+def logo_place(sticker: Sticker) -> tuple[float, float]:
+    """Where the logo begins, from the left and from the top alike, and how wide it is, in modules."""
     box = branding.logo_box(_symbol(sticker.text, True).size)
-    return box.start + QUIET_ZONE, box.side
+    return box.start + QUIET_ZONE + branding.LOGO_PAD, box.side - 2 * branding.LOGO_PAD
 
 
 @lru_cache(maxsize=1024)
@@ -298,7 +297,8 @@ def _path(text: str, logo: bool) -> str:
 
 @lru_cache(maxsize=1024)
 def _symbol(text: str, logo: bool) -> Symbol:
-    return symbol(text, branding.level("print", logo=logo))
+    drawn = symbol(text, branding.level("print", logo=logo))
+    return branding.cleared(drawn) if logo else drawn
 
 
 # --- Text ------------------------------------------------------------------------------------------------------------

@@ -7,13 +7,14 @@ On the screen it shows the sheets, and on paper nothing else.
 from __future__ import annotations
 
 import base64
+import unicodedata
 from collections.abc import Sequence
 from math import sqrt
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from qr import branding, labels, sheet
+from qr import labels, sheet
 from qr.labels import LAYOUTS, Layout
 from qr.paper import logo_place, module_of, modules_of, rectangles
 from qr.stickers import Poster, Sticker
@@ -31,11 +32,11 @@ svg { display: block; flex: none; } p { overflow-wrap: anywhere; line-height: 1.
 """
 _LABEL_STYLE = """
 .label { position: absolute; display: flex; align-items: center; gap: 1mm; padding: 1mm; overflow: hidden;
-  outline: .2mm %(line)s #8d857a; width: %(width)smm; height: %(height)smm; border-radius: %(corner)smm;
+  outline: .2mm dashed #8d857a; width: %(width)smm; height: %(height)smm; border-radius: %(corner)smm;
   flex-direction: %(way)s; text-align: %(align)s; }
+.label.turned { flex-direction: %(turned)s; text-align: %(far)s; }
 .label svg { width: %(side)smm; height: %(side)smm; } .label div { flex: 1; min-width: 0; max-height: 100%%; }
-.title { font-size: %(big)smm; max-height: 2.4em; overflow: hidden; } .price { font-size: %(big)smm; }
-.label p { font-size: %(small)smm; } .label p.title, .label p.price { font-size: %(big)smm; }
+.title { max-height: 2.4em; overflow: hidden; }
 .label .word { color: inherit; } @media print { .label { outline-style: %(printed)s; } }
 """
 _POSTER_STYLE = """
@@ -43,10 +44,10 @@ _POSTER_STYLE = """
 .head { background: #0b6b46; color: #fff; height: %(band)smm; display: flex; align-items: center;
   justify-content: space-evenly; gap: 4mm; padding: 4mm; }
 .head img { height: %(photo)smm; width: %(photo)smm; object-fit: cover; border-radius: 4mm; }
-.head .title { font-size: %(title)smm; } .head .price { font-size: %(price)smm; color: #fff; }
+.head .price { color: #fff; }
 .say { font-size: %(say)smm; font-weight: 700; padding-top: 3mm; } .page > svg { width: %(side)smm; margin: 0 auto; }
 .check { background: #f0ebe3; border-radius: 5mm; margin: 0 6%%; padding: 2mm; font-size: %(small)smm; }
-.check .word { font-size: %(word)smm; } .shop { font-size: %(shop)smm; font-weight: 700; margin: auto; }
+.shop { font-size: %(shop)smm; font-weight: 700; margin: auto; }
 """
 
 
@@ -62,9 +63,10 @@ def stickers(made: Sequence[Sticker], layout: str, *, language: str, copies: int
     pages = [
         format_html_join(
             "",
-            '<div class="label" style="left:{}mm;top:{}mm"><svg viewBox="0 0 {} {}"><use href="#c{}"/></svg>{}</div>\n',
+            '<div class="label{}" style="left:{}mm;top:{}mm">'
+            '<svg viewBox="0 0 {} {}"><use href="#c{}"/></svg>{}</div>\n',
             (
-                (_mm(x), _mm(y), *(modules_of(sticker),) * 2, numbers[sticker], _said(sticker))
+                (_turned(sticker), _mm(x), _mm(y), *(modules_of(sticker),) * 2, numbers[sticker], _said(sticker, form))
                 for (x, y), sticker in zip(corners, places[first : first + form.count], strict=False)
                 if sticker is not None
             ),
@@ -90,47 +92,58 @@ def posters(made: Sequence[Poster], paper: str, *, language: str) -> bytes:
     sizes = {
         "band": rest * 0.47,
         "photo": rest * 0.38,
-        "title": rest * 0.1,
-        "price": rest * 0.18,
         "say": rest * 0.065,
         "side": side,
         "small": rest * 0.04,
-        "word": rest * 0.12,
         "shop": rest * 0.055,
     }
     style = _POSTER_STYLE % {name: _mm(size) for name, size in sizes.items()}
-    body = format_html_join("", '<section class="page">{}</section>\n', ((_poster(each),) for each in made))
+    body = format_html_join("", '<section class="page">{}</section>\n', ((_poster(each, wide, rest),) for each in made))
     first = made[0].sticker
     return _document(first.shop or first.title, (wide, high), style, body, language)
 
 
-def _said(sticker: Sticker) -> SafeString:
+def _turned(sticker: Sticker) -> str:
+    return " turned" if sheet.reads_from_the_right(sticker.title) else ""
+
+
+def _said(sticker: Sticker, form: Layout) -> SafeString:
+    big, small = _type(form)
+    room = form.width - (sheet.code_side(form) if sheet.beside(form) else 0) - 4
     parts = (
-        ("title", sticker.title),
-        ("price", sticker.price),
-        ("soft", sticker.shop),
-        ("word", sticker.word),
-        ("soft", sticker.caption),
+        ("title", sticker.title, _mm(big)),
+        ("price", sticker.price, _fit(sticker.price, big * 1.1, room)),
+        ("soft", sticker.shop, _mm(small)),
+        ("word", sticker.word, _fit(sticker.word, small * 1.1, room)),
+        ("soft", sticker.caption, _mm(small)),
     )
-    lines = format_html_join("", '<p class="{}" dir="auto">{}</p>', ((kind, text) for kind, text in parts if text))
-    return format_html("<div>{}</div>", lines)
+    line = '<p class="{}" dir="auto" style="font-size:{}mm">{}</p>'
+    return format_html(
+        "<div>{}</div>", format_html_join("", line, ((kind, size, text) for kind, text, size in parts if text))
+    )
 
 
-def _poster(said: Poster) -> SafeString:
+def _poster(said: Poster, wide: float, rest: float) -> SafeString:
+    """One poster; `rest` is what the code leaves of the page's height."""
     sticker = said.sticker
+    beside = wide * 0.92 - (rest * 0.38 + 8 if sticker.photo else 0)
     picture = base64.b64encode(sticker.photo).decode()
     check = format_html(
-        '<div class="check"><p dir="auto">{}</p><p class="word" dir="auto">{}</p>'
+        '<div class="check"><p dir="auto">{}</p><p class="word" dir="auto" style="font-size:{}mm">{}</p>'
         '<p class="soft" dir="auto">{}</p></div>',
         said.check,
+        _fit(sticker.word, rest * 0.12, wide * 0.8),
         sticker.word,
         said.other,
     )
     return format_html(
-        '<div class="head"><div><p class="title" dir="auto">{}</p><p class="price" dir="auto">{}</p></div>{}</div>'
+        '<div class="head"><div><p class="title" dir="auto" style="font-size:{}mm">{}</p>'
+        '<p class="price" dir="auto" style="font-size:{}mm">{}</p></div>{}</div>'
         '<p class="say" dir="auto">{}</p><svg viewBox="0 0 {side} {side}">{}</svg>{}'
         '<p class="shop" dir="auto">{}</p>',
+        _fit(sticker.title, rest * (0.12 if sticker.price else 0.2), beside * (1.0 if sticker.price else 1.8)),
         sticker.title,
+        _fit(sticker.price, rest * 0.22, beside),
         sticker.price,
         format_html('<img alt="" src="data:image/jpeg;base64,{}">', picture) if picture else "",
         said.headline,
@@ -147,36 +160,42 @@ def _code(sticker: Sticker) -> SafeString:
     path = format_html('<path fill="{}" d="{}"/>', sticker.colour or "#000", "".join(parts))
     if not sticker.logo:
         return path
-    near, wide = logo_place(sticker)
-    inner = wide - 2 * branding.LOGO_PAD
+    place, wide = logo_place(sticker)
     return format_html(
-        '{}<path fill="#fff" d="M{n} {n}h{w}v{w}h-{w}z"/><image x="{at}" y="{at}" width="{inner}" height="{inner}" '
-        'href="data:{kind};base64,{data}"/>',
+        '{}<image x="{place}" y="{place}" width="{wide}" height="{wide}" href="data:{kind};base64,{data}"/>',
         path,
-        n=near,
-        w=wide,
-        at=near + branding.LOGO_PAD,
-        inner=inner,
+        place=place,
+        wide=wide,
         kind="image/png" if sticker.logo.startswith(b"\x89PNG") else "image/jpeg",
         data=base64.b64encode(sticker.logo).decode(),
     )
 
 
 def _label_style(form: Layout) -> str:
-    side = sheet.code_side(form)
-    room = form.height - 2 if sheet.beside(form) else (form.height - side) * 1.2
+    beside = sheet.beside(form)
     return _LABEL_STYLE % {
         "width": _mm(form.width),
         "height": _mm(form.height),
         "corner": _mm(form.corner),
-        "side": _mm(side),
-        "way": "row" if sheet.beside(form) else "column",
-        "align": "start" if sheet.beside(form) else "center",
-        "big": _mm(min(room * 0.15, 9)),
-        "small": _mm(min(max(room * 0.085, 2.3), 4)),
-        "line": "dashed",
+        "side": _mm(sheet.code_side(form)),
+        "way": "row" if beside else "column",
+        "turned": "row-reverse" if beside else "column",
+        "align": "left" if beside else "center",
+        "far": "right" if beside else "center",
         "printed": "none" if form.cut == "die" else "dashed",
     }
+
+
+def _type(form: Layout) -> tuple[float, float]:
+    """The two sizes of type on a label."""
+    room = form.height - 2 if sheet.beside(form) else (form.height - sheet.code_side(form)) * 1.2
+    return min(room * 0.15, 9.0), min(max(room * 0.085, 2.3), 4.0)
+
+
+def _fit(text: str, size: float, room: float) -> str:
+    """A size at which one line of the text fits by guess: only the phone knows how wide its letters are."""
+    long = sum(1.05 if unicodedata.east_asian_width(letter) in "WF" else 0.66 for letter in text)
+    return _mm(min(size, room / max(long, 1)))
 
 
 def _document(title: str, size: tuple[float, float], style: str, body: SafeString, language: str) -> bytes:

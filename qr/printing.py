@@ -44,7 +44,12 @@ class SheetAsked(serializers.Serializer[Any]):
         required=False,
         help_text="of plain paper; the size of the shop's country when left out",
     )
-    copies = serializers.IntegerField(min_value=1, max_value=STICKERS_MAX, default=1, help_text="of each sticker")
+    copies = serializers.IntegerField(
+        min_value=1,
+        max_value=STICKERS_MAX,
+        required=False,
+        help_text="of each sticker; when left out one, and of a single code as many as fill the sheet",
+    )
     start = serializers.IntegerField(
         min_value=1, max_value=max(form.count for form in LAYOUTS.values()), default=1,
         help_text="the first label that is free on a sheet used in part, row by row",
@@ -105,8 +110,8 @@ class SheetPdf(_Printed):
         name is in a script that needs the print page.
         """
         shop, asked = shop_of(request), _asked(SheetAsked, request)
-        made = _stickers(shop, asked)
-        layout, copies, start = _layout(shop, asked), asked["copies"], asked["start"]
+        layout, start = _layout(shop, asked), asked["start"]
+        made, copies = _stickers(shop, asked, layout)
         content = (layout, LAYOUTS[layout], copies, start, made)
         return self.answer(
             request, "stickers.pdf", content, lambda: sheet.pdf(made, layout, copies=copies, start=start)
@@ -135,8 +140,8 @@ class PrintPage(_Printed):
             return self.answer(
                 request, "poster.html", content, lambda: print_page.posters(signs, paper, language=language)
             )
-        made = _stickers(shop, asked)
-        layout, copies, start = _layout(shop, asked), asked["copies"], asked["start"]
+        layout, start = _layout(shop, asked), asked["start"]
+        made, copies = _stickers(shop, asked, layout)
         content = (language, layout, LAYOUTS[layout], copies, start, made)
         return self.answer(
             request,
@@ -198,13 +203,14 @@ def _codes(shop: Shop, text: str) -> list[Code]:
     return [found[key] for key in keys]
 
 
-def _stickers(shop: Shop, asked: dict[str, Any]) -> list[stickers.Sticker]:
+def _stickers(shop: Shop, asked: dict[str, Any], layout: str) -> tuple[list[stickers.Sticker], int]:
+    """One sticker of each code, and how many copies of it."""
     found = _codes(shop, asked["ids"])
-    if len(found) * asked["copies"] > STICKERS_MAX:
+    copies: int = asked.get("copies") or (LAYOUTS[layout].count - asked["start"] + 1 if len(found) == 1 else 1)
+    if len(found) * copies > STICKERS_MAX:
         raise ValidationError({"copies": f"{STICKERS_MAX} stickers at most are printed at once"})
-    return [
-        stickers.of_code(code, language=asked.get("language", ""), price=asked["price"], line=True) for code in found
-    ]
+    language = asked.get("language", "")
+    return [stickers.of_code(code, language=language, price=asked["price"], line=True) for code in found], copies
 
 
 def _layout(shop: Shop, asked: dict[str, Any]) -> str:

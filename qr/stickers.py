@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from django.db.models.fields.files import FieldFile
 
-from merchants import codes, countries, money
-from merchants.models import Code
-from qr import phrases
+from merchants import codes, colours, countries, lettering, money
+from merchants.models import Code, Shop
+from qr import draw, phrases
+from qr.branding import LOGO_LEVEL, Style, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Sticker:
     """Everything that is read on one printed code. `text` is what scanners read, the rest is for people.
 
     `price` is written out ("¥2.00 / pile"), `photo` is a JPEG; what is empty is left out. `colour` (#rrggbb) is that of
-    the dark modules, and `logo` stands in their middle: both as the shop has chosen them, which was checked then.
+    the dark modules, and `logo` stands in their middle: on posters only, because its stronger code has finer modules.
     """
 
     text: str
@@ -52,20 +53,20 @@ def of_code(code: Code, *, language: str = "", price: bool = True, photo: bool =
     return Sticker(
         text=code.url,
         title=title,
-        price=shown_price(code) if price else "",
+        price=_price(code, said) if price else "",
         shop="" if title == shop.name else shop.name,
         word=said.word.format(word=shop.check_word) if line and shop.check_word else shop.check_word or "",
         caption=said.caption,
         photo=_bytes(item.photo if item else shop.photo) if photo else b"",
-        colour=shop.colour,
+        colour="" if shop.colour and colours.objection(shop.colour) else shop.colour,
     )
 
 
 def poster(code: Code, *, language: str = "", price: bool = True, photo: bool = True) -> Poster:
     """The poster of an item's code, or the sign of a shop's: its payer types the amount."""
     said = phrases.of(language or phrases.language(code.shop.country))
-    # Small labels have no logo: it takes a stronger code, whose modules are smaller.
-    sticker = replace(of_code(code, language=language, price=price, photo=photo), logo=_bytes(code.shop.logo))
+    sticker = of_code(code, language=language, price=price, photo=photo)
+    sticker = replace(sticker, logo=_logo(code.shop, sticker))
     return Poster(
         sticker=sticker,
         headline=_headline(said, code, sticker.price),
@@ -85,13 +86,27 @@ def _headline(said: phrases.Phrases, code: Code, price: str) -> str:
     return (said.pile if unit else said.price).format(price=amount)
 
 
-def shown_price(code: Code) -> str:
+def _price(code: Code, said: phrases.Phrases) -> str:
     """What the code costs as people there write it, with what it buys; '' where the payer says how much."""
     price = codes.price(code)
     if price is None:
         return ""
     amount = money.shown(*price, countries.locale(code.shop.country))
+    if lettering.drawable(amount) is None and lettering.drawable(said.caption) is not None:
+        amount = money.shown(*price)  # The currency's sign is in no font of ours; its ISO code is.
     return f"{amount} / {code.item.unit}" if code.item and code.item.unit else amount
+
+
+def _logo(shop: Shop, sticker: Sticker) -> bytes:
+    """The shop's logo, unless a reader stumbles over it in this code: a sign without it is scanned all the same."""
+    logo = _bytes(shop.logo)
+    if not logo:
+        return b""
+    try:
+        draw.svg(sticker.text, style=Style(LOGO_LEVEL, sticker.colour, logo))
+    except Unreadable:
+        return b""
+    return logo
 
 
 def _bytes(picture: FieldFile) -> bytes:

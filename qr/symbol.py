@@ -1,22 +1,23 @@
 """The black and white modules of a QR code: the `qrcode` library's own symbol, found many times faster.
 
-The library encodes the text, corrects errors and draws the fixed patterns; three quarters of its time go into
-trying eight masks cell by cell. Here a symbol is one integer, and the penalties of ISO/IEC 18004 §7.8.3 are counted
-with shifts over the whole of it. The result is the library's, module for module (a test compares them).
+The library draws the fixed patterns and holds the tables; three quarters of its time go into trying eight masks cell by
+cell. Here a symbol is one integer, and the penalties of ISO/IEC 18004 §7.8.3 are counted with shifts over the whole of
+it; error correction divides many bytes at a time too. The result is the library's, module for module (a test compares
+them), but where a text is not ASCII: the library writes no ECI.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
 from typing import Any, Literal
 
 from qrcode import QRCode
-from qrcode.base import rs_blocks
+from qrcode.base import Polynomial, gexp, glog, rs_blocks
 from qrcode.constants import ERROR_CORRECT_H, ERROR_CORRECT_L, ERROR_CORRECT_M, ERROR_CORRECT_Q
-from qrcode.util import BIT_LIMIT_TABLE, MODE_8BIT_BYTE, BitBuffer, QRData, create_bytes, mode_sizes_for_version
+from qrcode.util import BIT_LIMIT_TABLE, MODE_8BIT_BYTE, mode_sizes_for_version
 
 LONGEST_TEXT = 1000  # Bytes. Far above any address or wallet payload, and still readable from paper.
 MASKS = range(8)
@@ -27,6 +28,7 @@ _LEVELS: dict[Level, int] = {
     "Q": ERROR_CORRECT_Q,
     "H": ERROR_CORRECT_H,
 }
+_ECI_UTF_8 = 0b0111 << 8 | 26  # Mode 0111, then the number of the encoding in eight bits (§7.4.2).
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,25 @@ class Symbol:
 def symbol(text: str, level: Level = "M") -> Symbol:
     """The symbol of a text in byte mode alone, at a level of error correction: about 7, 15, 25 or 30 % may be lost.
 
-    Mixed segments are shorter but some readers of payment codes mistake them (the library writes no ECI).
+    Mixed segments are shorter, and EMVCo forbids them: some readers of payment codes mistake them. A text beyond ASCII
+    says first that its bytes are UTF-8 (ECI 000026), as EMVCo asks; readers guess otherwise, and some guess wrong.
     Raises ValueError for a text of more than LONGEST_TEXT bytes.
     """
-    data = QRData(text.encode(), mode=MODE_8BIT_BYTE, check_data=False)
-    if len(data.data) > LONGEST_TEXT:
+    data = text.encode()
+    if len(data) > LONGEST_TEXT:
         raise ValueError(f"a code of more than {LONGEST_TEXT} bytes cannot be read from a sticker")
-    version = _version(len(data.data), level)
+    eci = not text.isascii()
+    version = _version(len(data), level, eci)
     layout = _layout(version, level)
-    placed = layout.place(_codewords(data.data, version, level))
+    placed = layout.place(_codewords(data, version, level, eci))
     best = min(MASKS, key=lambda mask: (layout.penalty(placed ^ layout.trial[mask]), mask))
     return Symbol(layout.size, placed ^ layout.final[best])
+
+
+def interleaved(blocks: Sequence[Sequence[int]]) -> list[int]:
+    """The first of each block, then the second of each, until the longest is through (§7.6)."""
+    longest = max(len(block) for block in blocks)
+    return [block[place] for place in range(longest) for block in blocks if place < len(block)]
 
 
 @dataclass(frozen=True)
@@ -72,10 +82,9 @@ class _Layout:
     eleven_right: int  # Modules at which eleven in a row can begin.
     eleven_down: int
 
-    def place(self, codewords: list[int]) -> int:
+    def place(self, codewords: bytes) -> int:
         """The data bits at their places, in the zigzag order of §7.7.3; every other module is 0."""
-        count = len(codewords) * 8
-        bits = format(int.from_bytes(bytes(codewords)), f"0{count}b")
+        bits = format(int.from_bytes(codewords), f"0{len(codewords) * 8}b")
         return int("".join(self.pick(bits + "0")), 2)
 
     def penalty(self, bits: int) -> int:
@@ -164,26 +173,51 @@ def fixed_modules(version: int) -> list[list[bool]]:
     return [[module is not None for module in row] for row in code.modules]
 
 
-def _version(length: int, level: Level) -> int:
-    """The smallest version that holds so many bytes: mode, count, data (§7.4.5)."""
+def _version(length: int, level: Level, eci: bool) -> int:
+    """The smallest version that holds so many bytes: ECI, mode, count, data (§7.4)."""
     for version in range(1, 41):
-        needed = 4 + mode_sizes_for_version(version)[MODE_8BIT_BYTE] + 8 * length
+        needed = 12 * eci + 4 + mode_sizes_for_version(version)[MODE_8BIT_BYTE] + 8 * length
         if needed <= BIT_LIMIT_TABLE[_LEVELS[level]][version]:
             return version
     raise AssertionError("LONGEST_TEXT fits into version 40")
 
 
-def _codewords(data: bytes, version: int, level: Level) -> list[int]:
-    """Mode, count, data, terminator and padding as bytes; the library adds error correction and interleaves."""
+def _codewords(data: bytes, version: int, level: Level, eci: bool) -> bytes:
+    """Mode, count, data, terminator and padding as bytes, and their error correction, interleaved."""
     count_bits = mode_sizes_for_version(version)[MODE_8BIT_BYTE]
-    blocks = rs_blocks(version, _LEVELS[level])
-    capacity = sum(block.data_count for block in blocks)
-    # Four bits of mode and four of terminator around whole bytes: what is written always ends on a byte.
-    head = (MODE_8BIT_BYTE << count_bits) | len(data)
-    number = ((head << 8 * len(data)) | int.from_bytes(data)) << 4
-    length = (4 + count_bits + 8 * len(data) + 4) // 8
-    written = number.to_bytes(length)[:capacity]
-    buffer = BitBuffer()
-    buffer.buffer = list(written + (b"\xec\x11" * capacity)[: capacity - len(written)])
-    codewords: list[int] = create_bytes(buffer, blocks)
-    return codewords
+    head = ((_ECI_UTF_8 if eci else 0) << 4 | MODE_8BIT_BYTE) << count_bits | len(data)
+    head_bits = 12 * eci + 4 + count_bits
+    # Four bits of terminator, and more zeros up to a whole byte; a full symbol has room for fewer, and none are missed.
+    length = (head_bits + 8 * len(data) + 4 + 7) // 8
+    number = (head << 8 * len(data) | int.from_bytes(data)) << (8 * length - head_bits - 8 * len(data))
+    sizes = rs_blocks(version, _LEVELS[level])
+    capacity = sum(block.data_count for block in sizes)
+    written = (number.to_bytes(length) + b"\xec\x11" * capacity)[:capacity]
+    blocks, corrections, start = [], [], 0
+    for block in sizes:
+        blocks.append(written[start : start + block.data_count])
+        corrections.append(_correction(blocks[-1], block.total_count - block.data_count))
+        start += block.data_count
+    return bytes(interleaved(blocks) + interleaved(corrections))
+
+
+def _correction(data: bytes, count: int) -> bytes:
+    """The `count` codewords of error correction of one block: the rest of a division by its generator (§7.5.2)."""
+    feedback = _feedback(count)
+    top = 8 * (count - 1)
+    below = (1 << top) - 1
+    rest = 0
+    for byte in data:
+        rest = (rest & below) << 8 ^ feedback[byte ^ rest >> top]
+    return rest.to_bytes(count)
+
+
+@cache
+def _feedback(count: int) -> tuple[int, ...]:
+    """What each leading byte, 0 to 255, takes from the `count` bytes behind it in that division."""
+    generator = Polynomial([1], 0)
+    for root in range(count):
+        generator = generator * Polynomial([1, gexp(root)], 0)
+    logarithms = [glog(factor) for factor in generator][1:]
+    by_leading = [bytes(gexp(glog(byte) + logarithm) for logarithm in logarithms) for byte in range(1, 256)]
+    return (0, *(int.from_bytes(taken) for taken in by_leading))

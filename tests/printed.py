@@ -24,13 +24,16 @@ def pages(pdf: bytes, dpi: float = 200) -> list[Image.Image]:
 
 
 def codes(picture: Image.Image) -> list[str]:
-    """What every code in a picture says, from the top and from the left."""
-    found = zxingcpp.read_barcodes(picture)
-    tall = picture.height / 60
-    return [
-        code.text
-        for code in sorted(found, key=lambda code: (round(code.position.top_left.y / tall), code.position.top_left.x))
-    ]
+    """What every code in a picture says, row by row from the top, and from the left."""
+    found = [(code.position.top_left, code.text) for code in zxingcpp.read_barcodes(picture)]
+    rows: list[list[tuple[int, str]]] = []
+    row_begins = -picture.height
+    for place, text in sorted(found, key=lambda each: each[0].y):
+        if place.y - row_begins > picture.height / 60:
+            rows.append([])
+            row_begins = place.y
+        rows[-1].append((place.x, text))
+    return [text for row in rows for _x, text in sorted(row)]
 
 
 def corners(picture: Image.Image) -> list[float]:
@@ -42,6 +45,12 @@ def corners(picture: Image.Image) -> list[float]:
         turns = zip(edges, [*edges[1:], edges[0]], strict=True)
         areas.append(abs(sum(one.x * two.y - two.x * one.y for one, two in turns)) / 2)
     return areas
+
+
+def frames(picture: Image.Image) -> list[tuple[int, int, int, int]]:
+    """The upright box around each code in a picture, without its quiet zone."""
+    found = [code.position for code in zxingcpp.read_barcodes(picture)]
+    return [(place.top_left.x, place.top_left.y, place.bottom_right.x, place.bottom_right.y) for place in found]
 
 
 def sizes(pdf: bytes) -> dict[str, float]:

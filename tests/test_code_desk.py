@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.utils import timezone
+from pypdf import PdfReader
 
 from merchants import batches, code_desk, codes, ids
 from merchants.audit import UnableToAct
@@ -141,6 +142,30 @@ def test_the_csv_has_a_line_for_each_and_says_in_the_trail_who_took_it(
     assert OperatorAct.objects.get(act="download_batch").after == {"form": "csv"}
 
 
+def test_the_pdf_has_a_sticker_for_each_with_its_number(operator: Operator, batch: CodeBatch) -> None:
+    address = f"{BATCHES}{batch.pk}/stickers/"
+    assert "Avery L7160" in operator.client.get(address).text
+    answer = operator.client.post(address, {"layout": "stickers-24", "language": "zh"})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/pdf")
+    read = PdfReader(io.BytesIO(answer.content))
+    said = read.pages[0].extract_text()
+    assert len(read.pages) == 1
+    assert said.count("扫码付款") == 3
+    for number in (1, 2, 3):
+        assert f"Market east · {number}" in said
+    assert OperatorAct.objects.get(act="download_batch").after == {"form": "pdf"}
+
+
+def test_what_cannot_be_printed_is_said_and_not_recorded_as_taken(operator: Operator, now: datetime) -> None:
+    batch = batches.make(label="ᚠᚢᚦ", size=1, operator=operator.user, reason="", now=now)
+    answer = operator.client.post(f"{BATCHES}{batch.pk}/stickers/", {"layout": "stickers-24", "language": "en"})
+    assert answer.status_code == 200
+    assert "No font here has all the letters" in answer.text
+    assert acts("make_batch") == []
+    wrong = operator.client.post(f"{BATCHES}{batch.pk}/stickers/", {"layout": "napkin", "language": "en"})
+    assert "napkin is not one of the available choices" in wrong.text
+
+
 def test_only_who_may_change_batches_makes_or_takes_them(operator: Operator, batch: CodeBatch) -> None:
     operator.user.groups.get().permissions.remove(
         *operator.user.groups.get().permissions.filter(codename="change_codebatch")
@@ -148,7 +173,8 @@ def test_only_who_may_change_batches_makes_or_takes_them(operator: Operator, bat
     assert "Make a batch" not in operator.client.get(BATCHES).text
     form = {"label": "East", "size": "5", "reason": "x"}
     assert operator.client.post(f"{BATCHES}make/", form).status_code == 403
-    assert operator.client.get(f"{BATCHES}{batch.pk}/codes.csv").status_code == 403
+    for name in ("codes.csv", "stickers/"):
+        assert operator.client.get(f"{BATCHES}{batch.pk}/{name}").status_code == 403
     assert operator.act("merchants/codebatch", batch, "void", "x").status_code == 403
     assert (CodeBatch.objects.count(), acts("make_batch")) == (1, [])
     assert CodeBatch.objects.get().voided_at is None

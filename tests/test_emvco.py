@@ -171,6 +171,8 @@ def test_reading_never_raises(text: str) -> None:
 def test_a_payload_is_known_by_how_it_begins() -> None:
     assert emvco.looks_like(PRINTED)
     assert emvco.looks_like("\n" + PRINTED)
+    assert emvco.looks_like("004100060000010103014022000111222233344ABCD125102TH910417DF")
+    assert emvco.looks_like("00470002010102010203P2P0312tm1234567890040825012024910407ab")
     assert not any(
         map(emvco.looks_like, ["", "https://example.com", "00123456789", "０００201010212", "upi://pay?pa=a@b"])
     )

@@ -24,7 +24,9 @@ WRITTEN = st.one_of(
     samples.VIETQR.map(lambda asked: vietqr.write(**asked)),
     samples.KHQR.map(lambda asked: khqr.write(**asked)),
 )
-SLIPS = "0123456789ABCDEFabcdef XYZz.*é字"
+# The only slips that leave a payload to be paid by: they change nothing that it says.
+HARMLESS = {"crc_lower_case", "whitespace"}
+SLIPS = "0123456789ABCDEFabcdef XYZz.*"
 
 
 def flat(objects: Mapping[str, tlv.Value]) -> dict[str, str]:
@@ -61,23 +63,43 @@ def slips(text: str, draw: random.Random) -> list[str]:
 def test_no_slip_of_one_letter_passes_unseen(text: str, seed: int) -> None:
     for slipped in slips(text, random.Random(seed)):
         if slipped != text:
-            assert emvco.read(slipped).violations != (), slipped
+            payload = emvco.read(slipped)
+            new = {one.code for one in payload.violations} - {"missing"}
+            assert not payload.sound or (new and new <= HARMLESS), slipped
 
 
 def test_every_other_character_at_every_place_is_seen() -> None:
-    """All of them on one payload: each printed character at each place, and each place left out or doubled."""
+    """All of them on one payload: each printed character in each place, and each place left out."""
     text = promptpay.write(mobile="0812345678", amount=2000)
     unseen = [
-        changed
+        (at, letter)
         for at in range(len(text))
         for letter in samples.PRINTED
-        for changed in (text[:at] + letter + text[at + 1 :], text[:at] + letter + text[at:])
-        if changed != text and not emvco.read(changed).violations
+        if letter != text[at] and not emvco.read(text[:at] + letter + text[at + 1 :]).violations
     ]
-    unseen += [
-        text[:at] + text[at + 1 :] for at in range(len(text)) if not emvco.read(text[:at] + text[at + 1 :]).violations
-    ]
+    shorter = {at: text[:at] + text[at + 1 :] for at in range(len(text))}
+    unseen += [(at, "") for at, changed in shorter.items() if not emvco.read(changed).violations]
     assert unseen == []
+
+
+def test_one_wide_letter_in_65536_is_as_good_as_another() -> None:
+    """What sixteen bits cannot see: they catch every slip within two bytes, and a Chinese letter has three. Only names
+    said again in another script, and fields that the standard reserves, may have such letters."""
+    own: dict[str, tlv.Value] = {
+        "00": "01",
+        "26": {"00": "com.example", "01": "stall-7"},
+        "52": "5499",
+        "53": "156",
+        "58": "CN",
+    }
+    text = emvco.write({**own, "59": "ASHA FRUIT", "60": "BEIJING", "64": {"00": "zh", "01": "阿莎水果店"}})
+    assert emvco.read(text.replace("阿莎水果店", "舞莎水果店")).violations == ()
+    alike = [
+        chr(letter)
+        for letter in range(0x4E00, 0x9FA6)
+        if emvco.check_sum(text.replace("阿", chr(letter))[:-4]) == text[-4:]
+    ]
+    assert alike == ["舞", "阿"]
 
 
 @samples.MANY

@@ -16,6 +16,7 @@ from PIL import Image
 
 from merchants import photos
 from merchants.refusals import Refused
+from qr import draw
 
 
 def drawn(picture: Image.Image, file_format: str, **options: object) -> ContentFile[bytes]:
@@ -91,6 +92,30 @@ def test_what_is_no_photo_is_refused(content: bytes) -> None:
     with pytest.raises(Refused) as refused:
         photos.encode(ContentFile(content, name="photo"))
     assert (refused.value.status_code, refused.value.code) == (400, "photo_unreadable")
+
+
+@pytest.mark.parametrize("size", [(900, 300), (300, 900), (20, 20)])
+def test_a_logo_becomes_a_small_square_and_is_whole(size: tuple[int, int]) -> None:
+    jpeg = photos.encode_logo(drawn(Image.new("RGB", size, "navy"), "PNG"))
+    square = decoded(jpeg).convert("L")
+    assert square.size == (192, 192)
+    wide, tall = (192 * edge // max(size) for edge in size)
+    left, top, right, bottom = square.point(lambda level: 255 * (level < 128)).getbbox() or (0, 0, 0, 0)
+    assert abs(right - left - wide) <= 2
+    assert abs(bottom - top - tall) <= 2
+
+
+def test_the_worst_logo_is_small(client: Client) -> None:
+    assert len(photos.encode_logo(drawn(noise(800, 800), "PNG"))) <= 8_192
+    name = photos.keep_logo(drawn(noise(50, 50), "PNG"))
+    assert (name.startswith("logos/"), client.get(f"/media/{name}").status_code) == (True, 200)
+
+
+def test_a_logo_that_is_a_code_itself_is_refused() -> None:
+    code = ContentFile(draw.png("https://elsewhere.example", 600), name="logo.png")
+    with pytest.raises(Refused) as refused:
+        photos.encode_logo(code)
+    assert (refused.value.status_code, refused.value.code) == (400, "logo_holds_code")
 
 
 def test_too_many_bytes_are_refused_before_they_are_read(settings: LazySettings) -> None:

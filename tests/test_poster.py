@@ -17,9 +17,11 @@ from tests import distortions, printed, readers
 TEXT = "https://pay.example.com/s/Ab3dEfGh1jK5"
 
 
-def picture(color: str, kind: str = "JPEG", size: tuple[int, int] = (90, 60)) -> bytes:
+def picture(color: str, kind: str = "JPEG", size: tuple[int, int] = (90, 60), mode: str = "RGB") -> bytes:
     out = BytesIO()
-    Image.new("RGB", size, color).save(out, kind)
+    drawn = Image.new(mode, size, color if mode == "RGB" else (0, 0, 0, 0))
+    drawn.paste(color, (8, 8, size[0] - 8, size[1] - 8))
+    drawn.save(out, kind)
     return out.getvalue()
 
 
@@ -39,7 +41,7 @@ POSTERS = {
     "ar": made("ar", "تفاح طازج", "متجر الفواكه", "دلفين أزرق", "25.00 ج.م."),
     "th": made("th", "ก๋วยเตี๋ยวเรือ", "ร้านป้าแดง", "", "฿60.00"),
     "dressed": made("vi", "Phở bò", "Phở Bà Hương", "cá voi xanh", "45.000 ₫", colour="#7a1f1f",
-                    logo=picture("navy", "PNG", (64, 64)), photo=picture("orange")),
+                    logo=picture("navy", "PNG", (64, 64), "RGBA"), photo=picture("orange")),
 }  # fmt: skip
 
 
@@ -53,6 +55,15 @@ def test_a_poster_is_read_by_readers_of_three_makes_and_keeps_its_letters(name: 
     text = printed.texts(file)
     for part in (said.sticker.title, said.sticker.price, said.sticker.shop, said.sticker.word):
         assert name not in {"zh", "en", "dressed"} or part in text  # Shaped scripts are not told back by pypdf.
+
+
+def test_paper_shines_through_a_logo_that_has_no_ground() -> None:
+    [page] = printed.pages(poster.pdf(POSTERS["dressed"], "a4"), 72)
+    [(left, top, right, below)] = printed.frames(page)
+    middle = page.crop((left, top, right, below))
+    x, y, side = middle.width / 2, middle.height / 2, middle.width / 37
+    assert middle.getpixel((round(x - 5.3 * side), round(y))) == 255  # The pad, then the logo's own clear edge,
+    assert middle.getpixel((round(x), round(y))) == pytest.approx(sum_of((0, 0, 128)), abs=3)  # then the logo.
 
 
 @pytest.mark.parametrize("degrees", [7, 90, 180, 261])

@@ -58,6 +58,16 @@ def test_a_sheet_of_more_stickers_than_labels_has_more_pages(api: APIClient, cod
     assert [len(printed.codes(page)) for page in printed.pages(file)] == [21, 21, 8]
 
 
+def test_a_single_code_fills_its_sheet(api: APIClient, code: Code, mei: Person) -> None:
+    file = api.get(f"{SHEET}?ids={id_of(code)}&layout=avery-l7165&start=3").content
+    assert [len(printed.codes(page)) for page in printed.pages(file)] == [6]
+    page = api.get(f"{PAGE}?ids={id_of(code)}&layout=avery-l7165").content.decode()
+    assert page.count("<use") == 8
+    own = Code.objects.get(shop=mei.shop, kind="shop")
+    both = api.get(f"{SHEET}?ids={id_of(code)},{id_of(own)}").content
+    assert printed.codes(printed.pages(both)[0]) == [code.url, own.url]
+
+
 def test_what_does_not_fit_together_is_refused_by_its_field(api: APIClient, code: Code) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"layout": "avery-9999"}, "layout"),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import os
+import queue
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
+from django.conf import LazySettings
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from merchants import bell, codes, scans
+from merchants import bell, codes, scans, tasks
 from merchants.models import Code, ScanCount
 from payments.models import ProviderAccount
 from tests.cast import Person
@@ -33,17 +35,13 @@ def stall(mei: Person) -> Code:
     return Code.objects.get(shop=mei.shop)
 
 
-@pytest.fixture(autouse=True)
-def rested() -> Iterator[None]:
-    yield
-    scans._Rest.until = 0.0
-
-
 def open_page(code: Code, browser: Client | None = None, agent: str = CHROME, **more: Any) -> Any:
     return (browser or Client()).get(f"/s/{code.slug}", headers={"User-Agent": agent}, **more)
 
 
 def counted() -> int:
+    """What the worker keeps, once the thread of this process has counted all that waits."""
+    scans._waiting(os.getpid()).join()
     return scans.flush()
 
 
@@ -114,13 +112,15 @@ def test_one_payer_who_loads_it_again_is_one_scan_and_another_code_is_another(
 
 
 def test_after_a_while_the_same_payer_is_another_scan(stall: Code, now: datetime) -> None:
-    assert scans.count(code_id=stall.id, payer="a", now=now)
-    assert not scans.count(code_id=stall.id, payer="a", now=now)
+    for _ in range(2):
+        scans.count(code_id=stall.id, payer="a", now=now)
+    assert counted() == 1
     (key,) = bell.store().keys("scanned:*")
     assert 0 < bell.store().ttl(key) <= scans.AGAIN_AFTER_S
     bell.store().delete(key)  # Its time has passed.
-    assert scans.count(code_id=stall.id, payer="a", now=now)
-    assert counted() == 2
+    scans.count(code_id=stall.id, payer="a", now=now)
+    assert counted() == 1
+    assert ScanCount.objects.get().scans == 2
 
 
 def test_scans_add_up_over_flushes_and_are_counted_once(stall: Code) -> None:
@@ -136,6 +136,16 @@ def test_scans_add_up_over_flushes_and_are_counted_once(stall: Code) -> None:
         (hour, 3, hour + timedelta(minutes=59)),
         (hour + timedelta(hours=1), 1, hour + timedelta(minutes=60)),
     ]
+
+
+def test_beat_asks_a_worker_for_it_every_minute(stall: Code, now: datetime, settings: LazySettings) -> None:
+    planned = settings.CELERY_BEAT_SCHEDULE["flush-scans"]
+    assert (planned["task"], planned["schedule"]) == (scans.FLUSH_TASK, 60.0)
+    assert tasks.flush_scans.name == scans.FLUSH_TASK
+    scans.count(code_id=stall.id, payer="a", now=now)
+    scans._waiting(os.getpid()).join()
+    tasks.flush_scans()
+    assert ScanCount.objects.get().scans == 1
 
 
 def test_many_codes_are_kept_by_one_statement(mei: Person, now: datetime) -> None:
@@ -167,24 +177,33 @@ def test_with_the_database_away_nothing_is_taken(stall: Code, now: datetime, mon
     assert counted() == 1
 
 
-def test_with_redis_away_the_page_is_shown_and_the_next_pages_do_not_even_ask(
+def test_with_redis_away_pages_are_shown_at_once_and_counted_when_it_is_back(
     stall: Code, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    gate = threading.Event()
 
-    class Away:
-        def eval(self, *_: Any) -> Any:
-            asked.append(1)
-            raise redis.TimeoutError
+    def away() -> Any:
+        gate.wait(10)
+        raise redis.TimeoutError("nobody answers")
 
     with monkeypatch.context() as patched:
-        patched.setattr(bell, "store", Away)
-        assert hidden(open_page(stall))
-        assert hidden(open_page(stall))
-        assert len(asked) == 1
-    scans._Rest.until = time.monotonic()  # The rest is over.
+        patched.setattr(bell, "store", away)
+        for _ in range(3):
+            assert hidden(open_page(stall))  # While the thread still waits for Redis.
+        gate.set()
+        scans._waiting(os.getpid()).join()
+    assert counted() == 0
     open_page(stall)
     assert counted() == 1
+
+
+def test_what_redis_does_not_take_in_time_is_left_out(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    full: queue.Queue[Any] = queue.Queue(2)
+    monkeypatch.setattr(scans, "_waiting", lambda process: full)
+    for number in range(5):
+        scans.count(code_id=Code().id, payer=f"{number}", now=now)
+    assert [full.get()[1] for _ in range(2)] == ["0", "1"]
+    assert full.empty()
 
 
 def test_counting_costs_the_page_no_query(stall: Code) -> None:

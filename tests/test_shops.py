@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -30,6 +33,9 @@ def test_an_owner_changes_her_shop(api: APIClient, mei: Person) -> None:
         ({"currency": "XAU"}, {"currency": "currency_unknown"}),
         ({"currency": "cny"}, {"currency": "currency_unknown"}),
         ({"time_zone": "Mars/Base"}, {"time_zone": "time_zone_unknown"}),
+        ({"colour": "green"}, {"colour": "colour_unknown"}),
+        ({"colour": "#ffd700"}, {"colour": "colour_unreadable"}),
+        ({"colour": "#c00000"}, {"colour": "colour_unreadable"}),
     ],
 )
 def test_a_wrong_value_is_refused_and_nothing_changes(
@@ -73,6 +79,38 @@ def test_a_shop_has_a_photo(api: APIClient, mei: Person) -> None:
     assert shop["photo"].startswith("http://127.0.0.1:8000/media/shops/")
     assert (shop["name"], shop["currency"]) == ("Mei's fruit", "CNY")
     assert api.patch("/api/v1/shop", {"photo": None}).json()["photo"] is None
+
+
+def test_a_shop_has_a_colour_for_its_codes_and_goes_back_to_black(api: APIClient, mei: Person) -> None:
+    assert api.patch("/api/v1/shop", {"colour": "#0B6B46"}).json()["colour"] == "#0b6b46"
+    assert api.patch("/api/v1/shop", {"name": "Mei"}).json()["colour"] == "#0b6b46"
+    assert api.patch("/api/v1/shop", {"colour": ""}).json()["colour"] == ""
+    assert Shop.objects.get().colour == ""
+
+
+def test_a_colour_that_is_refused_says_why_in_a_sentence(api: APIClient, mei: Person) -> None:
+    (error,) = api.patch("/api/v1/shop", {"colour": "#c00000"}).json()["errors"]
+    assert error["detail"] == "Scanners with a red lamp see this colour as white. Choose one with less red in it."
+
+
+def test_a_logo_is_replaced_and_removed_and_its_file_with_it(api: APIClient, real_db: None, mei: Person) -> None:
+    first = api.patch("/api/v1/shop", {"logo": picture(), "photo": picture()}, format="multipart").json()
+    assert first["logo"].startswith("http://127.0.0.1:8000/media/logos/")
+    second = api.patch("/api/v1/shop", {"logo": picture()}, format="multipart").json()
+    assert (second["logo"] != first["logo"], second["photo"]) == (True, first["photo"])
+    assert [api.get(shown["logo"]).status_code for shown in (first, second)] == [404, 200]
+    assert api.patch("/api/v1/shop", {"logo": None}).json()["logo"] is None
+    assert api.get(second["logo"]).status_code == 404
+
+
+def test_a_logo_that_is_refused_leaves_the_old_one_and_no_photo_behind(api: APIClient, mei: Person) -> None:
+    kept = api.patch("/api/v1/shop", {"logo": picture()}, format="multipart").json()
+    files = {path.name for path in Path(settings.MEDIA_ROOT).rglob("*.jpg")}
+    bad = SimpleUploadedFile("logo.svg", b"<svg/>", "image/svg+xml")
+    refused = api.patch("/api/v1/shop", {"photo": picture(), "logo": bad, "name": "X"}, format="multipart")
+    assert problem(refused) == (400, "photo_unreadable")
+    assert api.get("/api/v1/shop").json() == kept
+    assert {path.name for path in Path(settings.MEDIA_ROOT).rglob("*.jpg")} == files
 
 
 def test_an_assistant_sees_the_shop_and_changes_nothing(lan: Person) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -54,6 +55,11 @@ class BlankCode(models.Model):
 
     def __str__(self) -> str:
         return f"{self.batch} {self.number}"
+
+    @property
+    def url(self) -> str:
+        """What is printed, and stays so once it is a code."""
+        return f"{settings.PUBLIC_URL}/s/{self.slug}"
 
 
 class ScanCount(models.Model):

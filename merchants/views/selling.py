@@ -44,7 +44,7 @@ class ShopView(APIView):
         require(staff, Staff.Role.OWNER, Staff.Role.MANAGER)
         asked = ShopShape(staff.shop, data=request.data, partial=True, context={"role": staff.role})
         asked.is_valid(raise_exception=True)
-        shop = shops.update(shop=staff.shop, now=timezone.now(), **_with_photo(asked.validated_data))
+        shop = shops.update(shop=staff.shop, now=timezone.now(), **_with_files(asked.validated_data, "photo", "logo"))
         return Response(ShopShape(shop, context={"role": staff.role}).data)
 
 
@@ -97,7 +97,7 @@ class ItemView(APIView):
         item = _item(staff, id)
         asked = ItemShape(item, data=request.data, partial=True)
         asked.is_valid(raise_exception=True)
-        return Response(ItemShape(items.update(item=item, **_with_photo(asked.validated_data))).data)
+        return Response(ItemShape(items.update(item=item, **_with_files(asked.validated_data, "photo"))).data)
 
     @extend_schema(operation_id="item_delete", parameters=[_ID], responses={204: None})
     def delete(self, request: Request, id: str) -> Response:  # noqa: A002
@@ -224,6 +224,6 @@ def _id(prefix: str, text: str) -> UUID:
         raise NotFound from None
 
 
-def _with_photo(fields: dict[str, Any]) -> dict[str, Any]:
-    """A photo that was sent as null is one to remove; one that was not sent stays."""
-    return {**fields, "remove_photo": "photo" in fields and fields["photo"] is None}
+def _with_files(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A file that was sent as null is one to remove; one that was not sent stays."""
+    return {**fields, **{f"remove_{name}": name in fields and fields[name] is None for name in names}}

@@ -5,6 +5,7 @@ import { eveningBook } from "./book.js";
 import { field, form, h, sheet, show } from "./dom.js";
 import { example, shown, typed } from "./money.js";
 import { ownCodes, readOwn } from "./own.js";
+import { printing } from "./print.js";
 import { hear, ring } from "./sound.js";
 import { listen } from "./stream.js";
 
@@ -289,7 +290,7 @@ async function showShopCode() {
 async function showCode(title, price, codeId) {
   const picture = h("img", { className: "qr", alt: `QR code of ${title}`, width: 600, height: 600 });
   const wait = h("p", { className: "soft", role: "status" }, "One moment…");
-  sheet("code", title, () => URL.revokeObjectURL(picture.src), picture, h("p", { className: "sum" }, price), wait);
+  sheet("code", title, () => URL.revokeObjectURL(picture.src), picture, h("p", { className: "sum" }, price), wait, printing(codeId));
   try {
     picture.src = URL.createObjectURL((await ask("GET", `/codes/${codeId}/image.png?size=720`)).data);
     await picture.decode();

@@ -1,7 +1,7 @@
 // The evening book: the shop's statement of a day or a month, as a file that the phone keeps.
 
-import { ask } from "./api.js";
 import { h } from "./dom.js";
+import { save } from "./file.js";
 
 const FORMS = { pdf: "PDF", html: "Print page", csv: "Table" };
 
@@ -11,7 +11,7 @@ export function eveningBook(today) {
   const button = (form, query, name) => {
     const get = async ({ target }) => {
       target.disabled = true;
-      const failure = await keep(form, `${query}=${name}`, name).catch((problem) => problem);
+      const failure = await save(`/ledger/statement.${form}?${query}=${name}`, `statement-${name}.${form}`).catch((problem) => problem);
       wrong.hidden = !failure;
       wrong.textContent = failure?.status ? failure.message : "No connection. Please try again.";
       target.disabled = false;
@@ -20,12 +20,4 @@ export function eveningBook(today) {
   };
   const month = today.slice(0, 7);
   return h("section", {}, h("h2", {}, "Evening book"), row("Today", "day", today), row("This month", "month", month), wrong);
-}
-
-// It is downloaded with the token in a header, which a link cannot send, and then handed to the browser as a file.
-async function keep(form, query, name) {
-  const { data } = await ask("GET", `/ledger/statement.${form}?${query}`);
-  const href = URL.createObjectURL(data);
-  h("a", { href, download: `statement-${name}.${form}` }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }
