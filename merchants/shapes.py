@@ -280,7 +280,8 @@ class CodeSent(serializers.Serializer[Any]):
 
 class StepUpAsked(serializers.Serializer[Any]):
     purpose = serializers.ChoiceField(
-        choices=step_up.PURPOSES, help_text="refund: one above the limit; account: new credentials of the shop's own"
+        choices=step_up.PURPOSES,
+        help_text="refund: one above the limit; account: new credentials, or a wallet code, of the shop's own",
     )
 
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from merchants import photos
-from merchants.models import Code, Item, Shop
+from merchants.models import Code, Item, Shop, WalletCode
 from merchants.refusals import Refused
 
 FOLDER = "shops"
@@ -34,8 +34,9 @@ def update(
     """Changes what is given and leaves the rest; the country changes neither currency nor time zone by itself.
 
     Raises Refused: 409 `currency_locked` once a customer has begun to pay; 409 `currency_in_use` while items or live
-    one-time codes have prices in the old one (prices are never converted, so the vendor must delete or let them end);
-    and what `photos.encode` and `photos.encode_logo` refuse. `colour` must be one without an objection.
+    one-time codes have prices in the old one (prices are never converted, so the vendor must delete or let them end),
+    or own wallet codes are in use, which are paid in it; and what `photos.encode` and `photos.encode_logo` refuse.
+    `colour` must be one without an objection.
     """
     stored: dict[str, str] = {}
     try:
@@ -76,3 +77,5 @@ def _check_currency_is_free(shop: Shop, now: datetime) -> None:
     priced = Item.objects.filter(shop=shop, deleted_at=None).exists()
     if priced or Code.objects.filter(live, shop=shop, kind=Code.Kind.ONE_TIME).exists():
         raise Refused(409, "currency_in_use", f"There are prices in {shop.currency}: delete those items first.")
+    if WalletCode.objects.filter(shop=shop, state=WalletCode.State.ACTIVE).exists():
+        raise Refused(409, "currency_in_use", f"Your own wallet codes are paid in {shop.currency}: retire them first.")

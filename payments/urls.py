@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from payments import account_views, activity_views, book_views, fee_views, health, views
+from payments import account_views, activity_views, book_views, fee_views, health, reported_views, views
 from payments.payouts import views as payout_views
 
 urlpatterns: list[URLPattern] = [
@@ -24,6 +24,8 @@ urlpatterns: list[URLPattern] = [
     path("payouts", payout_views.PayoutsView.as_view(), name="payouts"),
     path("payouts/next", payout_views.NextPayoutView.as_view(), name="payout-next"),
     path("payouts/<str:id>", payout_views.PayoutView.as_view(), name="payout"),
+    path("reported-sales", reported_views.ReportedSalesView.as_view(), name="reported-sales"),
+    path("reported-sales/<str:id>", reported_views.ReportedSaleView.as_view(), name="reported-sale"),
     path("ledger/balance", book_views.BalanceView.as_view(), name="ledger-balance"),
     path("ledger/entries", book_views.EntriesView.as_view(), name="ledger-entries"),
     path("ledger/statement", book_views.StatementView.as_view(), name="ledger-statement"),

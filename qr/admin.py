@@ -30,7 +30,11 @@ from merchants.refusals import Refused
 from payments import activity
 from payments.admin.links import link
 from payments.statement_csv import defused
-from qr import phrases, sheet
+from qr import (
+    phrases,
+    sheet,
+    wallet_code_admin,  # noqa: F401  A page registers itself by being imported.
+)
 from qr.labels import LAYOUTS
 from qr.stickers import Sticker
 

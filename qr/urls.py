@@ -9,6 +9,10 @@ from qr.pictures import PngPicture, SvgPicture
 from qr.printing import PosterPdf, PrintPage, SheetPdf, TentPdf
 from qr.reading import ReadView
 from qr.views import code_picture, identified, pay, receipt, scan
+from qr.wallet_code_pictures import PngPicture as WalletCodePng
+from qr.wallet_code_pictures import SvgPicture as WalletCodeSvg
+from qr.wallet_code_sticker import StickerPdf
+from qr.wallet_code_views import WalletCodesView, WalletCodeView
 
 urlpatterns = [
     path("s/<str:slug>", scan, name="scan"),
@@ -20,6 +24,11 @@ urlpatterns = [
     path("api/v1/codes/read", ReadView.as_view(), name="code-read"),
     path("api/v1/codes/<str:code_id>/image.png", PngPicture.as_view(), name="code-png"),
     path("api/v1/codes/<str:code_id>/image.svg", SvgPicture.as_view(), name="code-svg"),
+    path("api/v1/wallet-codes", WalletCodesView.as_view(), name="wallet-codes"),
+    path("api/v1/wallet-codes/<str:id>", WalletCodeView.as_view(), name="wallet-code"),
+    path("api/v1/wallet-codes/<str:id>/image.png", WalletCodePng.as_view(), name="wallet-code-png"),
+    path("api/v1/wallet-codes/<str:id>/image.svg", WalletCodeSvg.as_view(), name="wallet-code-svg"),
+    path("api/v1/wallet-codes/<str:id>/sticker.pdf", StickerPdf.as_view(), name="wallet-code-sticker"),
     path("api/v1/codes/sheet.pdf", SheetPdf.as_view(), name="codes-sheet"),
     path("api/v1/codes/print.html", PrintPage.as_view(), name="codes-print"),
     path("api/v1/codes/<str:code_id>/poster.pdf", PosterPdf.as_view(), name="code-poster"),

@@ -33,6 +33,7 @@ from tests.evening import stated, told
 from tests.operators import CHIEF_PHONE, acts, add_operator, quick_passwords, signed_in  # noqa: F401
 from tests.payday import earn, entered, monday, our_bank, prepared, proved, terms
 from tests.settlement_files import taken, wallet_file
+from tests.test_reported import wallet_code
 from tests.till import drain, expect, paid, platform, shop_code
 
 
@@ -88,6 +89,7 @@ ACTS = [
     ("payments/statementline", "look-again"),
     ("payments/adjustment", "agree"),
     ("payments/adjustment", "refuse"),
+    ("merchants/walletcode", "retire"),
 ]
 
 
@@ -122,6 +124,7 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
         "payments/credentialchange": _waiting_change(mei),
         "payments/payoutaccount": entered(mei, now=timezone.now()),
         "payments/statement": taken(account, wallet_file()),
+        "merchants/walletcode": wallet_code(mei),
         **_of_the_evening(mei),
     }
     proposed = _proposed(mei)

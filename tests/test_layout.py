@@ -82,6 +82,7 @@ TESTED_BY = {
     "payments/admin/payouts.py": ("tests/test_payouts_admin.py", "operators prove, release, cancel and download"),
     "payments/admin/matches.py": ("tests/test_match_desk.py", "operators read, undo and make matches"),
     "payments/admin/statements.py": ("tests/test_statement_desk.py", "operators bring files and look at their lines"),
+    "payments/admin/reported.py": ("tests/test_reported.py", "operators read what vendors noted"),
     "payments/admin/*.py": ("tests/test_payments_admin.py", "one file for the back office's pages of money"),
     "payments/settlement/banking.py": ("tests/test_banking.py", "lines of our bank, and what they pay"),
     "payments/settlement/differences.py": ("tests/test_totals.py", "questions arise where settlements are counted"),
@@ -133,6 +134,7 @@ TESTED_BY = {
     "payments/providers/sandbox.py": ("tests/test_sandbox_provider.py", "`sandbox` alone would name the wallet"),
     "payments/providers/sandbox_statement.py": ("tests/test_sandbox_provider.py", "the wallet's files, good and bad"),
     "payments/recording.py": ("tests/laws/test_the_shell.py", "decisions are written on the real tables"),
+    "payments/reported_views.py": ("tests/test_reported.py", "reported sales over HTTP"),
     "payments/sandbox/*.py": ("tests/sandbox/test_wallet.py", "a program of its own with tests of its own"),
     "payments/settlement/candidates.py": ("tests/test_matching.py", "what lines may be about, on the real tables"),
     "payments/settlement/judging.py": ("tests/test_judging.py", "a pure decision"),
@@ -176,6 +178,10 @@ TESTED_BY = {
     "qr/payloads/web.py": ("tests/test_web.py", "links, ours and those that look like ours"),
     "qr/payloads/words.py": ("tests/test_words.py", "what people are told"),
     "qr/sorry.py": ("tests/test_scan.py", "codes by which nothing can be paid"),
+    "qr/wallet_code_admin.py": ("tests/test_wallet_codes.py", "operators read and retire them"),
+    "qr/wallet_code_pictures.py": ("tests/test_wallet_codes.py", "pictures over HTTP"),
+    "qr/wallet_code_shapes.py": ("tests/test_wallet_codes.py", "fields as a client writes and reads them"),
+    "qr/wallet_code_views.py": ("tests/test_wallet_codes.py", "wallet codes over HTTP"),
     "qr/views.py": ("tests/test_scan.py", "named for what the customer does"),
 }
 # Test files that are about no single module.

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from merchants import codes, ids
-from merchants.models import Code, Item, Shop
+from merchants.models import Code, Item, Shop, WalletCode
 from tests.cast import Person, field_problems, problem
 from tests.test_items import picture
 
@@ -68,6 +68,9 @@ def test_the_currency_stays_while_there_are_prices_in_it(
     code = codes.create(shop=mei.shop, kind="one_time", amount=500, now=now)
     assert problem(api.patch("/api/v1/shop", {"currency": "USD"})) == (409, "currency_in_use")
     Code.objects.filter(id=code.id).update(expires_at=now - timedelta(seconds=1))
+    own = WalletCode.objects.create(shop=mei.shop, staff=mei.staff, profile="pix", payload="x", created_at=now)
+    assert problem(api.patch("/api/v1/shop", {"currency": "USD"})) == (409, "currency_in_use")
+    WalletCode.objects.filter(id=own.id).update(state="retired")
     assert api.patch("/api/v1/shop", {"currency": "USD"}).json()["currency"] == "USD"
 
 

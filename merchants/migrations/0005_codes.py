@@ -95,6 +95,7 @@ class Migration(migrations.Migration):
                 ('profile', models.CharField(help_text='the kind of payload, as `qr.payloads` names it', max_length=20)),
                 ('payload', models.TextField(help_text='what is drawn')),
                 ('payee', models.CharField(help_text='whose it says it is', max_length=200)),
+                ('account', models.CharField(help_text='what receives the money, as far as the payload says', max_length=200)),
                 ('label', models.CharField(blank=True, max_length=80)),
                 ('state', models.CharField(choices=[('active', 'Active'), ('retired', 'Retired')], default='active', max_length=10)),
                 ('created_at', models.DateTimeField()),

@@ -112,6 +112,7 @@ class WalletCode(models.Model):
     profile = models.CharField(max_length=20, help_text="the kind of payload, as `qr.payloads` names it")
     payload = models.TextField(help_text="what is drawn")
     payee = models.CharField(max_length=200, help_text="whose it says it is")
+    account = models.CharField(max_length=200, help_text="what receives the money, as far as the payload says")
     label = models.CharField(max_length=80, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE)
     created_at = models.DateTimeField()

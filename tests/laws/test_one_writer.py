@@ -89,6 +89,8 @@ WRITERS = {
     "OldCredentials": {"payments/accounts.py"},
     "CredentialChange": {"payments/accounts.py"},
     "ProviderKey": {"payments/credentials.py"},
+    "WalletCode": {"qr/wallet_codes.py"},
+    "ReportedSale": {"payments/reported.py"},
 }
 TABLES = {
     "payments_payment": "Payment",
@@ -118,6 +120,8 @@ TABLES = {
     "payments_oldcredentials": "OldCredentials",
     "payments_credentialchange": "CredentialChange",
     "payments_providerkey": "ProviderKey",
+    "payments_reportedsale": "ReportedSale",
+    "merchants_walletcode": "WalletCode",
     "merchants_onetimecode": "OneTimeCode",
     "merchants_code": "Code",
     "merchants_codebatch": "CodeBatch",

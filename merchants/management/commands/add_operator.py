@@ -40,6 +40,7 @@ _ACTED_ON = [
     "adjustment",
     "payoutaccount",
     "payoutbatch",
+    "walletcode",
 ]
 
 

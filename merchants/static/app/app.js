@@ -4,6 +4,7 @@ import { Problem, ask, phone, rows } from "./api.js";
 import { eveningBook } from "./book.js";
 import { field, form, h, sheet, show } from "./dom.js";
 import { example, shown, typed } from "./money.js";
+import { ownCodes, readOwn } from "./own.js";
 import { printing } from "./print.js";
 import { hear, ring } from "./sound.js";
 import { listen } from "./stream.js";
@@ -122,6 +123,7 @@ async function open() {
   });
   await readPayments();
   for await (const item of rows("/items?limit=200")) if (item.active) items.push(item);
+  await readOwn();
   await readChanges();
 }
 
@@ -176,6 +178,7 @@ function home() {
         ? h("ul", { className: "paid", id: "payments" }, sold.map(paymentRow))
         : h("p", { className: "soft" }, "None yet. Show a code to your first customer."),
     ),
+    ...ownCodes(shop, home),
     ...(shop.role === "assistant" ? [] : [eveningBook(day(new Date()))]),
     h("button", { className: "quiet", onclick: signOut }, "Sign out"),
   );
@@ -342,6 +345,9 @@ function told({ number, kind, data, created_at }) {
   } else if (kind === "account_change") {
     readChanges();
     announce(CHANGES[data.step], data.title, false);
+  } else if (kind === "wallet_code_change") {
+    readOwn().then(home, () => {}); // The next opening reads it, if this did not.
+    announce(data.step === "added" ? "A wallet code was added" : "A wallet code was retired", data.payee, false);
   } else if (kind.startsWith("payout_")) {
     announce(`Payout ${data.state ?? `account ${data.step}`}`, `Account ending ${data.tail}`, false);
   }
