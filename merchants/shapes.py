@@ -73,6 +73,7 @@ class ShopShape(serializers.ModelSerializer[Shop]):
     currency_locked = serializers.SerializerMethodField()
     time_zone = serializers.CharField(max_length=64, help_text="IANA, for example Asia/Shanghai")
     photo = Photo(allow_null=True)
+    check_word = serializers.CharField(read_only=True, help_text="on her sign and her pay pages, and nobody else's")
     role = serializers.SerializerMethodField(help_text="the caller's: owner, manager or assistant")
     stream_url = serializers.SerializerMethodField(help_text="where notices are told live (Server-Sent Events)")
 
@@ -87,6 +88,7 @@ class ShopShape(serializers.ModelSerializer[Shop]):
             "currency_locked",
             "time_zone",
             "photo",
+            "check_word",
             "state",
             "role",
             "stream_url",

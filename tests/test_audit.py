@@ -68,6 +68,7 @@ ACTS = [
     ("payments/discrepancy", "resolve"),
     ("merchants/shop", "freeze"),
     ("merchants/shop", "unfreeze"),
+    ("merchants/shop", "give-check-word"),
     ("payments/provideraccount", "switch-off"),
     ("payments/provideraccount", "switch-on"),
     ("payments/provideraccount", "check"),
