@@ -29,7 +29,8 @@ def account() -> ProviderAccount:
 
 def shops(count: int) -> list[Code]:
     """So many shops, each with its code."""
-    made = [Shop(name=f"Stall {n}", country="CN", currency="CNY", time_zone="Asia/Shanghai") for n in range(count)]
+    common = {"country": "CN", "currency": "CNY", "time_zone": "Asia/Shanghai"}
+    made = [Shop(name=f"Stall {n}", check_word=f"stall {n}", **common) for n in range(count)]
     Shop.objects.bulk_create(made)
     return Code.objects.bulk_create(Code(shop=shop, kind="shop") for shop in made)
 

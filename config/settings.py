@@ -226,6 +226,7 @@ CELERY_BEAT_SCHEDULE = {
     "want-statements": {"task": "payments.want_statements", "schedule": 600.0, "options": {"expires": 600}},
     "flush-scans": {"task": "merchants.flush_scans", "schedule": 60.0, "options": {"expires": 60}},
     "seal-entries": {"task": "payments.seal_entries", "schedule": 60.0, "options": {"expires": 60}},
+    "watch-codes": {"task": "payments.watch_codes", "schedule": 300.0, "options": {"expires": 300}},
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
     "forget-expired": {"task": "merchants.forget_expired", "schedule": crontab(minute=40), "options": _IN_AN_HOUR},

@@ -75,6 +75,7 @@ class ShopShape(serializers.ModelSerializer[Shop]):
     photo = Photo(allow_null=True)
     colour = serializers.CharField(allow_blank=True, max_length=7, help_text="of its codes: #rrggbb; empty is black")
     logo = Photo(allow_null=True, help_text="stands in the middle of its branded codes")
+    check_word = serializers.CharField(read_only=True, help_text="on her sign and her pay pages, and nobody else's")
     role = serializers.SerializerMethodField(help_text="the caller's: owner, manager or assistant")
     stream_url = serializers.SerializerMethodField(help_text="where notices are told live (Server-Sent Events)")
 
@@ -91,6 +92,7 @@ class ShopShape(serializers.ModelSerializer[Shop]):
             "photo",
             "colour",
             "logo",
+            "check_word",
             "state",
             "role",
             "stream_url",

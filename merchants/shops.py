@@ -1,20 +1,24 @@
-"""What an owner may change of her shop, and until when."""
+"""What an owner may change of her shop, and until when; and its check word, which she cannot choose."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 from django.core.files.base import File
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from merchants import photos
-from merchants.models import Code, Item, Shop, WalletCode
+from merchants import audit, check_words, photos
+from merchants.models import Code, Item, Shop, User, WalletCode
 from merchants.refusals import Refused
 
 FOLDER = "shops"
+
+_Written = TypeVar("_Written")
 
 
 def update(
@@ -68,6 +72,43 @@ def update(
             photos.forget(name_of_file)
         raise
     return Shop.objects.get(id=shop.id)
+
+
+def with_check_word(country: str, write: Callable[[str], _Written]) -> _Written:
+    """Calls `write` with a word that is free, and again with another when somebody else took it at the same moment."""
+    for word in check_words.candidates(country):
+        if Shop.objects.filter(check_word=word).exists():
+            continue
+        try:
+            with transaction.atomic():
+                return write(word)
+        except IntegrityError:
+            if not Shop.objects.filter(check_word=word).exists():
+                raise
+    raise RuntimeError(f"no check word is free in {country}")
+
+
+def give_check_word(*, shop_id: UUID, operator: User, reason: str, now: datetime) -> str:
+    """Another word for a shop, and answers it. Her old signs are wrong from now on: only an operator does this."""
+    with transaction.atomic():
+        shop = Shop.objects.select_for_update(no_key=True).get(id=shop_id)
+        old = shop.check_word
+
+        def write(word: str) -> str:
+            Shop.objects.filter(id=shop.id).update(check_word=word)
+            return word
+
+        word = with_check_word(shop.country, write)
+        audit.record(
+            operator=operator,
+            act="give_check_word",
+            subject=shop,
+            reason=reason,
+            before={"check_word": old},
+            after={"check_word": word},
+            now=now,
+        )
+        return word
 
 
 def _check_currency_is_free(shop: Shop, now: datetime) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
-from merchants import countries, ids, one_time_codes, phones
+from merchants import countries, ids, one_time_codes, phones, shops
 from merchants.models import Code, NoticeCounter, OneTimeCode, Shop, Staff, Token, User
 from merchants.phones import Phone
 from merchants.refusals import Refused
@@ -76,13 +76,18 @@ def _sign_in(phone: Phone, shop_name: str, now: datetime) -> SignedIn:
 
 def _open_shop(owner: User, country: str, name: str, now: datetime) -> Staff:
     """A shop with its code, its counter of notices and its owner, who is returned."""
-    shop = Shop.objects.create(
-        id=ids.new(now),
-        name=name.strip() or SHOP_NAME,
-        country=country,
-        currency=countries.currency(country),
-        time_zone=countries.time_zone(country),
-    )
+
+    def write(check_word: str) -> Shop:
+        return Shop.objects.create(
+            id=ids.new(now),
+            name=name.strip() or SHOP_NAME,
+            country=country,
+            currency=countries.currency(country),
+            time_zone=countries.time_zone(country),
+            check_word=check_word,
+        )
+
+    shop = shops.with_check_word(country, write)
     Code.objects.create(id=ids.new(now), shop=shop, kind=Code.Kind.SHOP)
     NoticeCounter.objects.create(shop=shop)
     return Staff.objects.create(id=ids.new(now), user=owner, shop=shop, role=Staff.Role.OWNER)

@@ -15,6 +15,7 @@ from django.db.models.functions import Abs, Coalesce
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from merchants import ids
+from merchants.models import CodeAlarm
 from payments import chain, circuit
 from payments.models import (
     Account,
@@ -78,6 +79,7 @@ def _of_the_book(now: datetime) -> dict[str, Any]:
         "in_the_red": AccountBalance.objects.filter(
             account__kind__in=[Account.Kind.SHOP_PENDING, Account.Kind.SHOP_AVAILABLE], debits__gt=F("credits")
         ).count(),
+        "code_alarms": CodeAlarm.objects.filter(ended_at=None).count(),
         "discrepancies": Discrepancy.objects.filter(state=Discrepancy.State.OPEN).count(),
         "unsealed": {"count": behind.entries, "oldest_s": behind.oldest_s},
     }
@@ -195,6 +197,7 @@ def _gauges_of_the_book(registry: CollectorRegistry, figures: dict[str, Any]) ->
     waiting.labels("given_up").set(figures["inquiries_given_up"])
     _single(registry, "pushcart_disputes_open", "Open disputes", figures["disputes"])
     _single(registry, "pushcart_shops_in_the_red", "Shop accounts below zero", figures["in_the_red"])
+    _single(registry, "pushcart_code_alarms_open", "Codes that may be swapped", figures["code_alarms"])
     _single(registry, "pushcart_discrepancies_open", "Open questions", figures["discrepancies"])
     unsealed = figures["unsealed"]
     _single(registry, "pushcart_chain_unsealed", "Entries behind the newest seal", unsealed["count"])

@@ -11,12 +11,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from merchants import bell, texts
-from payments import accounts, asking, chain, disputes, inbox, ledger, reconcile, refunds
+from payments import accounts, asking, chain, code_rhythms, code_watch, disputes, inbox, ledger, reconcile, refunds
 from payments.payouts import accounts as payout_accounts
 from payments.payouts import bank_lines, preparing, sending
 from payments.settlement import banking, fetching, matching, missing
 
 _PREPARED_AT_ONCE = 200  # Rows of ours, between two looks at the clock.
+_SHOPS_LEARNT = 1000  # In one round; the day has 288.
 _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
 
@@ -134,6 +135,14 @@ def look_at_payout_lines() -> None:
 def remind_of_disputes() -> None:
     while disputes.remind(now=timezone.now()):
         continue
+
+
+@shared_task(name="payments.watch_codes")
+def watch_codes() -> None:
+    """Learns what is usual for the codes of shops that sell, as far as there is time, and looks for silent ones."""
+    stop_at = timezone.now() + settings.OUTWARD_FOR
+    code_rhythms.learn_due(now=timezone.now(), limit=_SHOPS_LEARNT, in_time=lambda: timezone.now() < stop_at)
+    code_watch.look(now=timezone.now())
 
 
 @shared_task(name="payments.look_at_bank")

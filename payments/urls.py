@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from payments import account_views, activity_views, book_views, fee_views, health, reported_views, views
+from payments import (
+    account_views,
+    activity_views,
+    alarm_views,
+    book_views,
+    fee_views,
+    health,
+    reported_views,
+    views,
+)
 from payments.payouts import views as payout_views
 
 urlpatterns: list[URLPattern] = [
@@ -18,6 +27,8 @@ urlpatterns: list[URLPattern] = [
     path(
         "provider-accounts/changes/<str:id>", account_views.AccountChangeView.as_view(), name="provider-account-change"
     ),
+    path("code-alarms", alarm_views.AlarmsView.as_view(), name="code-alarms"),
+    path("code-alarms/<str:id>/answer", alarm_views.AlarmAnswerView.as_view(), name="code-alarm-answer"),
     path("shop/fees", fee_views.FeesView.as_view(), name="shop-fees"),
     path("payout-account", payout_views.AccountView.as_view(), name="payout-account"),
     path("payout-account/<str:id>", payout_views.WaitingAccountView.as_view(), name="payout-account-waiting"),

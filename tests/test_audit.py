@@ -73,6 +73,7 @@ ACTS = [
     ("merchants/codebatch", "void"),
     ("merchants/shop", "freeze"),
     ("merchants/shop", "unfreeze"),
+    ("merchants/shop", "give-check-word"),
     ("payments/provideraccount", "switch-off"),
     ("payments/provideraccount", "switch-on"),
     ("payments/provideraccount", "check"),

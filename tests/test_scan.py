@@ -94,6 +94,23 @@ class TestThePageOfACode:
         assert "Pretend wallet: no real money moves." in page
         assert b"<script" not in answer.content
 
+    def test_it_says_which_word_the_sign_must_show(self, client: Client, apple: Code, mei: Person) -> None:
+        page = text(client.get(f"/s/{apple.slug}"))
+        assert f"The sign must show: {mei.shop.check_word} " in page
+        assert "Another word on the sign? Do not pay: ask at the stall." in page
+
+    def test_a_strangers_sticker_on_her_cart_opens_a_page_with_another_word(
+        self, client: Client, apple: Code, mei: Person
+    ) -> None:
+        """The thief may call his shop by her name; her word he cannot get."""
+        thief = open_shop("+8613700137009", mei.shop.name)
+        pasted = items.create(shop=thief.shop, name="Apples", amount=200, unit="pile", photo=None, now=timezone.now())
+        page = text(client.get(f"/s/{pasted.codes.get().slug}"))
+        assert "Mei's fruit" in page
+        assert "Apples CN¥2.00 / pile" in page
+        assert mei.shop.check_word not in page
+        assert f"The sign must show: {thief.shop.check_word} " in page
+
     def test_nobody_keeps_it_and_its_policy_admits_nothing_but_itself_and_the_wallet(
         self, client: Client, apple: Code
     ) -> None:
@@ -177,7 +194,7 @@ class TestWhereNothingCanBePaid:
         for answer in (client.get(f"/s/{apple.slug}"), pay(client, apple, page)):
             assert answer.status_code == status
             assert says in text(answer)
-            assert "Mei's fruit" in text(answer)
+            assert f"Mei's fruit The sign must show: {apple.shop.check_word} " in text(answer)
             assert answer.headers["Cache-Control"] == "no-store"
         assert not PaymentIntent.objects.exists()
 
@@ -427,6 +444,7 @@ class TestTheReceipt:
         answer = client.get(f"/r/{intent.receipt}", {"state": "refused"})
         page = text(answer)
         assert "Paid CN¥4.00" in page
+        assert f"Mei's fruit The sign must show: {intent.shop.check_word} " in page
         assert "Shop Mei's fruit For Apples × 2 Asked CN¥4.00 Time 23 Nov 2026, 02:30" in page
         assert intent.reference in page
         assert b'http-equiv="refresh"' not in answer.content

@@ -46,6 +46,7 @@ def test_the_first_sign_in_makes_the_person_the_shop_its_code_and_its_owner(stra
         "photo": None,
         "colour": "",
         "logo": None,
+        "check_word": shop.check_word,
         "state": "active",
         "role": "owner",
         "stream_url": "http://127.0.0.1:8001/api/v1/notices/stream",

@@ -1,7 +1,7 @@
 """Who sells, what, with whom, and how they are told: the tables of the `merchants` app, by subject."""
 
 from merchants.models.audit import OperatorAct
-from merchants.models.codes import BlankCode, CodeAlarm, CodeBatch, ScanCount
+from merchants.models.codes import BlankCode, CodeAlarm, CodeBatch, CodeRhythm, ScanCount
 from merchants.models.people import OneTimeCode, Shop, Staff, Token, User
 from merchants.models.selling import Code, Item, WalletCode
 from merchants.models.telling import IdempotentReply, Notice, NoticeCounter, TextMessage
@@ -11,6 +11,7 @@ __all__ = [
     "Code",
     "CodeAlarm",
     "CodeBatch",
+    "CodeRhythm",
     "IdempotentReply",
     "Item",
     "Notice",

@@ -73,6 +73,7 @@ class ScanCount(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["code", "hour"], name="scan_count_of_an_hour")]
+        indexes = [models.Index(fields=["hour"], name="scan_count_by_hour")]
 
 
 class CodeAlarm(models.Model):
@@ -113,3 +114,20 @@ class CodeAlarm(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.code}"
+
+
+class CodeRhythm(models.Model):
+    """What is usual for a code, learnt from its last weeks: its silences and its unpaid scans are held against it."""
+
+    id = models.BigAutoField(primary_key=True)
+    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="code_rhythms")
+    code = models.ForeignKey(Code, on_delete=models.CASCADE, related_name="rhythms")
+    kind = models.CharField(max_length=12, choices=CodeAlarm.Kind.choices)
+    learnt_at = models.DateTimeField()
+    rhythm = models.JSONField(null=True, help_text="empty while too little is known")
+    least = models.PositiveIntegerField(null=True, help_text="fewer missed chances than these are no alarm")
+    last_paid = models.UUIDField(null=True, help_text="the newest payment by this code")
+    quiet_since = models.DateTimeField(null=True, help_text="when that was recorded")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["code", "kind"], name="code_rhythm_of_a_kind")]

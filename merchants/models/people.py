@@ -9,7 +9,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from knox.models import AbstractAuthToken, AuthTokenManager
 
-from merchants import ids
+from merchants import check_words, ids
 
 
 class UserManager(BaseUserManager["User"]):
@@ -66,7 +66,11 @@ class Shop(models.Model):  # type: ignore[django-manager-missing]  # As above.
     logo = models.ImageField(upload_to="logos/", blank=True, help_text="stands in the middle of printed codes")
     colour = models.CharField(max_length=7, blank=True, help_text="of the dark modules of its codes: #rrggbb")
     check_word = models.CharField(
-        max_length=40, unique=True, null=True, help_text="on her sign and on every pay page of hers, and nobody else's"
+        max_length=check_words.LENGTH,
+        unique=True,
+        default=check_words.of_no_language,
+        editable=False,
+        help_text="on her sign and on every pay page of hers, and nobody else's",
     )
     state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE)
     state_reason = models.CharField(max_length=200, blank=True)

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
 
-from merchants import audit
+from merchants import audit, shops
 from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
 from merchants.lists import Recorded, by_id, by_phone, public_id, shown_money
@@ -35,6 +35,14 @@ def _unfreeze(rows: Sequence[Shop], *, operator: User, reason: str, now: datetim
     return f"Not frozen any more: {', '.join(map(str, rows))}."
 
 
+def _give_check_word(rows: Sequence[Shop], *, operator: User, reason: str, now: datetime) -> str:
+    given = [
+        (shop, shops.give_check_word(shop_id=shop.id, operator=operator, reason=reason, now=now))
+        for shop in sorted(rows, key=lambda shop: shop.id)
+    ]
+    return "Their signs must be printed again: " + ", ".join(f"{shop} has “{word}”" for shop, word in given) + "."
+
+
 @admin.register(Shop, site=desk)
 class ShopAdmin(ActingAdmin):
     """Everybody who is paid through us."""
@@ -42,7 +50,7 @@ class ShopAdmin(ActingAdmin):
     list_display = ["name", "public", "owner", "state", "country", "currency", "created_at"]
     list_filter = ["state", Recorded]
     fields = ["public", "name", "state", "state_reason", "country", "currency", "currency_locked_at", "time_zone",
-              "created_at"]  # fmt: skip
+              "check_word", "created_at"]  # fmt: skip
     search_help_text = "shp_…, the phone of somebody in it, the slug of one of its codes, or its name"
     change_form_template = "admin/payments/shop.html"
     acts = [
@@ -50,6 +58,9 @@ class ShopAdmin(ActingAdmin):
             "Why is it frozen? It starts no payment, no refund and no payout; open payments are closed."),
         Act("unfreeze", "Unfreeze", "merchants.change_shop", _unfreeze, lambda shop: shop.state == "frozen",
             "Why may it go on?"),
+        Act("give-check-word", "Give a new check word", "merchants.change_shop", _give_check_word,
+            lambda shop: shop.state != "closed",
+            "Why does she need another? Every sign and sticker that shows the old one is wrong from now on."),
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

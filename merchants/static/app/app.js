@@ -1,5 +1,6 @@
 // The vendor's phone page: sign in, name the shop, add an item, show its code, and hear money arrive.
 
+import { alarmCards, readAlarms } from "./alarms.js";
 import { Problem, ask, phone, rows } from "./api.js";
 import { eveningBook } from "./book.js";
 import { field, form, h, sheet, show } from "./dom.js";
@@ -124,6 +125,7 @@ async function open() {
   await readPayments();
   for await (const item of rows("/items?limit=200")) if (item.active) items.push(item);
   await readOwn();
+  await readAlarms();
   await readChanges();
 }
 
@@ -161,6 +163,8 @@ function home() {
       h("p", { className: "sum", id: "total" }, shown({ amount: sum, currency: shop.currency })),
       h("p", {}, sold.length === 1 ? "1 payment" : `${sold.length} payments`),
     ),
+    h("p", { className: "soft" }, "Your sign must show: ", h("b", { id: "word" }, shop.check_word)),
+    ...alarmCards(shop.role, home),
     ...waiting.map(changeRow),
     h(
       "section",
@@ -348,6 +352,9 @@ function told({ number, kind, data, created_at }) {
   } else if (kind === "wallet_code_change") {
     readOwn().then(home, () => {}); // The next opening reads it, if this did not.
     announce(data.step === "added" ? "A wallet code was added" : "A wallet code was retired", data.payee, false);
+  } else if (kind === "code_alarm") {
+    readAlarms().then(home, () => {}); // Without a connection it is read when the page is opened again.
+    announce("Look at a code", data.sentence, false);
   } else if (kind.startsWith("payout_")) {
     announce(`Payout ${data.state ?? `account ${data.step}`}`, `Account ending ${data.tail}`, false);
   }
