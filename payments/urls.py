@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from payments import account_views, book_views, fee_views, health, views
+from payments import account_views, book_views, fee_views, health, receipt_key_views, views
 from payments.payouts import views as payout_views
 
 urlpatterns: list[URLPattern] = [
@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern] = [
         "provider-accounts/changes/<str:id>", account_views.AccountChangeView.as_view(), name="provider-account-change"
     ),
     path("shop/fees", fee_views.FeesView.as_view(), name="shop-fees"),
+    path("receipt-keys", receipt_key_views.ReceiptKeysView.as_view(), name="receipt-keys"),
     path("payout-account", payout_views.AccountView.as_view(), name="payout-account"),
     path("payout-account/<str:id>", payout_views.WaitingAccountView.as_view(), name="payout-account-waiting"),
     path("payouts", payout_views.PayoutsView.as_view(), name="payouts"),

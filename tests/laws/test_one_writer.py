@@ -84,6 +84,7 @@ WRITERS = {
     "OldCredentials": {"payments/accounts.py"},
     "CredentialChange": {"payments/accounts.py"},
     "ProviderKey": {"payments/credentials.py"},
+    "ReceiptKey": {"payments/receipt_keys.py"},
 }
 TABLES = {
     "payments_payment": "Payment",
@@ -113,6 +114,7 @@ TABLES = {
     "payments_oldcredentials": "OldCredentials",
     "payments_credentialchange": "CredentialChange",
     "payments_providerkey": "ProviderKey",
+    "payments_receiptkey": "ReceiptKey",
     "merchants_onetimecode": "OneTimeCode",
     "merchants_notice": "Notice",
     "merchants_noticecounter": "NoticeCounter",
