@@ -2,6 +2,7 @@
 
 import { Problem, ask, phone, rows } from "./api.js";
 import { eveningBook } from "./book.js";
+import { check, prepare } from "./check.js";
 import { field, form, h, sheet, show } from "./dom.js";
 import { example, shown, typed } from "./money.js";
 import { hear, ring } from "./sound.js";
@@ -119,6 +120,7 @@ async function open() {
       signIn();
     },
   });
+  prepare();
   await readPayments();
   for await (const item of rows("/items?limit=200")) if (item.active) items.push(item);
   await readChanges();
@@ -158,6 +160,7 @@ function home() {
       h("p", { className: "sum", id: "total" }, shown({ amount: sum, currency: shop.currency })),
       h("p", {}, sold.length === 1 ? "1 payment" : `${sold.length} payments`),
     ),
+    h("button", { className: "plain", onclick: () => check(shop, items, home) }, "Check a receipt or a code"),
     ...waiting.map(changeRow),
     h(
       "section",
