@@ -224,6 +224,7 @@ CELERY_BEAT_SCHEDULE = {
     "payout-accounts": {"task": "payments.apply_payout_accounts", "schedule": 60.0, "options": {"expires": 60}},
     "payout-lines": {"task": "payments.look_at_payout_lines", "schedule": 60.0, "options": {"expires": 60}},
     "want-statements": {"task": "payments.want_statements", "schedule": 600.0, "options": {"expires": 600}},
+    "flush-scans": {"task": "merchants.flush_scans", "schedule": 60.0, "options": {"expires": 60}},
     "seal-entries": {"task": "payments.seal_entries", "schedule": 60.0, "options": {"expires": 60}},
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from merchants import audit, ids
 from merchants.desk import desk
 from merchants.lists import Recorded, Shown, among, by_id, by_phone, phone_prefix, public_id
-from merchants.models import Notice, OperatorAct, Shop, User
+from merchants.models import Code, CodeBatch, Notice, OperatorAct, Shop, User
 
 
 @admin.register(User, site=desk)
@@ -87,7 +87,7 @@ class OperatorActAdmin(Shown):
     @admin.display(description="on")
     def subject(self, row: OperatorAct) -> SafeString | str:
         prefix = row.subject_id.partition("_")[0]
-        app = "merchants" if prefix in {Shop.prefix, User.prefix} else "payments"
+        app = "merchants" if prefix in {Shop.prefix, User.prefix, Code.prefix, CodeBatch.prefix} else "payments"
         try:
             url = reverse(f"admin:{app}_{row.subject_type}_change", args=[ids.parse(prefix, row.subject_id)])
         except (NoReverseMatch, ValueError):
@@ -134,6 +134,8 @@ _TYPES = {
     "dis": "discrepancy",
     "pac": "provideraccount",
     "chg": "credentialchange",
+    "cod": "code",
+    "bat": "codebatch",
 }
 
 

@@ -174,7 +174,7 @@ _MIRRORED = str.maketrans("()[]{}<>«»‹›", ")(][}{><»«›‹")
 
 def _levels(text: str) -> list[int]:
     """The embedding level of each character: even ones read from left to right, odd ones from right to left."""
-    kinds = [unicodedata.bidirectional(letter) for letter in text]
+    kinds = _with_numbers_whole([unicodedata.bidirectional(letter) for letter in text])
     if _RIGHT.isdisjoint(kinds):
         return [0] * len(text)
     base = next("R" if kind in _RIGHT else "L" for kind in kinds if kind == "L" or kind in _RIGHT)
@@ -190,6 +190,20 @@ def _levels(text: str) -> list[int]:
         else:
             found.append(found[-1] if kind == "NSM" and found else None)
     return [each[1] if each else _neutral(found, place, base, level_of) for place, each in enumerate(found)]
+
+
+def _with_numbers_whole(kinds: list[str]) -> list[str]:
+    """A point, comma or colon between two digits, and signs beside them, belong to their number (rules W4 and W5)."""
+    whole = list(kinds)
+    for place in range(1, len(kinds) - 1):
+        before, after = kinds[place - 1], kinds[place + 1]
+        if kinds[place] in {"CS", "ES"} and before == after and before in _NUMBERS:
+            whole[place] = before
+    for places in (range(1, len(whole)), range(len(whole) - 2, -1, -1)):
+        for place in places:
+            if whole[place] == "ET" and whole[place - places.step] == "EN":
+                whole[place] = "EN"
+    return whole
 
 
 def _neutral(found: list[tuple[str, int] | None], place: int, base: str, level_of: dict[str, int]) -> int:

@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from merchants import codes, countries, ids, money, step_up
+from merchants import codes, countries, ids, links, mine, money, step_up
 from merchants.models import Code, Item, Notice, Shop, Staff
 
 NAME_LENGTH = 80
@@ -146,6 +146,29 @@ class CodeChange(serializers.Serializer[Any]):
     )
 
 
+class Replacing(serializers.Serializer[Any]):
+    """How a code is replaced: `forward` leads whoever scans the old one on to the new one's page."""
+
+    forward = Flag(help_text="false when the old one was stolen or copied: its page then says to ask for the new")
+
+
+class Scanned(serializers.Serializer[Any]):
+    """What a camera read: our link in a code, or the slug alone."""
+
+    text = serializers.CharField(max_length=links.TEXT_MAX)
+
+
+class Binding(Scanned):
+    """A blank that becomes a code of the shop. `item` belongs to kind `item`."""
+
+    kind = serializers.ChoiceField(choices=[Code.Kind.SHOP, Code.Kind.ITEM])
+    item = PublicId(Item.prefix, required=False, allow_null=True)
+    label = serializers.CharField(  # type: ignore[assignment]
+        max_length=NAME_LENGTH, required=False, allow_blank=True, default=""
+    )
+    attribute_to_me = Flag(default=False, help_text="sales by this code are counted as the caller's")
+
+
 class CodeShape(serializers.ModelSerializer[Code]):
     """A code: `url` is what is printed, `payload` what is drawn in its picture."""
 
@@ -155,6 +178,7 @@ class CodeShape(serializers.ModelSerializer[Code]):
     item = PublicId(Item.prefix, source="item_id", read_only=True, allow_null=True)
     staff = PublicId(Staff.prefix, source="staff_id", read_only=True, allow_null=True)
     price = serializers.SerializerMethodField()
+    replaced_by = PublicId(Code.prefix, source="replaced_by_id", read_only=True, allow_null=True)
 
     class Meta:
         model = Code
@@ -171,6 +195,8 @@ class CodeShape(serializers.ModelSerializer[Code]):
             "expires_at",
             "staff",
             "created_at",
+            "replaced_by",
+            "forwards",
         ]
         read_only_fields = fields
 
@@ -178,6 +204,15 @@ class CodeShape(serializers.ModelSerializer[Code]):
     def get_price(self, code: Code) -> dict[str, Any] | None:
         price = codes.price(code)
         return {"amount": price[0], "currency": price[1]} if price else None
+
+
+class MineShape(serializers.Serializer[Any]):
+    """What a scanned sticker is to the caller's shop. A code is told only to the shop that it belongs to."""
+
+    answer = serializers.ChoiceField(choices=mine.ANSWERS)
+    sentence = serializers.CharField(help_text="the same for people")
+    code = CodeShape(allow_null=True)
+    replaced_by = CodeShape(allow_null=True, help_text="what stands in its place today")
 
 
 class ItemShape(serializers.ModelSerializer[Item]):

@@ -1,11 +1,11 @@
-"""What Celery does for this app: sends texts when the bell rings, and forgets what has expired."""
+"""What Celery does for this app: sends texts when the bell rings, keeps counted scans, and forgets what has expired."""
 
 from __future__ import annotations
 
 from celery import shared_task
 from django.utils import timezone
 
-from merchants import bell, expired, texts
+from merchants import bell, expired, scans, texts
 
 
 @shared_task(name=texts.SEND_TASK)
@@ -17,3 +17,8 @@ def send_texts() -> None:
 @shared_task(name="merchants.forget_expired")
 def forget_expired() -> None:
     expired.forget(now=timezone.now())
+
+
+@shared_task(name=scans.FLUSH_TASK)
+def flush_scans() -> None:
+    scans.flush()

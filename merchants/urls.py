@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, register_converter
+from django.urls.converters import StringConverter
 
 from merchants import views
+
+
+class CodeId(StringConverter):
+    """An id of a code, so that other words below `codes/` ("codes/read") are addresses of their own, in any order."""
+
+    regex = "cod_[^/]+"
+
+
+register_converter(CodeId, "code_id")
 
 urlpatterns: list[URLPattern] = [
     path("auth/code", views.CodeView.as_view(), name="auth-code"),
@@ -14,7 +24,10 @@ urlpatterns: list[URLPattern] = [
     path("items", views.ItemsView.as_view(), name="items"),
     path("items/<str:id>", views.ItemView.as_view(), name="item"),
     path("codes", views.CodesView.as_view(), name="codes"),
-    path("codes/<str:id>", views.OneCodeView.as_view(), name="code"),
+    path("codes/mine", views.MineView.as_view(), name="code-mine"),
+    path("codes/bind", views.BindView.as_view(), name="code-bind"),
+    path("codes/<code_id:id>", views.OneCodeView.as_view(), name="code"),
+    path("codes/<code_id:id>/replace", views.ReplaceView.as_view(), name="code-replace"),
     path("notices", views.NoticesView.as_view(), name="notices"),
 ]
 

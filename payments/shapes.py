@@ -9,8 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from merchants import ids
-from merchants.models import Code
+from merchants.models import Code, Staff
 from merchants.shapes import Amount, PublicId
+from payments import activity
 from payments.models import Dispute, Payment, Refund
 
 
@@ -81,6 +82,7 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     description = serializers.SerializerMethodField()
     quantity = serializers.SerializerMethodField()
     code = serializers.SerializerMethodField()
+    staff = serializers.SerializerMethodField(help_text="whose sale it is: whom the code was attributed to")
     receipt_url = serializers.SerializerMethodField()
     refunds = RefundShape(many=True, read_only=True)
     disputes = DisputeShape(many=True, read_only=True)
@@ -89,7 +91,7 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
         model = Payment
         fields = [
             "id", "amount", "match", "placed", "expected", "refunded", "fee", "description", "quantity", "code",
-            "receipt_url", "occurred_at", "recorded_at", "refunds", "disputes",
+            "staff", "receipt_url", "occurred_at", "recorded_at", "refunds", "disputes",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -115,5 +117,57 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     def get_code(self, payment: Payment) -> str | None:
         return ids.public(Code.prefix, payment.intent.code_id) if payment.intent else None
 
+    def get_staff(self, payment: Payment) -> str | None:
+        staff = payment.intent.staff_id if payment.intent else None
+        return ids.public(Staff.prefix, staff) if staff else None
+
     def get_receipt_url(self, payment: Payment) -> str | None:
         return f"{settings.PUBLIC_URL}/r/{payment.intent.receipt}" if payment.intent else None
+
+
+class ActivityAsked(serializers.Serializer[Any]):
+    """How many days of a code are asked for."""
+
+    days = serializers.IntegerField(
+        min_value=1, max_value=activity.DAYS_MAX, default=30, help_text="today included, in the shop's time zone"
+    )
+
+
+@extend_schema_field(Amount(many=True))
+class Sums(serializers.Field[Any, Any, list[dict[str, Any]], Any]):
+    """A sum for each currency, read only."""
+
+    def to_representation(self, value: dict[str, int]) -> list[dict[str, Any]]:
+        return [money(amount, currency) for currency, amount in sorted(value.items()) if amount]
+
+
+class ToldShape(serializers.Serializer[Any]):
+    """What a code did: scans of its page, payments booked for the shop, and what of these went back."""
+
+    scans = serializers.IntegerField()
+    payments = serializers.IntegerField()
+    sums = Sums(read_only=True)
+    refunded = Sums(read_only=True, help_text="of these payments")
+
+
+class DayShape(ToldShape):
+    """The same of one day of the shop's."""
+
+    day = serializers.DateField()
+
+
+class SellerShape(serializers.Serializer[Any]):
+    """Whose sales a code's are."""
+
+    id = PublicId(Staff.prefix)
+    name = serializers.CharField(source="user.name")
+
+
+class ActivityShape(ToldShape):
+    """What a code did in the days asked for, together and day by day, the first day first."""
+
+    code = PublicId(Code.prefix)
+    staff = SellerShape(allow_null=True, help_text="whom its sales are attributed to")
+    last_scan_at = serializers.DateTimeField(allow_null=True, help_text="within these days")
+    last_payment_at = serializers.DateTimeField(allow_null=True, help_text="within these days")
+    days = DayShape(many=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from payments import account_views, book_views, fee_views, health, receipt_key_views, views
+from payments import account_views, activity_views, book_views, fee_views, health, receipt_key_views, views
 from payments.payouts import views as payout_views
 
 urlpatterns: list[URLPattern] = [
     path("payments", views.PaymentsView.as_view(), name="payments"),
     path("payments/<str:id>", views.PaymentView.as_view(), name="payment"),
     path("payments/<str:id>/refunds", views.RefundsView.as_view(), name="refunds"),
+    path("codes/<code_id:id>/activity", activity_views.ActivityView.as_view(), name="code-activity"),
     path("disputes", views.DisputesView.as_view(), name="disputes"),
     path("providers", account_views.ProvidersView.as_view(), name="providers"),
     path("provider-accounts", account_views.AccountsView.as_view(), name="provider-accounts"),

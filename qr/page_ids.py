@@ -67,6 +67,11 @@ def payer_of(request: HttpRequest) -> str:
     return _hash(cookie) if len(cookie) >= 22 else ""
 
 
+def payer_told(request: HttpRequest, response: HttpResponse) -> str:
+    """The payer whose page this answer is: of the cookie that came with the request, or that goes with the answer."""
+    return payer_of(request) or _hash(response.cookies[COOKIE].value)
+
+
 def new_payer() -> tuple[str, str]:
     """A cookie of 128 random bits and its hash, which is all we keep."""
     cookie = secrets.token_urlsafe(16)

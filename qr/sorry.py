@@ -10,8 +10,10 @@ from qr.page import respond
 
 STATUS = {
     "code_unknown": 404,
+    "code_blank": 404,
     "receipt_unknown": 404,
     "code_retired": 410,
+    "code_replaced": 410,
     "code_expired": 410,
     "code_used": 410,
     "item_not_sold": 410,
@@ -44,6 +46,10 @@ def _words() -> dict[str, tuple[str, str]]:
             _("We do not know this code"),
             _("It may be misprinted, or not one of ours. Please ask at the stall before you pay anybody."),
         ),
+        "code_blank": (
+            _("This code belongs to nobody yet"),
+            _("Nothing can be paid by it. If you are the seller: scan it in your Pushcart page to make it yours."),
+        ),
         "receipt_unknown": (
             _("We do not know this receipt"),
             _("Please check the address. A receipt is found only by its whole address."),
@@ -51,6 +57,10 @@ def _words() -> dict[str, tuple[str, str]]:
         "code_retired": (
             _("This code is no longer used"),
             _("Please ask at the stall for the code they use now."),
+        ),
+        "code_replaced": (
+            _("This code was replaced"),
+            _("Nothing was paid. Please ask at the stall for the new one."),
         ),
         "code_expired": (_("This code has expired"), _("Please ask at the stall for a new one.")),
         "code_used": (

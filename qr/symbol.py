@@ -115,7 +115,7 @@ def _layout(version: int, level: Level) -> _Layout:
     code: Any = QRCode(version=version, error_correction=_LEVELS[level])
     code.data_cache = [0] * sum(block.total_count for block in rs_blocks(version, _LEVELS[level]))
     drawn = {(test, mask): _drawn(code, test, mask) for test in (True, False) for mask in MASKS}
-    order = _zigzag(version)
+    order = zigzag(version)
     data_bits = len(code.data_cache) * 8
     cells = range(size * size)
     return _Layout(
@@ -140,10 +140,10 @@ def _number(modules: Any) -> int:
     return int("".join("1" if module else "0" for module in modules), 2)
 
 
-def _zigzag(version: int) -> dict[int, int]:
+def zigzag(version: int) -> dict[int, int]:
     """cell → number of the data bit that stands there: two columns at a time from the right, up and down in turn."""
     size = version * 4 + 17
-    taken = _patterns(version)
+    taken = fixed_modules(version)
     order: dict[int, int] = {}
     upwards = True
     for right in [*range(size - 1, 6, -2), 5, 3, 1]:  # Column 6 is a timing pattern and carries nothing.
@@ -155,7 +155,7 @@ def _zigzag(version: int) -> dict[int, int]:
     return order
 
 
-def _patterns(version: int) -> list[list[bool]]:
+def fixed_modules(version: int) -> list[list[bool]]:
     """Which modules the library has fixed before it places data."""
     code: Any = QRCode(version=version, error_correction=ERROR_CORRECT_M)
     code.map_data = lambda data, mask: None

@@ -6,6 +6,7 @@ from django.urls import path
 
 from merchants.phone_page import phone_page
 from qr.pictures import PngPicture, SvgPicture
+from qr.printing import PosterPdf, PrintPage, SheetPdf, TentPdf
 from qr.proof_views import proof, proof_picture
 from qr.views import code_picture, identified, pay, receipt, scan
 
@@ -20,4 +21,8 @@ urlpatterns = [
     path("app/", phone_page, name="phone_page"),
     path("api/v1/codes/<str:code_id>/image.png", PngPicture.as_view(), name="code-png"),
     path("api/v1/codes/<str:code_id>/image.svg", SvgPicture.as_view(), name="code-svg"),
+    path("api/v1/codes/sheet.pdf", SheetPdf.as_view(), name="codes-sheet"),
+    path("api/v1/codes/print.html", PrintPage.as_view(), name="codes-print"),
+    path("api/v1/codes/<str:code_id>/poster.pdf", PosterPdf.as_view(), name="code-poster"),
+    path("api/v1/codes/<str:code_id>/tent.pdf", TentPdf.as_view(), name="code-tent"),
 ]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
-from merchants import codes, limits
+from merchants import batches, codes, limits, scans
 from merchants.addresses import client_address
 from merchants.models import Code
 from merchants.money import decimal, exponent, minor_units, shown
@@ -42,10 +42,17 @@ def scan(request: HttpRequest, slug: str) -> HttpResponse:
     """GET /s/{slug}: the pay page of a code, or a polite page that says why nothing can be paid here."""
     code = codes.find(slug)
     if code is None:
-        return sorry(request, "code_unknown", None)
-    if refusal := checkout.blocked(code, code.shop, timezone.now()):
+        return _no_code(request, slug)
+    if code.replaced_by_id is not None:
+        return _replaced(request, code)
+    now = timezone.now()
+    if refusal := checkout.blocked(code, code.shop, now):
         return sorry(request, refusal.code, code)
-    return _pay_page(request, code, message=_message(request.GET.get("again", "")))
+    again = request.GET.get("again", "")
+    answer = _pay_page(request, code, message=_message(again))
+    if answer.status_code == 200 and request.method == "GET" and not again and scans.by_a_person(request.headers):
+        scans.count(code_id=code.id, payer=page_ids.payer_told(request, answer), now=now)
+    return answer
 
 
 # Exempt because the page id is the stronger token: signed, expiring, and bound to this code and to the HttpOnly
@@ -56,7 +63,7 @@ def pay(request: HttpRequest, slug: str) -> HttpResponse:
     """POST /s/{slug}/pay: starts what the page offered, once, and sends the payer to the wallet (303)."""
     code = codes.find(slug)
     if code is None:
-        return sorry(request, "code_unknown", None)
+        return _no_code(request, slug)
     if request.method != "POST":  # Somebody opened the address again after an answer to the form stood in it.
         return _see_other(reverse("scan", args=[slug]))
     try:
@@ -149,6 +156,20 @@ def identified(request: HttpRequest, secret: str) -> HttpResponse:
     return _onward(found, now)
 
 
+def _no_code(request: HttpRequest, slug: str) -> HttpResponse:
+    """A slug that belongs to no shop: a printed blank that nobody has bound, or none of ours."""
+    return sorry(request, "code_blank" if batches.blank_of(slug) else "code_unknown", None)
+
+
+def _replaced(request: HttpRequest, code: Code) -> HttpResponse:
+    """Leads on to the code that stands in its place (302, by nobody remembered), or says to ask for it."""
+    new = codes.leads_to(code)
+    if new is None:
+        return sorry(request, "code_replaced", code)
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": REFERRER_POLICY}
+    return HttpResponseRedirect(reverse("scan", args=[new.slug]), headers=headers)
+
+
 def _start(request: HttpRequest, code: Code, page: page_ids.Page) -> HttpResponse:
     quantity = _quantity(request)
     if quantity is None:
@@ -176,7 +197,7 @@ def _start(request: HttpRequest, code: Code, page: page_ids.Page) -> HttpRespons
         message = _message(unable.code)
         if message:
             return _pay_page(request, code, message=message, typed=typed, quantity=quantity, status=409)
-        return sorry(request, unable.code, code)
+        return sorry(request, unable.code, code) if code.replaced_by_id is None else _replaced(request, code)
     if wallet and intent.provider_account.provider != wallet:
         # She has begun with another wallet already: the receipt says so, and she chooses there.
         return _see_other(reverse("receipt", args=[intent.receipt]))

@@ -10,10 +10,10 @@ from django.contrib.admin import autodiscover
 from django.db import transaction
 from django.utils import timezone
 
-from merchants import audit, ids
+from merchants import audit, codes, ids
 from merchants.acts import ActingAdmin
 from merchants.desk import desk
-from merchants.models import OperatorAct
+from merchants.models import CodeBatch, OperatorAct
 from payments import remedies
 from payments.models import (
     Adjustment,
@@ -66,6 +66,10 @@ ACTS = [
     ("payments/queuedevent", "replay"),
     ("payments/discrepancy", "take"),
     ("payments/discrepancy", "resolve"),
+    ("merchants/code", "suspend"),
+    ("merchants/code", "activate"),
+    ("merchants/code", "retire"),
+    ("merchants/codebatch", "void"),
     ("merchants/shop", "freeze"),
     ("merchants/shop", "unfreeze"),
     ("payments/provideraccount", "switch-off"),
@@ -109,6 +113,10 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
     subjects = {
         "payments/queuedevent": QueuedEvent.objects.get(),
         "payments/discrepancy": Discrepancy.objects.get(),
+        "merchants/code": codes.create(shop=mei.shop, kind="one_time", amount=5, now=timezone.now()),
+        "merchants/codebatch": CodeBatch.objects.create(
+            label="Market", size=1, made_by=operator.user, created_at=timezone.now()
+        ),
         "merchants/shop": mei.shop,
         "payments/provideraccount": account,
         "payments/credentialchange": _waiting_change(mei),

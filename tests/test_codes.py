@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.urls import resolve
 from django.utils.dateparse import parse_datetime
 from rest_framework.test import APIClient
 
@@ -123,6 +124,14 @@ def test_codes_are_listed_by_kind_and_state(api: APIClient, apples: Item) -> Non
     assert [code["id"] for code in api.get("/api/v1/codes?kind=shop&state=suspended").json()["results"]] == [suspended]
     assert [code["kind"] for code in api.get("/api/v1/codes").json()["results"]] == ["shop", "item", "shop"]
     assert problem(api.get("/api/v1/codes?item=nothing")) == (404, "not_found")
+
+
+def test_only_ids_of_codes_are_addresses_of_codes(api: APIClient) -> None:
+    unknown = "cod_00000000000000000000000000"
+    for other in (unknown, "cod_x", "no-id-at-all", unknown.replace("cod", "itm")):
+        assert problem(api.get(f"/api/v1/codes/{other}")) == (404, "not_found")
+    assert resolve(f"/api/v1/codes/{unknown}").url_name == "code"
+    assert resolve("/api/v1/codes/codes_without_an_id").url_name != "code"
 
 
 def test_nobody_sees_changes_or_points_at_what_is_anothers(arjun: Person, apples: Item, mei: Person) -> None:

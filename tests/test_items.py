@@ -50,6 +50,8 @@ def test_an_item_is_made_with_its_code(api: APIClient, mei: Person) -> None:
             "expires_at": None,
             "staff": None,
             "created_at": made.json()["code"]["created_at"],
+            "replaced_by": None,
+            "forwards": False,
         },
         "created_at": made.json()["created_at"],
     }

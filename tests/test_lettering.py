@@ -135,6 +135,8 @@ def test_parts_from_right_to_left_stand_as_they_are_read() -> None:
     assert drawn("(فرع)")[0] == "("
     assert drawn("(فرع)")[-1] == ")"
     assert drawn("۱۲۳ نان")[-1] == "۱۲۳"
+    for price in ("25.00", "1,250.00", "٢٥٫٠٠", "10:30"):
+        assert drawn(f"هذه الكومة بسعر {price}")[0] == price
     latin = drawn("Ali متجر 25 الفواكه store")
     assert (latin[0], latin[-1]) == ("Ali ", " store")
     assert latin.index("25") == 3  # Between the two words, which change their places as one phrase.

@@ -84,6 +84,7 @@ def test_a_payment_says_what_was_expected_what_came_and_what_went_back(
         "description": "Apples × 3",
         "quantity": 3,
         "code": ids.public("cod", intent.code_id),
+        "staff": None,
         "receipt_url": f"http://127.0.0.1:8000/r/{intent.receipt}",
         "occurred_at": told["occurred_at"],
         "recorded_at": told["recorded_at"],

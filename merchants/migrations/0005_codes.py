@@ -20,6 +20,24 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(blank=True, help_text='where it leads now', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replaces', to='merchants.code'),
         ),
         migrations.AddField(
+            model_name='code',
+            name='forwards',
+            field=models.BooleanField(default=False, help_text='whether who scans it is led on to what replaced it'),
+        ),
+        migrations.AddField(
+            model_name='code',
+            name='held',
+            field=models.BooleanField(default=False, help_text='suspended by an operator, whom alone it waits for'),
+        ),
+        migrations.AddConstraint(
+            model_name='code',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('forwards', False), ('replaced_by', None)), models.Q(('replaced_by__isnull', False), ('state', 'retired'), models.Q(('replaced_by', models.F('id')), _negated=True)), _connector='OR'), name='code_replaced_is_retired'),
+        ),
+        migrations.AddConstraint(
+            model_name='code',
+            constraint=models.CheckConstraint(condition=models.Q(('held', False), ('state', 'suspended'), _connector='OR'), name='code_held_is_suspended'),
+        ),
+        migrations.AddField(
             model_name='shop',
             name='check_word',
             field=models.CharField(help_text="on her sign and on every pay page of hers, and nobody else's", max_length=40, null=True, unique=True),
@@ -66,6 +84,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('hour', models.DateTimeField()),
                 ('scans', models.PositiveIntegerField()),
+                ('last_at', models.DateTimeField(help_text='the last of them', null=True)),
                 ('code', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scan_counts', to='merchants.code')),
             ],
         ),

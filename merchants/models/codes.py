@@ -63,6 +63,7 @@ class ScanCount(models.Model):
     code = models.ForeignKey(Code, on_delete=models.CASCADE, related_name="scan_counts")
     hour = models.DateTimeField()
     scans = models.PositiveIntegerField()
+    last_at = models.DateTimeField(null=True, help_text="the last of them")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["code", "hour"], name="scan_count_of_an_hour")]

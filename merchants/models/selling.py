@@ -6,7 +6,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from merchants import ids
 from merchants.models.people import Shop, Staff
@@ -68,6 +68,8 @@ class Code(models.Model):
     replaced_by = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="replaces", help_text="where it leads now"
     )
+    forwards = models.BooleanField(default=False, help_text="whether who scans it is led on to what replaced it")
+    held = models.BooleanField(default=False, help_text="suspended by an operator, whom alone it waits for")
 
     class Meta:
         indexes = [models.Index(fields=["shop", "-id"], name="code_of_shop")]
@@ -79,6 +81,12 @@ class Code(models.Model):
                 | Q(kind="one_time", amount__gt=0, expires_at__isnull=False) & ~Q(currency=""),
             ),
             models.CheckConstraint(name="code_state_known", condition=Q(state__in=["active", "suspended", "retired"])),
+            models.CheckConstraint(
+                name="code_replaced_is_retired",
+                condition=Q(replaced_by=None, forwards=False)
+                | Q(replaced_by__isnull=False, state="retired") & ~Q(replaced_by=F("id")),
+            ),
+            models.CheckConstraint(name="code_held_is_suspended", condition=Q(held=False) | Q(state="suspended")),
         ]
 
     def __str__(self) -> str:

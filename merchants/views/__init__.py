@@ -3,15 +3,19 @@
 from merchants.views.entrance import CodeView, StepUpView, TokenView
 from merchants.views.files import dev_outbox, photo
 from merchants.views.hearing import NoticesView
-from merchants.views.selling import CodesView, ItemsView, ItemView, OneCodeView, ShopView
+from merchants.views.scanning import BindView, MineView
+from merchants.views.selling import CodesView, ItemsView, ItemView, OneCodeView, ReplaceView, ShopView
 
 __all__ = [
+    "BindView",
     "CodeView",
     "CodesView",
     "ItemView",
     "ItemsView",
+    "MineView",
     "NoticesView",
     "OneCodeView",
+    "ReplaceView",
     "ShopView",
     "StepUpView",
     "TokenView",

@@ -20,7 +20,7 @@ from merchants.bodies import Form, Json
 from merchants.idempotency import header, once
 from merchants.models import Code, Item, Staff
 from merchants.refusals import Refused
-from merchants.shapes import CodeChange, CodeShape, ItemShape, NewCode, ShopShape
+from merchants.shapes import CodeChange, CodeShape, ItemShape, NewCode, Replacing, ShopShape
 from merchants.tokens import require, shop_of, staff_of
 
 _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
@@ -168,13 +168,31 @@ class OneCodeView(APIView):
     @extend_schema(operation_id="code_change", parameters=[_ID], request=CodeChange, responses=CodeShape)
     def patch(self, request: Request, id: str) -> Response:  # noqa: A002
         """Renames, suspends, activates or retires a code. An assistant may do so with codes that are hers."""
-        staff = staff_of(request)
-        code = _code(staff, id)
-        if staff.role == Staff.Role.ASSISTANT and code.staff_id != staff.id:
-            raise PermissionDenied("This code is not attributed to you.", code="role_too_low")
+        code = _code_to_change(staff_of(request), id)
         asked = CodeChange(data=request.data)
         asked.is_valid(raise_exception=True)
         return Response(CodeShape(codes.change(code=code, now=timezone.now(), **asked.validated_data)).data)
+
+
+class ReplaceView(APIView):
+    """Another code in the place of one."""
+
+    parser_classes = [Json]
+
+    @extend_schema(
+        operation_id="code_replace", parameters=[_ID, header()], request=Replacing, responses={201: CodeShape}
+    )
+    def post(self, request: Request, id: str) -> Response:  # noqa: A002
+        """Retires the code and makes another for the same. The old one's page leads on to it, or says to ask for it."""
+        code = _code_to_change(staff_of(request), id)
+        asked = Replacing(data=request.data)
+        asked.is_valid(raise_exception=True)
+
+        def effect() -> Response:
+            new = codes.replace(code=code, forward=asked.validated_data["forward"], now=timezone.now())
+            return Response(CodeShape(new).data, status=201)
+
+        return once(request, effect)
 
 
 def _item(staff: Staff, public_id: str) -> Item:
@@ -188,6 +206,14 @@ def _code(staff: Staff, public_id: str) -> Code:
     code = codes.of_shop(staff.shop, _id(Code.prefix, public_id))
     if code is None:
         raise NotFound
+    return code
+
+
+def _code_to_change(staff: Staff, public_id: str) -> Code:
+    """A code of the shop; an assistant changes only those that are hers."""
+    code = _code(staff, public_id)
+    if staff.role == Staff.Role.ASSISTANT and code.staff_id != staff.id:
+        raise PermissionDenied("This code is not attributed to you.", code="role_too_low")
     return code
 
 

@@ -76,6 +76,11 @@ WRITERS = {
     "QueuedEvent": {"payments/inbox.py"},
     "OperatorAct": {"merchants/audit.py"},
     "OneTimeCode": {"merchants/one_time_codes.py"},
+    # A shop and an item each begin with a code.
+    "Code": {"merchants/codes.py", "merchants/items.py", "merchants/sign_in.py"},
+    "CodeBatch": {"merchants/batches.py"},
+    "BlankCode": {"merchants/batches.py"},
+    "ScanCount": {"merchants/scans.py"},
     "ProviderAccount": {
         "payments/accounts.py",
         "payments/operating.py",
@@ -116,6 +121,10 @@ TABLES = {
     "payments_providerkey": "ProviderKey",
     "payments_receiptkey": "ReceiptKey",
     "merchants_onetimecode": "OneTimeCode",
+    "merchants_code": "Code",
+    "merchants_codebatch": "CodeBatch",
+    "merchants_blankcode": "BlankCode",
+    "merchants_scancount": "ScanCount",
     "merchants_notice": "Notice",
     "merchants_noticecounter": "NoticeCounter",
 }

@@ -28,6 +28,8 @@ GROUP = "operators"
 RECOVERY_CODES = 8
 _ACTED_ON = [
     "shop",
+    "code",
+    "codebatch",
     "queuedevent",
     "discrepancy",
     "provideraccount",
