@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
@@ -16,6 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from merchants import ids
+from qr import draw
 from tests.browser.conftest import CHROMIUM, Product, Vendor
 from tests.test_proofs import VECTOR
 
@@ -135,6 +139,54 @@ def test_a_receipt_is_real_once_and_only_at_its_own_shop_without_network(
     check(other)
     expect(other.get_by_role("heading", name="Another shop's")).to_be_visible()
     screenshot(other, "check-other")
+
+
+def test_a_sticker_is_hers_or_another_shops_and_a_blank_becomes_hers(
+    phone: Callable[..., Page],
+    product: Product,
+    hold_up: Callable[[bytes], None],
+    screenshot: Callable[[Page, str], Path],
+) -> None:
+    vendor = product.vendor()
+    mine, blank = apples(vendor), blank_sticker(product)
+    page = signed_in(phone(), product, vendor)
+    for url, heading, sentence in (
+        (mine, "Yours", "It is yours, and takes payments."),
+        (apples(product.vendor()), "Another shop's", "This code belongs to another shop."),
+        ("https://example.com/menu", "A link", "example.com"),
+        (blank, "A blank code", "nobody's yet"),
+    ):
+        hold_up(draw.png(url))
+        check(page)
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+        expect(page.locator("dialog.answer")).to_contain_text(sentence)
+        screenshot(page, f"check-{heading.split()[-1].lower()}")
+        if url != blank:
+            page.get_by_role("button", name="Close").click()
+    page.locator("dialog").get_by_role("button", name="Red apples").click()
+    expect(page.get_by_role("heading", name="Yours now")).to_be_visible()
+    assert "Red apples" in requests.get(blank, timeout=10).text
+
+
+def blank_sticker(product: Product) -> str:
+    """The link of a code that was printed in bulk and is nobody's."""
+    commands = (
+        "from merchants import batches; from merchants.models import User; from django.utils import timezone; "
+        "chief = User.objects.create_user('+8613700137001', is_staff=True); "
+        "made = batches.make(label='Market', size=1, operator=chief, reason='a fair', now=timezone.now()); "
+        "print(made.blanks.get().url)"
+    )
+    environment = {**os.environ, **json.loads((product.data / "environment.json").read_text())}
+    told = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", commands],
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return told.stdout.split()[-1]
 
 
 def test_the_receipt_replaces_its_code_and_without_script_shows_one_that_stands_still(

@@ -8,6 +8,13 @@ import { judge, learn, verifier } from "./proof.js";
 import { ring } from "./sound.js";
 
 const LATE_MS = 300_000; // A customer who has just paid shows her receipt at once.
+const WHOSE = {
+  yours: "Yours",
+  yours_not_active: "Yours, but not in use",
+  yours_replaced: "Yours, but replaced",
+  another_shops: "Another shop's",
+  not_ours: "Not ours",
+};
 const WRONG = {
   old: ["Too old", "Ask for the receipt again: its page shows a fresh code."],
   early: ["Not good yet", "It was made later than now. Is this phone's clock right?"],
@@ -58,19 +65,21 @@ export function check(shop, items, done) {
   async function sticker(text) {
     const { answer: whose, sentence, code } = (await ask("POST", "/codes/mine", { text })).data;
     if (whose === "blank") return blank(text, sentence);
-    say(whose === "yours" ? "good" : "bad", whose === "yours" ? "Yours" : "Take care", sentence, code?.label ?? "");
+    const sold = items.find(({ id }) => id === code?.item)?.name;
+    say(whose === "yours" ? "good" : "bad", WHOSE[whose], sentence, code?.label || sold);
   }
 
   function blank(text, sentence) {
     const key = crypto.randomUUID(); // Sent again after a lost answer, it is bound once.
-    const choice = (name, body) => h("button", { className: "plain", type: "button", onclick: () => tell(() => bind(body)) }, name);
-    const bind = async (body) => {
-      const { data } = await ask("POST", "/codes/bind", { text, ...body }, key);
+    const bind = async (name, body) => {
+      await ask("POST", "/codes/bind", { text, ...body }, key);
       dialog.close();
-      say("good", "It is yours now", data.label || data.item?.name || "Your customer types the amount.");
+      say("good", "Yours now", name, "Check it once with the camera of a customer's phone.");
     };
+    const choice = (name, body) =>
+      h("button", { className: "plain", type: "button", onclick: () => tell(() => bind(name, body)) }, name);
     const each = items.map((item) => choice(item.name, { kind: "item", item: item.id }));
-    const dialog = answer("care", "A blank code", h("p", {}, sentence), choice("For any amount", { kind: "shop" }), each);
+    const dialog = answer("care", "A blank code", h("p", {}, sentence), each, choice("For any amount", { kind: "shop" }));
   }
 
   async function anything(text) {
