@@ -261,6 +261,8 @@ START_BUDGET_PAYER = env("START_BUDGET_PAYER", "20/minute")
 START_BUDGET_ADDRESS = env("START_BUDGET_ADDRESS", "600/minute")
 # A statement may read a shop's whole book and keep a thread of the web while it is sent; nobody reads so many.
 STATEMENT_BUDGET = env("STATEMENT_BUDGET", "30/minute")
+# A photo may keep a core for seconds; a person looks at codes one after the other.
+READING_BUDGET = env("READING_BUDGET", "30/minute")
 STATEMENT_PDF_LINES_MAX = 10_000  # 190 pages, made in seconds; nobody reads more on paper, and spreadsheets hold it.
 
 # --- Money ---------------------------------------------------------------------------------------------------------

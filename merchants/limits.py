@@ -88,6 +88,14 @@ def spend_on_statement(shop: str) -> None:
     _spend_or_let([Budget("statement-shop", settings.STATEMENT_BUDGET, shop)], code="too_many_statements")
 
 
+def spend_on_reading(shop: str) -> None:
+    """Pays for the reading of one scanned text or photo. Raises Refused: 429 `too_many_readings`.
+
+    With the store down it is read: what lies before her may be a stranger's sticker.
+    """
+    _spend_or_let([Budget("reading-shop", settings.READING_BUDGET, shop)], code="too_many_readings")
+
+
 def may_question(provider: str, *, hinted: bool = False) -> bool:
     """Pays for one question to this provider; False when it has had enough of them for now.
 

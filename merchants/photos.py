@@ -39,6 +39,15 @@ def keep(photo: File[bytes], folder: str) -> str:
 def encode(photo: File[bytes]) -> bytes:
     """A JPEG of at most 640 pixels an edge and 20 kB, upright, without metadata, on white where it was transparent.
 
+    Raises Refused as `opened` does.
+    """
+    upright = opened(photo, EDGE_PIXELS)
+    return next(jpeg for jpeg in _smaller_and_smaller(upright) if len(jpeg) <= BYTES_MAX)
+
+
+def opened(photo: File[bytes], edge: int) -> Image.Image:
+    """The picture of an uploaded file in plain RGB, upright, at most `edge` pixels wide and high.
+
     Raises Refused: 413 `photo_too_large` (bytes), 400 `photo_too_many_pixels`, `photo_unreadable` (broken, or not JPEG,
     PNG or WebP).
     """
@@ -52,14 +61,13 @@ def encode(photo: File[bytes]) -> bytes:
         if picture.width * picture.height > settings.PHOTO_PIXELS_MAX:
             raise Refused(400, "photo_too_many_pixels", "The photo has too many pixels.")
         # A JPEG can be decoded at a fraction of its size: an eighth of the memory, and quicker.
-        picture.draft("RGB", (EDGE_PIXELS * 2, EDGE_PIXELS * 2))
-        upright = _flat(ImageOps.exif_transpose(picture))
+        picture.draft("RGB", (edge * 2, edge * 2))
+        return _flat(ImageOps.exif_transpose(picture), edge)
     except Image.DecompressionBombError:
         raise Refused(400, "photo_too_many_pixels", "The photo has too many pixels.") from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, EOFError):
         # Pillow's plugins report a broken file by any of these.
         raise Refused(400, "photo_unreadable", "The photo cannot be read. Send a JPEG, PNG or WebP.") from None
-    return next(jpeg for jpeg in _smaller_and_smaller(upright) if len(jpeg) <= BYTES_MAX)
 
 
 def forget(name: str) -> None:
@@ -68,9 +76,9 @@ def forget(name: str) -> None:
         default_storage.delete(name)
 
 
-def _flat(picture: Image.Image) -> Image.Image:
-    """Plain RGB, at most EDGE_PIXELS an edge: transparency becomes paper, not black."""
-    picture.thumbnail((EDGE_PIXELS, EDGE_PIXELS))
+def _flat(picture: Image.Image, edge: int) -> Image.Image:
+    """Plain RGB, at most so many pixels an edge: transparency becomes paper, not black."""
+    picture.thumbnail((edge, edge))
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layer = picture.convert("RGBA")

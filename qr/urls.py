@@ -8,6 +8,7 @@ from merchants.phone_page import phone_page
 from qr.pictures import PngPicture, SvgPicture
 from qr.printing import PosterPdf, PrintPage, SheetPdf, TentPdf
 from qr.proof_views import proof, proof_picture
+from qr.reading import ReadView
 from qr.views import code_picture, identified, pay, receipt, scan
 
 urlpatterns = [
@@ -19,6 +20,7 @@ urlpatterns = [
     path("p/<str:token>", proof, name="proof"),
     path("r/<str:secret>/payer", identified, name="payer"),
     path("app/", phone_page, name="phone_page"),
+    path("api/v1/codes/read", ReadView.as_view(), name="code-read"),
     path("api/v1/codes/<str:code_id>/image.png", PngPicture.as_view(), name="code-png"),
     path("api/v1/codes/<str:code_id>/image.svg", SvgPicture.as_view(), name="code-svg"),
     path("api/v1/codes/sheet.pdf", SheetPdf.as_view(), name="codes-sheet"),

@@ -100,7 +100,7 @@ def iban(typed: str, bank_code: str = "") -> BankNumber:
         raise Wrong("number", "iban_country_unknown", "The country of this IBAN has none.")
     if len(number) != length:
         raise Wrong("number", "iban_length_wrong", f"An IBAN of {number[:2]} has {length} letters and digits.")
-    if _remainder(number) != 1:
+    if mod97(number) != 1:
         raise Wrong("number", "iban_check_failed", "The check digits are not right: please compare it once more.")
     if code and not BIC.fullmatch(code):
         raise Wrong("bank_code", "bank_code_malformed", "This is no BIC: 8 or 11 letters and digits.")
@@ -119,14 +119,14 @@ def local(country: str, bank_code: str, typed: str) -> BankNumber:
     return BankNumber("local", country, code, number)
 
 
-def _plain(typed: str) -> str:
-    return "".join(typed.split()).replace("-", "").upper()
-
-
-def _remainder(number: str) -> int:
+def mod97(number: str) -> int:
     """ISO 7064: the first four to the end, letters as two digits (A is 10), modulo 97."""
     turned = number[4:] + number[:4]
     return int("".join(str(int(letter, 36)) for letter in turned)) % 97
+
+
+def _plain(typed: str) -> str:
+    return "".join(typed.split()).replace("-", "").upper()
 
 
 def _routes(code: str) -> bool:

@@ -16,3 +16,12 @@ def peer() -> Iterator[Peer]:
         pytest.skip(reason)
     with Peer() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def codes() -> Iterator[Peer]:
+    """One process of the packages that write and read payment codes."""
+    if reason := missing():
+        pytest.skip(reason)
+    with Peer("codes.mjs") as running:
+        yield running

@@ -1,7 +1,7 @@
 """The networks' own software for Node, as one process that is asked line by line; `make peers` installs it.
 
-What it can do stands in `tests/node/peer.mjs`. Where Node or the packages are missing, the tests that need them skip
-themselves: no other test depends on them.
+What it can do stands in `tests/node/peer.mjs`, and in `codes.mjs` for packages that write and read payment codes. Where
+Node or the packages are missing, the tests that need them skip themselves: no other test depends on them.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def missing() -> str:
 class Peer:
     """One process for as many questions as there are. `asked` counts them, by package."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = "peer.mjs") -> None:
         self.asked: dict[str, int] = {}
+        self._program = program
 
     def said(self, sdk: str, do: str, **about: Any) -> Any:
         """What the package answers. Raises Refused when it throws."""
@@ -70,7 +71,12 @@ class Peer:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            ["node", "peer.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            ["node", self._program],
+            cwd=HERE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         )
         return self
 
