@@ -111,6 +111,7 @@ async function open() {
     last,
     onNotice: told,
     onState: (state) => {
+      if (state === online) return; // A button must not vanish from under a finger at every failed attempt.
       online = state;
       home();
     },
