@@ -15,6 +15,7 @@ from uuid import UUID
 
 import pytest
 import requests
+import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -250,7 +251,7 @@ def blank_sticker(product: Product) -> str:
 
 
 def test_the_receipt_replaces_its_code_and_without_script_shows_one_that_stands_still(
-    phone: Callable[..., Page], product: Product
+    phone: Callable[..., Page], product: Product, screenshot: Callable[[Page, str], Path]
 ) -> None:
     receipt = customer_pays(apples(product.vendor()))
     page = phone()
@@ -264,6 +265,10 @@ def test_the_receipt_replaces_its_code_and_without_script_shows_one_that_stands_
     still.goto(receipt)
     expect(still.locator("img.code")).to_have_attribute("src", re.compile(r"/proof\.png$"))
     expect(still.locator("noscript p")).to_be_visible()
+    [read] = zxingcpp.read_barcodes(Image.open(io.BytesIO(still.locator("img.code").screenshot())))
+    still.goto(read.text)  # What any other camera opens.
+    expect(still.get_by_role("heading", name="Real")).to_be_visible()
+    screenshot(still, "proof-page")
 
 
 # Judges tokens on a phone whose clock stands `late_s` after VECTOR was issued and that knows its key.
