@@ -11,7 +11,19 @@ from django.conf import settings
 from django.utils import timezone
 
 from merchants import bell, texts
-from payments import accounts, asking, chain, code_rhythms, code_watch, disputes, inbox, ledger, reconcile, refunds
+from payments import (
+    accounts,
+    asking,
+    chain,
+    code_rhythms,
+    code_watch,
+    disputes,
+    inbox,
+    ledger,
+    receipt_keys,
+    reconcile,
+    refunds,
+)
 from payments.payouts import accounts as payout_accounts
 from payments.payouts import bank_lines, preparing, sending
 from payments.settlement import banking, fetching, matching, missing
@@ -165,6 +177,11 @@ def snapshot_balances() -> None:
     today = datetime.combine(timezone.now().astimezone(UTC).date(), time(), tzinfo=UTC)
     if timezone.now() - today > timedelta(minutes=15):
         ledger.take_snapshots(moment=today)
+
+
+@shared_task(name="payments.renew_receipt_keys")
+def renew_receipt_keys() -> None:
+    receipt_keys.renew(now=timezone.now())
 
 
 class _Step(Protocol):

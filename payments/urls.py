@@ -11,6 +11,7 @@ from payments import (
     book_views,
     fee_views,
     health,
+    receipt_key_views,
     reported_views,
     views,
 )
@@ -30,6 +31,7 @@ urlpatterns: list[URLPattern] = [
     path("code-alarms", alarm_views.AlarmsView.as_view(), name="code-alarms"),
     path("code-alarms/<str:id>/answer", alarm_views.AlarmAnswerView.as_view(), name="code-alarm-answer"),
     path("shop/fees", fee_views.FeesView.as_view(), name="shop-fees"),
+    path("receipt-keys", receipt_key_views.ReceiptKeysView.as_view(), name="receipt-keys"),
     path("payout-account", payout_views.AccountView.as_view(), name="payout-account"),
     path("payout-account/<str:id>", payout_views.WaitingAccountView.as_view(), name="payout-account-waiting"),
     path("payouts", payout_views.PayoutsView.as_view(), name="payouts"),

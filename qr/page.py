@@ -19,11 +19,19 @@ from django.utils.safestring import mark_safe
 REFERRER_POLICY = "strict-origin-when-cross-origin"
 
 _css = (Path(__file__).parent / "style.css").read_text()
-_script = (Path(__file__).parent / "bridge.js").read_text()
 # The style stands in the document, so that the first paint waits for nothing else. No spaces that say nothing.
 STYLE = re.sub(r"\s*([{};:,>])\s*", r"\1", re.sub(r"/\*.*?\*/", "", _css, flags=re.DOTALL)).strip()
-# The only script of any of these pages: it calls the wallet whose browser shows the receipt.
-BRIDGE = re.sub(r"\s*\n\s*", "\n", re.sub(r"//.*", "", _script)).strip()
+
+
+def _inline(name: str) -> str:
+    """A script of this folder as it stands in a page: without its comments and margins."""
+    text = (Path(__file__).parent / name).read_text()
+    return re.sub(r"\s*\n\s*", "\n", re.sub(r"//.*", "", text)).strip()
+
+
+# The only scripts of any of these pages: one calls the wallet whose browser shows the receipt, the other replaces the
+# code by which a paid receipt proves itself.
+BRIDGE, PROOF = _inline("bridge.js"), _inline("proof.js")
 
 
 def respond(
@@ -58,14 +66,14 @@ def respond(
     return response
 
 
-def respond_picture(picture: bytes) -> HttpResponse:
-    """Sends an SVG of one moment: kept by nobody, and powerless when it is opened by itself."""
+def respond_picture(picture: bytes, content_type: str = "image/svg+xml") -> HttpResponse:
+    """Sends a picture of one moment: kept by nobody, and powerless when it is opened by itself."""
     headers = {
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
         "Cache-Control": "no-store",
         "X-Robots-Tag": "noindex",
     }
-    return HttpResponse(picture, content_type="image/svg+xml", headers=headers)
+    return HttpResponse(picture, content_type=content_type, headers=headers)
 
 
 @cache

@@ -16,6 +16,7 @@ from payments.models import Payment, PaymentIntent, Refund
 Kind = Literal["waiting", "paid", "checking", "refunded", "refused", "closed", "expired", "not_started"]
 Mood = Literal["good", "wait", "bad"]
 State = PaymentIntent.State
+PRETEND = "sandbox"  # The provider that moves no real money: every page that offers it says so.
 
 
 @dataclass(frozen=True)

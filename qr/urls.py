@@ -7,6 +7,7 @@ from django.urls import path
 from merchants.phone_page import phone_page
 from qr.pictures import PngPicture, SvgPicture
 from qr.printing import PosterPdf, PrintPage, SheetPdf, TentPdf
+from qr.proof_views import proof, proof_picture
 from qr.reading import ReadView
 from qr.views import code_picture, identified, pay, receipt, scan
 from qr.wallet_code_pictures import PngPicture as WalletCodePng
@@ -19,6 +20,8 @@ urlpatterns = [
     path("s/<str:slug>/pay", pay, name="pay"),
     path("r/<str:secret>", receipt, name="receipt"),
     path("r/<str:secret>/code.svg", code_picture, name="receipt-code"),
+    path("r/<str:secret>/proof.png", proof_picture, name="receipt-proof"),
+    path("p/<str:token>", proof, name="proof"),
     path("r/<str:secret>/payer", identified, name="payer"),
     path("app/", phone_page, name="phone_page"),
     path("api/v1/codes/read", ReadView.as_view(), name="code-read"),

@@ -25,15 +25,14 @@ from merchants.money import decimal, exponent, minor_units, shown
 from merchants.refusals import Refused
 from payments import checkout, providers
 from payments.models import PaymentIntent, ProviderAccount
-from qr import draw, handover, page_ids, receipts
-from qr.page import BRIDGE, REFERRER_POLICY, respond, respond_picture
+from qr import draw, handover, page_ids, proofs, receipts
+from qr.page import BRIDGE, PROOF, REFERRER_POLICY, respond, respond_picture
 from qr.sorry import sorry
 
 # A cart sells by the handful; every choice shows its total, so the payer needs no script to see the sum.
 QUANTITIES = (*range(1, 21), 25, 30, 40, 50)
 TYPED_MAX = 16
 USER_AGENT_MAX = 400  # Wallets write themselves well within this, and patterns are searched in it.
-PRETEND = "sandbox"  # The provider that moves no real money: every page that offers it says so.
 # What a wallet sends back to say who the payer is there (OAuth).
 _GRANT = re.compile(r"[!-~]{1,200}")
 
@@ -91,12 +90,9 @@ def receipt(request: HttpRequest, secret: str) -> HttpResponse:
         return sorry(request, "receipt_unknown", None)
     now = timezone.now()
     payments = list(intent.payments.all())
-    told = receipts.tell(
-        intent,
-        payments,
-        [refund for payment in payments for refund in payment.refunds.all()],
-        now=now,
-    )
+    refunds = [refund for payment in payments for refund in payment.refunds.all()]
+    told = receipts.tell(intent, payments, refunds, now=now)
+    proof = proofs.provable(intent, payments, refunds, now=now)
     hand = None
     if told.kind == "waiting":
         browser = _browser(request)
@@ -106,19 +102,20 @@ def receipt(request: HttpRequest, secret: str) -> HttpResponse:
         "intent": intent,
         "receipt": told,
         "hand": hand,
+        "proof": proof,
         "bridge": handover.bridge_data(told, hand) if hand and hand.bridge else None,
         "other_wallets": hand is not None and not intent.single_use and len(checkout.accepted(intent.shop)) > 1,
         "asked": _money(intent.amount, intent.currency),
         "number": intent.reference,
         "zone": intent.shop.time_zone,
-        "pretend": intent.provider_account.provider == PRETEND,
+        "pretend": intent.provider_account.provider == receipts.PRETEND,
     }
     return respond(
         request,
         "qr/receipt.html",
         context,
         form_origins=handover.form_origins(intent, hand) if hand else (),
-        script=BRIDGE if hand and hand.bridge else "",
+        script=BRIDGE if hand and hand.bridge else PROOF if proof else "",
     )
 
 
@@ -297,7 +294,7 @@ def _wallets(accounts: Sequence[ProviderAccount]) -> list[dict[str, object]]:
         {
             "name": account.provider,
             "title": providers.named(account.provider).WALLET,
-            "pretend": account.provider == PRETEND,
+            "pretend": account.provider == receipts.PRETEND,
         }
         for account in accounts
     ]

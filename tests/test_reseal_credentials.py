@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from merchants import audit, seals, texts
 from merchants.models import TextMessage
-from payments import credentials
+from payments import credentials, receipt_keys
 from payments.management.commands import reseal_credentials
 from payments.models import CredentialChange, OldCredentials, PayoutAccount, ProviderAccount
 from tests.cast import Person, unsealed
@@ -48,6 +48,7 @@ def rows_of_every_kind(mei: Person, now: datetime) -> None:
             shop=mei.shop, currency="CNY", scheme="local", country="CN", holder="Mei", tail="2202", state=state,
             sealed_number=sealed, requested_by=mei.staff, requested_at=now, effective_at=now,
         )  # fmt: skip
+    receipt_keys.signing(now=now)
     TextMessage.objects.exclude(state="sent").delete()
     texts.queue(phone=mei.phone, text="hello", code="123456", now=now, expires_at=now + timedelta(minutes=5))
     TextMessage.objects.create(
@@ -65,6 +66,7 @@ def test_after_it_the_old_key_can_be_removed(mei: Person, now: datetime, setting
         "old credentials: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "credential changes: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "payout accounts: 1 sealed anew, 0 were already, 0 cannot be opened\n"
+        "receipt keys: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "text messages: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "Everything is sealed under the first key: the others can be removed.\n"
     )
@@ -73,6 +75,8 @@ def test_after_it_the_old_key_can_be_removed(mei: Person, now: datetime, setting
     assert credentials.every_of(account) == [GIVEN, OLD]
     waiting = CredentialChange.objects.get(state="waiting")
     assert seals.unseal(waiting.sealed_credentials) == seals.unseal(account.sealed_credentials)
+    signer = receipt_keys.signing(now=now)
+    assert receipt_keys.signed(signer, b"paid", receipt_keys.signature(signer, b"paid"))
     assert unsealed(TextMessage.objects.get(state="queued")) == {"text": "hello", "code": "123456"}
     assert [bytes(row.sealed_credentials) for row in CredentialChange.objects.exclude(state="waiting")] == [b"", b""]
 
@@ -81,7 +85,7 @@ def test_a_second_time_there_is_nothing_to_do(mei: Person, now: datetime, settin
     settings.CREDENTIAL_KEYS = [key()]
     rows_of_every_kind(mei, now)
     before = bytes(ProviderAccount.objects.get().sealed_credentials)
-    assert run().count("0 sealed anew, 1 were already, 0 cannot be opened") == 5
+    assert run().count("0 sealed anew, 1 were already, 0 cannot be opened") == 6
     assert bytes(ProviderAccount.objects.get().sealed_credentials) == before
 
 

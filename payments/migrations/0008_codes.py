@@ -21,9 +21,14 @@ class Migration(migrations.Migration):
                 ('public_key', models.BinaryField(max_length=32)),
                 ('sealed_private_key', models.BinaryField()),
                 ('created_at', models.DateTimeField()),
+                ('signs_from', models.DateTimeField()),
                 ('signs_until', models.DateTimeField()),
                 ('trusted_until', models.DateTimeField()),
+                ('withdrawn_at', models.DateTimeField(null=True)),
             ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('signs_from__lt', models.F('signs_until')), ('signs_until__lte', models.F('trusted_until'))), name='receipt_key_times_follow')],
+            },
         ),
         migrations.CreateModel(
             name='ReportedSale',

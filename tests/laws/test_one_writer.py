@@ -93,6 +93,7 @@ WRITERS = {
     "ProviderKey": {"payments/credentials.py"},
     "WalletCode": {"qr/wallet_codes.py"},
     "ReportedSale": {"payments/reported.py"},
+    "ReceiptKey": {"payments/receipt_keys.py"},
 }
 TABLES = {
     "payments_payment": "Payment",
@@ -126,6 +127,7 @@ TABLES = {
     "payments_providerkey": "ProviderKey",
     "payments_reportedsale": "ReportedSale",
     "merchants_walletcode": "WalletCode",
+    "payments_receiptkey": "ReceiptKey",
     "merchants_onetimecode": "OneTimeCode",
     "merchants_code": "Code",
     "merchants_codebatch": "CodeBatch",

@@ -3,6 +3,7 @@
 import { alarmCards, readAlarms } from "./alarms.js";
 import { Problem, ask, phone, rows } from "./api.js";
 import { eveningBook } from "./book.js";
+import { check, prepare } from "./check.js";
 import { field, form, h, sheet, show } from "./dom.js";
 import { example, shown, typed } from "./money.js";
 import { ownCodes, readOwn } from "./own.js";
@@ -113,6 +114,7 @@ async function open() {
     last,
     onNotice: told,
     onState: (state) => {
+      if (state === online) return; // A button must not vanish from under a finger at every failed attempt.
       online = state;
       home();
     },
@@ -122,6 +124,7 @@ async function open() {
       signIn();
     },
   });
+  prepare();
   await readPayments();
   for await (const item of rows("/items?limit=200")) if (item.active) items.push(item);
   await readOwn();
@@ -165,6 +168,7 @@ function home() {
     ),
     h("p", { className: "soft" }, "Your sign must show: ", h("b", { id: "word" }, shop.check_word)),
     ...alarmCards(shop.role, home),
+    h("button", { className: "plain", onclick: () => check(shop, items, home) }, "Check a receipt or a code"),
     ...waiting.map(changeRow),
     h(
       "section",

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from merchants import audit, seals
 from merchants.models import TextMessage
-from payments.models import CredentialChange, OldCredentials, PayoutAccount, ProviderAccount
+from payments.models import CredentialChange, OldCredentials, PayoutAccount, ProviderAccount, ReceiptKey
 
 _BATCH = 100
 # What holds a seal: the table, its column, and the rows that still need it.
@@ -24,12 +24,13 @@ _SEALED: list[tuple[type[models.Model], str, Q]] = [
     (OldCredentials, "sealed_credentials", Q()),
     (CredentialChange, "sealed_credentials", Q(state=CredentialChange.State.WAITING)),
     (PayoutAccount, "sealed_number", ~Q(state=PayoutAccount.State.CANCELED)),
+    (ReceiptKey, "sealed_private_key", ~Q(sealed_private_key=b"")),
     (TextMessage, "sealed_body", Q(state=TextMessage.State.QUEUED)),
 ]
 
 
 class Command(BaseCommand):
-    help = "Seals provider credentials, payout accounts and unsent texts anew under the first key. Safe to repeat."
+    help = "Seals provider credentials, payout accounts, receipt keys and unsent texts anew under the first key."
 
     def handle(self, *args: Any, **options: Any) -> None:
         unreadable: list[str] = []
