@@ -92,6 +92,11 @@ def test_any_other_link_is_a_link_to_where_a_browser_goes(text: str, host: str, 
     assert [one.code for one in reading.violations] == faults
 
 
+def test_the_code_of_a_receipt_leads_to_us_and_is_no_look_alike() -> None:
+    reading = read("https://pay.example/p/" + "A" * 168)
+    assert (reading.profile, reading.violations) == ("link", ())
+
+
 @pytest.mark.parametrize("text", ["", "https:", "https://", "ftp://pay.example/", SLUG, "javascript:alert(1)", "see"])
 def test_other_texts_are_no_links(text: str) -> None:
     assert web.reads(text) is None

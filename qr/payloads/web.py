@@ -55,7 +55,8 @@ def reads(text: str) -> Reading | None:
     address = parts(text)
     if address is None:
         return None
-    wrong = _pretence(address)
+    # A receipt's code leads to our page about it: that is one of ours, and no code to pay by.
+    wrong = None if text.startswith(f"{settings.PUBLIC_URL}/p/") else _pretence(address)
     if wrong is not None:
         title = _("A link that looks like ours, and is not")
         return Reading(
