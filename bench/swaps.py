@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from payments import swap_alarm
 from payments.swap_alarm import Chance, Rhythm
 
-SHOPS = int(os.environ.get("SHOPS", "12"))  # Of each kind, for WEEKS each after the weeks in which they only learn.
+SHOPS = int(os.environ.get("SHOPS", "6"))  # Of each kind, for WEEKS each after the weeks in which they only learn.
 WEEKS = int(os.environ.get("WEEKS", "104"))
-SWAPS = int(os.environ.get("SWAPS", "60"))  # Of each share and size of shop.
+SWAPS = int(os.environ.get("SWAPS", "40"))  # Of each share and size of shop.
 LEARNING_DAYS = swap_alarm.BASELINE_DAYS
 LEARNT_EVERY = 3  # Days; the product learns each day.
 

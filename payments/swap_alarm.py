@@ -179,7 +179,7 @@ def _together(rarities: Sequence[float]) -> float:
     """-ln of the probability that so many days are as rare, in the better of two ways.
 
     A long silence has many days, and some of them are rare by chance: either the m rarest are weighed as chosen among
-    all (Bonferroni), which sees days that are alike, or all by their sum (Fisher), which sees many that are a little rare.
+    all (Bonferroni), which sees days that are alike, or all by their sum (Fisher), which sees many hardly rare ones.
     """
     days = len(rarities)
     chosen = max(

@@ -11,7 +11,7 @@ import pytest
 import requests
 import zxingcpp
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Product, new_phone
 
@@ -199,6 +199,36 @@ def test_the_evening_book_is_a_file_that_the_phone_keeps_and_prints(
     assert page.evaluate("getComputedStyle(document.querySelector('.n')).textAlign") == "right"  # Its style is allowed.
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     screenshot(page, "statement")
+
+
+def test_an_alarm_stands_on_the_page_until_it_is_answered(
+    phone: Callable[..., Page], product: Product, screenshot: Callable[[Page, str], Path]
+) -> None:
+    """What the API would tell after days of silence; the answer is the page's own request."""
+    alarm = {
+        "id": "alm_1",
+        "label": "Plums",
+        "state": "open",
+        "sentence": "Nobody has paid by “Plums” while 40 others paid you. Is another sticker over it?",
+        "advice": "Look at it: your sign must show your check word.",
+    }
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.post_data or "")
+        route.fulfill(json={**alarm, "state": "ended", "advice": "Your code is paused."})
+
+    page = phone()
+    page.route("**/api/v1/code-alarms?*", lambda route: route.fulfill(json={"next": None, "results": [alarm]}))
+    page.route("**/api/v1/code-alarms/alm_1/answer", answer)
+    signed_in(page, product, screenshot)
+    assert len(page.locator("#word").inner_text().split()) == 2
+    expect(page.get_by_text("Nobody has paid by “Plums”")).to_be_visible()
+    screenshot(page, "app-alarm")
+    page.get_by_role("button", name="It was swapped: pause it").click()
+    expect(page.get_by_text("Your code is paused.")).to_be_visible()
+    expect(page.get_by_role("button", name="All is well")).to_have_count(0)
+    assert asked == ['{"ending":"swapped"}']
 
 
 def test_the_phone_page_is_small(product: Product) -> None:
