@@ -55,7 +55,7 @@ def of_code(code: Code, *, language: str = "", price: bool = True, photo: bool =
         title=title,
         price=_price(code, said) if price else "",
         shop="" if title == shop.name else shop.name,
-        word=said.word.format(word=shop.check_word) if line and shop.check_word else shop.check_word or "",
+        word=said.word.format(word=shop.check_word) if line else shop.check_word,
         caption=said.caption,
         photo=_bytes(item.photo if item else shop.photo) if photo else b"",
         colour="" if shop.colour and colours.objection(shop.colour) else shop.colour,
@@ -70,8 +70,8 @@ def poster(code: Code, *, language: str = "", price: bool = True, photo: bool = 
     return Poster(
         sticker=sticker,
         headline=_headline(said, code, sticker.price),
-        check=said.check if sticker.word else "",
-        other=said.other if sticker.word else "",
+        check=said.check,
+        other=said.other,
         fold=said.fold,
     )
 

@@ -61,14 +61,17 @@ def policy(answer: Any) -> dict[str, str]:
 
 
 def read_code(picture: bytes) -> str:
-    """What a scanner reads from an SVG of ours: every path of it is a rectangle of one module's height."""
+    """What a scanner reads from an SVG of ours: every row of modules is a line along its middle, with gaps."""
     svg = picture.decode()
     side = re.search(r'viewBox="0 0 (\d+) ', svg)
     assert side
     image = Image.new("L", (int(side[1]) * 4, int(side[1]) * 4), 255)
-    for x, y, width in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", svg):
-        corner = (int(x) * 4, int(y) * 4, (int(x) + int(width)) * 4 - 1, (int(y) + 1) * 4 - 1)
-        ImageDraw.Draw(image).rectangle(corner, fill=0)
+    for left, row, steps in re.findall(r"M(\d+) (\d+)\.5((?:h\d+|m\d+ 0)+)", svg):
+        x, y = int(left), int(row)
+        for kind, length in re.findall(r"([hm])(\d+)", steps):
+            if kind == "h":
+                ImageDraw.Draw(image).rectangle((x * 4, y * 4, (x + int(length)) * 4 - 1, y * 4 + 3), fill=0)
+            x += int(length)
     [found] = zxingcpp.read_barcodes(image)
     assert found.ec_level == "M"
     return str(found.text)

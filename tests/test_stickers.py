@@ -28,6 +28,7 @@ def test_an_items_sticker_says_its_name_its_price_and_its_shop(code: Code) -> No
         title=code.item.name,
         price="¥2.00 / 堆",
         shop=code.shop.name,
+        word=code.shop.check_word,
         caption="扫码付款",
     )
 
@@ -65,8 +66,7 @@ def test_a_shops_code_is_titled_by_its_label_or_by_the_shop(mei: Person) -> None
     assert (labelled.title, labelled.shop) == ("Left cart", mei.shop.name)
 
 
-def test_the_check_word_is_said_once_the_shop_has_one(code: Code) -> None:
-    assert stickers.of_code(code).word == ""
+def test_the_check_word_is_the_shops(code: Code) -> None:
     code.shop.check_word = "蓝色海豚"
     assert stickers.of_code(code).word == "蓝色海豚"
 
@@ -117,9 +117,8 @@ def test_the_headline_says_the_price_where_one_scan_buys_it(code: Code, unit: st
 
 def test_the_sign_of_a_shop_asks_for_the_amount(mei: Person) -> None:
     code = Code.objects.select_related("shop", "item").get(shop=mei.shop, kind="shop")
-    sign = stickers.poster(code, language="en")
-    assert (sign.headline, sign.check, sign.other) == ("Scan me and type the amount", "", "")
     code.shop.check_word = "blue dolphin"
     sign = stickers.poster(code, language="en")
+    assert (sign.headline, sign.other) == ("Scan me and type the amount", "Another word? Do not pay.")
     assert (sign.sticker.word, sign.check) == ("blue dolphin", "Your pay page must show this word:")
     assert stickers.of_code(code, language="en", line=True).word == "Check word: blue dolphin"

@@ -298,7 +298,8 @@ async function showShopCode() {
 async function showCode(title, price, codeId) {
   const picture = h("img", { className: "qr", alt: `QR code of ${title}`, width: 600, height: 600 });
   const wait = h("p", { className: "soft", role: "status" }, "One moment…");
-  sheet("code", title, () => URL.revokeObjectURL(picture.src), picture, h("p", { className: "sum" }, price), wait, printing(codeId));
+  const word = h("p", {}, "Check word: ", h("b", {}, shop.check_word)); // The customer's page asks her to look for it.
+  sheet("code", title, () => URL.revokeObjectURL(picture.src), picture, h("p", { className: "sum" }, price), word, wait, printing(codeId));
   try {
     picture.src = URL.createObjectURL((await ask("GET", `/codes/${codeId}/image.png?size=720`)).data);
     await picture.decode();
