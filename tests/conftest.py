@@ -11,12 +11,17 @@ from django.conf import LazySettings
 from django.db import connections
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import timezone
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from merchants import bell, items
 from merchants.models import Item
 from tests.cast import ARJUN_PHONE, LAN_PHONE, MEI_PHONE, Person, empty_tables, hire, open_shop
+
+# Time is measured in bench/ and never asserted: beside a busy neighbour any example may take long.
+hypothesis_settings.register_profile("pushcart", deadline=None)
+hypothesis_settings.load_profile("pushcart")
 
 
 @pytest.fixture(scope="session")
