@@ -76,7 +76,9 @@ class PushShape(serializers.ModelSerializer[PushSubscription]):
     quiet_until = serializers.TimeField(format="%H:%M", allow_null=True)
     big_amount = serializers.SerializerMethodField()
     failures = serializers.IntegerField(help_text="in a row; after 20 it ends")
-    ended_why = serializers.CharField(help_text="asked, gone (the browser gave it up), unreachable, or empty")
+    ended_why = serializers.CharField(
+        help_text="asked, gone (the browser gave it up), left (the shop), unreachable, or empty"
+    )
 
     class Meta:
         model = PushSubscription

@@ -201,6 +201,10 @@ def test_whoever_signs_out_or_leaves_the_shop_is_told_no_more(
     pay(mei.shop, 200, now=later)
     assert pushing.send_due(now=later + timedelta(seconds=5)) == 0
     assert len(service.outside.received) == 1
+    assert set(PushSubscription.objects.values_list("user__phone", "ended_why", "sealed_address")) == {
+        (mei.phone, "left", b""),
+        (lan.phone, "left", b""),
+    }
 
 
 QUIET = {"quiet_from": "22:00", "quiet_until": "06:30", "big_amount": {"amount": 10_000, "currency": "CNY"}}

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('last_success', models.DateTimeField(null=True)),
                 ('created_at', models.DateTimeField()),
                 ('ended_at', models.DateTimeField(null=True)),
-                ('ended_why', models.CharField(blank=True, choices=[('asked', 'Asked'), ('gone', 'Gone'), ('unreachable', 'Unreachable')], max_length=11)),
+                ('ended_why', models.CharField(blank=True, choices=[('asked', 'Asked'), ('gone', 'Gone'), ('left', 'Left'), ('unreachable', 'Unreachable')], max_length=11)),
                 ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='push_subscriptions', to='merchants.shop')),
                 ('token', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='push_subscription', to=settings.KNOX_TOKEN_MODEL)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='push_subscriptions', to=settings.AUTH_USER_MODEL)),

@@ -19,6 +19,7 @@ class PushSubscription(models.Model):
     class Ended(models.TextChoices):
         ASKED = "asked"
         GONE = "gone"
+        LEFT = "left"
         UNREACHABLE = "unreachable"
 
     prefix = "psh"
