@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import redis
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from config import running
 from config.data_folder import DataFolder
@@ -128,6 +130,7 @@ def variables(folder: DataFolder, port: int) -> dict[str, str]:
         "SECRET_KEY": given.get("SECRET_KEY") or folder.secret("secret.key", lambda: secrets.token_urlsafe(48)),
         "CREDENTIAL_KEYS": given.get("CREDENTIAL_KEYS")
         or folder.secret("credential.keys", lambda: Fernet.generate_key().decode()),
+        "VAPID_PRIVATE_KEY": given.get("VAPID_PRIVATE_KEY") or folder.secret("vapid.key", _vapid_key),
         "SANDBOX_CONTROL_KEY": given.get("SANDBOX_CONTROL_KEY")
         or folder.secret("sandbox.key", lambda: secrets.token_urlsafe(24)),
     }
@@ -186,6 +189,12 @@ def summary(variables: Mapping[str, str], data: Path, took_s: float) -> str:
 def short_path(path: Path) -> str:
     """The path as a person in the checkout would type it."""
     return str(path.relative_to(running.BASE_DIR)) if path.is_relative_to(running.BASE_DIR) else str(path)
+
+
+def _vapid_key() -> str:
+    """The key that signs our pushes: a P-256 scalar, as every tool for web push writes it."""
+    scalar = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    return base64.urlsafe_b64encode(scalar.to_bytes(32, "big")).decode().rstrip("=")
 
 
 def _answers(port: int, path: str, *, below: int) -> bool:

@@ -249,6 +249,12 @@ ALIYUN_SMS_SIGN_NAME = env("ALIYUN_SMS_SIGN_NAME", "")
 ALIYUN_SMS_TEMPLATE = env("ALIYUN_SMS_TEMPLATE", "")
 ALIYUN_SMS_NOTICE_TEMPLATE = env("ALIYUN_SMS_NOTICE_TEMPLATE", "")
 
+# Web push (RFC 8292): one P-256 key, base64url of its 32 bytes; without it nothing is pushed.
+VAPID_PRIVATE_KEY = env("VAPID_PRIVATE_KEY", "")
+VAPID_SUBJECT = env("VAPID_SUBJECT", PUBLIC_URL)  # Whom a push service may write to: https://… or mailto:…
+# Push services beyond the known ones, as origins; they may be local and without TLS, so this is for tests.
+PUSH_EXTRA_ORIGINS = env_list("PUSH_EXTRA_ORIGINS")
+
 ONE_TIME_CODE_LIFE = timedelta(minutes=5)
 ONE_TIME_CODE_ATTEMPTS_MAX = 5
 # A person mistypes; a pump does not stop. An hour of one prefix beyond this is somebody earning on our texts.

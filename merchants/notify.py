@@ -1,4 +1,4 @@
-"""What a shop is told: numbered in order inside the posting transaction, announced to its open streams after commit."""
+"""What a shop is told: numbered in order in the posting transaction, announced to streams and phones after commit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from uuid import UUID
 
 import redis
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
-from merchants import ids
-from merchants.bell import store
+from merchants import bell, ids
 from merchants.journal import journal
-from merchants.models import NoticeCounter
+from merchants.models import NoticeCounter, PushSubscription
+
+PUSH_TASK = "merchants.send_pushes"  # Sends what subscriptions of push have not been told.
 
 _log = journal(__name__)
 
@@ -63,14 +65,20 @@ def tell(tellings: Sequence[Telling], *, now: datetime) -> None:
 
 
 def announce(shop_ids: Iterable[UUID]) -> None:
-    """Wakes the open streams of these shops, after commit. A lost announcement costs a stream its polling interval."""
+    """Wakes the open streams of these shops, after commit, and whoever pushes to their phones.
+
+    A lost announcement costs a stream its polling interval, and a push the sweep's.
+    """
     shops = sorted(set(shop_ids))
     if not shops:
         return
-    newest = dict(NoticeCounter.objects.filter(shop_id__in=shops).values_list("shop_id", "last"))
+    phones = PushSubscription.objects.filter(shop_id=OuterRef("shop_id"), ended_at=None)
+    newest = NoticeCounter.objects.filter(shop_id__in=shops).values_list("shop_id", "last", Exists(phones))
+    if any(pushed for _shop, _number, pushed in newest):
+        bell.ring(PUSH_TASK)
     try:
-        pipeline = store().pipeline(transaction=False)
-        for shop, number in newest.items():
+        pipeline = bell.store().pipeline(transaction=False)
+        for shop, number, _pushed in newest:
             pipeline.publish(channel(shop), number)
         pipeline.execute()
     except redis.RedisError as failure:

@@ -1,17 +1,25 @@
-"""What Celery does for this app: sends texts when the bell rings, keeps counted scans, and forgets what has expired."""
+"""What Celery does for this app: sends texts and pushes, keeps counted scans, and forgets what has expired."""
 
 from __future__ import annotations
 
 from celery import shared_task
 from django.utils import timezone
 
-from merchants import bell, expired, scans, texts
+from merchants import bell, expired, pushing, scans, texts
 
 
 @shared_task(name=texts.SEND_TASK)
 def send_texts() -> None:
     bell.answered(texts.SEND_TASK)
     texts.send_due(now=timezone.now())
+
+
+@shared_task(name=pushing.SEND_TASK)
+def send_pushes() -> None:
+    bell.answered(pushing.SEND_TASK)
+    pushing.send_due(now=timezone.now())
+    if pushing.has_due(now=timezone.now()):
+        bell.ring(pushing.SEND_TASK)
 
 
 @shared_task(name="merchants.forget_expired")

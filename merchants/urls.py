@@ -28,6 +28,8 @@ urlpatterns: list[URLPattern] = [
     path("codes/bind", views.BindView.as_view(), name="code-bind"),
     path("codes/<code_id:id>", views.OneCodeView.as_view(), name="code"),
     path("codes/<code_id:id>/replace", views.ReplaceView.as_view(), name="code-replace"),
+    path("push", views.PushView.as_view(), name="push"),
+    path("push/<str:id>", views.OnePushView.as_view(), name="one-push"),
     path("notices", views.NoticesView.as_view(), name="notices"),
 ]
 

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from merchants import bell, texts
+from merchants import bell, pushing, texts
 from payments import (
     accounts,
     asking,
@@ -62,6 +62,7 @@ def sweep() -> None:
         (asking.ASK, asking.has_due),
         (sending.SEND, sending.has_due),
         (texts.SEND_TASK, texts.has_due),
+        (pushing.SEND_TASK, pushing.has_due),
         (matching.MATCH, matching.has_due),
         (fetching.FETCH, fetching.has_due),
     ):

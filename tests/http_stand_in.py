@@ -24,11 +24,15 @@ Answer = Callable[[Received], tuple[int, bytes]]
 
 @dataclass
 class StandIn:
-    """Where it listens, what it received, and how it answers: a function from request to (status, body)."""
+    """Where it listens, what it received, and how it answers: a function from request to (status, body).
+
+    `headers` go with every answer.
+    """
 
     url: str
     answer: Answer
     received: list[Received] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -43,6 +47,8 @@ def stand_in(answer: Answer) -> Iterator[StandIn]:
             status, reply = outside.answer(request)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
+            for name, value in outside.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(reply)))
             self.end_headers()
             self.wfile.write(reply)

@@ -10,6 +10,7 @@ are used instead. Everything is written below one temporary folder, which is del
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import shutil
@@ -84,6 +85,7 @@ def _start() -> None:
         STATIC_ROOT=str(path / "static"),
         SECRET_KEY=secrets.token_urlsafe(48),
         CREDENTIAL_KEYS=Fernet.generate_key().decode(),
+        VAPID_PRIVATE_KEY=base64.urlsafe_b64encode(b"\1" * 32).decode(),
         DEBUG="1",
         DEV_OUTBOX="1",
         SMS_BACKEND="console",

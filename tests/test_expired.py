@@ -11,7 +11,7 @@ from merchants import expired, ids
 from merchants.models import IdempotentReply, OneTimeCode, TextMessage, Token
 from tests.cast import Person
 
-NOTHING = {"codes": 0, "tokens": 0, "replies": 0, "texts": 0}
+NOTHING = {"codes": 0, "tokens": 0, "replies": 0, "texts": 0, "pushes": 0}
 
 
 @pytest.fixture

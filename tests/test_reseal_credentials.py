@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,11 +12,12 @@ from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 
 from merchants import audit, seals, texts
-from merchants.models import TextMessage
+from merchants.models import PushSubscription, TextMessage
 from payments import credentials, receipt_keys
 from payments.management.commands import reseal_credentials
 from payments.models import CredentialChange, OldCredentials, PayoutAccount, ProviderAccount
 from tests.cast import Person, unsealed
+from tests.push_service import Browser, subscribe
 
 GIVEN = {"api_key": "key-of-now", "webhook_secrets": "whsec_now"}
 OLD = {"api_key": "key-of-before", "webhook_secrets": "whsec_before"}
@@ -49,6 +51,7 @@ def rows_of_every_kind(mei: Person, now: datetime) -> None:
             sealed_number=sealed, requested_by=mei.staff, requested_at=now, effective_at=now,
         )  # fmt: skip
     receipt_keys.signing(now=now)
+    subscribe(mei.api(), Browser("https://fcm.googleapis.com/fcm/send/abc"))
     TextMessage.objects.exclude(state="sent").delete()
     texts.queue(phone=mei.phone, text="hello", code="123456", now=now, expires_at=now + timedelta(minutes=5))
     TextMessage.objects.create(
@@ -67,6 +70,7 @@ def test_after_it_the_old_key_can_be_removed(mei: Person, now: datetime, setting
         "credential changes: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "payout accounts: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "receipt keys: 1 sealed anew, 0 were already, 0 cannot be opened\n"
+        "push subscriptions: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "text messages: 1 sealed anew, 0 were already, 0 cannot be opened\n"
         "Everything is sealed under the first key: the others can be removed.\n"
     )
@@ -78,6 +82,8 @@ def test_after_it_the_old_key_can_be_removed(mei: Person, now: datetime, setting
     signer = receipt_keys.signing(now=now)
     assert receipt_keys.signed(signer, b"paid", receipt_keys.signature(signer, b"paid"))
     assert unsealed(TextMessage.objects.get(state="queued")) == {"text": "hello", "code": "123456"}
+    push = json.loads(seals.unseal(bytes(PushSubscription.objects.get().sealed_address)))
+    assert push["address"] == "https://fcm.googleapis.com/fcm/send/abc"
     assert [bytes(row.sealed_credentials) for row in CredentialChange.objects.exclude(state="waiting")] == [b"", b""]
 
 
@@ -85,7 +91,7 @@ def test_a_second_time_there_is_nothing_to_do(mei: Person, now: datetime, settin
     settings.CREDENTIAL_KEYS = [key()]
     rows_of_every_kind(mei, now)
     before = bytes(ProviderAccount.objects.get().sealed_credentials)
-    assert run().count("0 sealed anew, 1 were already, 0 cannot be opened") == 6
+    assert run().count("0 sealed anew, 1 were already, 0 cannot be opened") == 7
     assert bytes(ProviderAccount.objects.get().sealed_credentials) == before
 
 

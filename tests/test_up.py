@@ -163,7 +163,7 @@ def test_a_sign_in_code_is_printed_at_the_terminal(product: Product) -> None:
 
 
 def test_secrets_are_readable_by_their_owner_only(product: Product) -> None:
-    names = ("secret.key", "credential.keys", "sandbox.key", "postgres.password", "environment.json")
+    names = ("secret.key", "credential.keys", "sandbox.key", "vapid.key", "postgres.password", "environment.json")
     assert {name: stat.S_IMODE((product.place / name).stat().st_mode) for name in names} == dict.fromkeys(names, 0o600)
 
 

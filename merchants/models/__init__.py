@@ -3,6 +3,7 @@
 from merchants.models.audit import OperatorAct
 from merchants.models.codes import BlankCode, CodeAlarm, CodeBatch, CodeRhythm, ScanCount
 from merchants.models.people import OneTimeCode, Shop, Staff, Token, User
+from merchants.models.pushing import PushSubscription
 from merchants.models.selling import Code, Item, WalletCode
 from merchants.models.telling import IdempotentReply, Notice, NoticeCounter, TextMessage
 
@@ -18,6 +19,7 @@ __all__ = [
     "NoticeCounter",
     "OneTimeCode",
     "OperatorAct",
+    "PushSubscription",
     "ScanCount",
     "Shop",
     "Staff",

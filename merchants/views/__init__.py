@@ -3,6 +3,7 @@
 from merchants.views.entrance import CodeView, StepUpView, TokenView
 from merchants.views.files import dev_outbox, photo
 from merchants.views.hearing import NoticesView
+from merchants.views.pushing import OnePushView, PushView
 from merchants.views.scanning import BindView, MineView
 from merchants.views.selling import CodesView, ItemsView, ItemView, OneCodeView, ReplaceView, ShopView
 
@@ -15,6 +16,8 @@ __all__ = [
     "MineView",
     "NoticesView",
     "OneCodeView",
+    "OnePushView",
+    "PushView",
     "ReplaceView",
     "ShopView",
     "StepUpView",

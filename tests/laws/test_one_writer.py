@@ -72,6 +72,7 @@ WRITERS = {
     "FeeContract": {"payments/fee_desk.py"},
     "Notice": {"merchants/notify.py"},
     "NoticeCounter": {"merchants/notify.py", "merchants/sign_in.py"},
+    "PushSubscription": {"merchants/pushing.py"},
     "CodeAlarm": {"payments/code_watch.py"},
     "CodeRhythm": {"payments/code_rhythms.py", "payments/code_watch.py"},
     "WebhookEvent": {"payments/inbox.py"},
@@ -135,6 +136,7 @@ TABLES = {
     "merchants_scancount": "ScanCount",
     "merchants_notice": "Notice",
     "merchants_noticecounter": "NoticeCounter",
+    "merchants_pushsubscription": "PushSubscription",
 }
 
 

@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.db.models import Q
 
 from merchants import audit, seals
-from merchants.models import TextMessage
+from merchants.models import PushSubscription, TextMessage
 from payments.models import CredentialChange, OldCredentials, PayoutAccount, ProviderAccount, ReceiptKey
 
 _BATCH = 100
@@ -25,12 +25,13 @@ _SEALED: list[tuple[type[models.Model], str, Q]] = [
     (CredentialChange, "sealed_credentials", Q(state=CredentialChange.State.WAITING)),
     (PayoutAccount, "sealed_number", ~Q(state=PayoutAccount.State.CANCELED)),
     (ReceiptKey, "sealed_private_key", ~Q(sealed_private_key=b"")),
+    (PushSubscription, "sealed_address", Q(ended_at=None)),
     (TextMessage, "sealed_body", Q(state=TextMessage.State.QUEUED)),
 ]
 
 
 class Command(BaseCommand):
-    help = "Seals provider credentials, payout accounts, receipt keys and unsent texts anew under the first key."
+    help = "Seals credentials, payout accounts, receipt keys, push addresses and unsent texts anew under the first key."
 
     def handle(self, *args: Any, **options: Any) -> None:
         unreadable: list[str] = []
