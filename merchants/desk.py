@@ -5,12 +5,15 @@ A session without a verified code is treated as nobody's. What operators see sta
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path
 from django.utils import timezone
 from django_otp.admin import OTPAdminAuthenticationForm, OTPAdminSite
 from django_otp.plugins.otp_static.models import StaticDevice
@@ -74,6 +77,19 @@ class LoginForm(OTPAdminAuthenticationForm):  # type: ignore[misc]  # The librar
         """The library would write the password back into the page."""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the back office that is no table's: where it is, what its link says, and what an operator finds there.
+
+    The view answers to every operator, and shows each only what her permissions allow.
+    """
+
+    name: str
+    label: str
+    says: str
+    view: Callable[[HttpRequest], HttpResponse]
+
+
 class Desk(OTPAdminSite):  # type: ignore[misc]  # The library has no types.
     """The admin site of the operators. Nothing is deleted here, and every act that changes something is recorded."""
 
@@ -88,6 +104,15 @@ class Desk(OTPAdminSite):  # type: ignore[misc]  # The library has no types.
     def __init__(self) -> None:
         super().__init__("admin")
         self.disable_action("delete_selected")
+        self.pages: list[Page] = []
+
+    def add_page(self, page: Page) -> None:
+        """Shows the page's link on the front page. To be called by an `admin` module, before the addresses are read."""
+        self.pages.append(page)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        own = [path(f"{page.name}/", self.admin_view(page.view), name=page.name) for page in self.pages]
+        return [*own, *super().get_urls()]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         with transaction.atomic():
@@ -105,7 +130,12 @@ class Desk(OTPAdminSite):  # type: ignore[misc]  # The library has no types.
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         own = request.user.acts.order_by("-id")[:10]  # type: ignore[union-attr]  # has_permission saw to it.
-        response: HttpResponse = super().index(request, {**(extra_context or {}), "own_acts": own})
+        more = {
+            "own_acts": own,
+            "pages": self.pages,
+            "finds_shops": request.user.has_perm("merchants.view_shop"),
+        }
+        response: HttpResponse = super().index(request, {**(extra_context or {}), **more})
         return response
 
 

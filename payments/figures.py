@@ -34,7 +34,7 @@ from payments.models import (
 
 COUNTED_MAX = 100_000  # A file of a million rows waits for some seconds; how many exactly, nobody has to know.
 RECENT = timedelta(days=7)  # What ended badly is shown for so long: its discrepancy stays until somebody closes it.
-_AGES = (("under_1d", timedelta(days=1)), ("under_7d", timedelta(days=7)), ("under_30d", timedelta(days=30)))
+AGES = (("under_1d", timedelta(days=1)), ("under_7d", timedelta(days=7)), ("under_30d", timedelta(days=30)))
 
 Rows = list[dict[str, Any]]
 
@@ -47,6 +47,32 @@ def told(*, now: datetime) -> dict[str, Any]:
 def balanced(figures: Mapping[str, Any]) -> bool:
     """Whether debits equal credits in every currency."""
     return all(row["debits"] == row["credits"] for row in figures["currencies"].values())
+
+
+def suspense() -> dict[str, int]:
+    """What waits for an owner, by currency."""
+    balances = AccountBalance.objects.filter(account__kind=Account.Kind.SUSPENSE)
+    rows = balances.values_list("account__currency", "debits", "credits")
+    return {code: credits_ - debits for code, debits, credits_ in rows}
+
+
+def events(now: datetime) -> dict[str, dict[str, Any]]:
+    """Events that are not applied, by state: how many, and the age of the oldest."""
+    waiting = QueuedEvent.objects.values_list("state").annotate(Count("event_id"), Min("received_at"))
+    return {state: {"count": count, "oldest_s": _age_s(oldest, now)} for state, count, oldest in waiting}
+
+
+def unmatched(now: datetime) -> Rows:
+    """What does not fit, by why, currency and age: what a statement has and the book has not, and the reverse."""
+    age = Case(*(When(opened_at__gt=now - limit, then=Value(name)) for name, limit in AGES), default=Value("older"))
+    still_open = Discrepancy.objects.filter(state=Discrepancy.State.OPEN).annotate(age=age)
+    return _summed(still_open, ("reason", "currency", "age"), Abs("amount"))
+
+
+def payouts_under_way() -> Rows:
+    """Payouts that have not ended, by state and currency."""
+    rows = Payout.objects.filter(state__in=[Payout.State.PREPARED, Payout.State.SENT])
+    return _summed(rows, ("state", "currency"), F("amount"))
 
 
 def metrics(figures: dict[str, Any]) -> bytes:
@@ -62,16 +88,11 @@ def metrics(figures: dict[str, Any]) -> bytes:
 
 def _of_the_book(now: datetime) -> dict[str, Any]:
     sums = AccountBalance.objects.values_list("account__currency").annotate(Sum("debits"), Sum("credits"))
-    suspense = AccountBalance.objects.filter(account__kind=Account.Kind.SUSPENSE)
-    waiting = QueuedEvent.objects.values_list("state").annotate(Count("event_id"), Min("received_at"))
     behind = chain.tail(now=now)
     return {
         "currencies": {code: {"debits": debits, "credits": credits_} for code, debits, credits_ in sums},
-        "suspense": {
-            code: credits_ - debits
-            for code, debits, credits_ in suspense.values_list("account__currency", "debits", "credits")
-        },
-        "events": {state: {"count": count, "oldest_s": _age_s(oldest, now)} for state, count, oldest in waiting},
+        "suspense": suspense(),
+        "events": events(now),
         "circuits_open": [str(row) for row in ProviderAccount.objects.filter(id__in=circuit.resting()).order_by("id")],
         "inquiries": Inquiry.objects.filter(due_at__isnull=False).count(),
         "inquiries_given_up": Inquiry.objects.filter(due_at=None).count(),
@@ -87,7 +108,7 @@ def _of_the_book(now: datetime) -> dict[str, Any]:
 
 def _of_the_evening(now: datetime) -> dict[str, Any]:
     return {
-        "unmatched": _unmatched(now),
+        "unmatched": unmatched(now),
         "lines": _lines(now),
         "statements": _statements(now),
         "settlements": _settlements(),
@@ -95,13 +116,6 @@ def _of_the_evening(now: datetime) -> dict[str, Any]:
         "payouts": _payouts(now),
         "adjustments_waiting": _waiting(Adjustment.objects.filter(state=Adjustment.State.PROPOSED), "proposed_at", now),
     }
-
-
-def _unmatched(now: datetime) -> Rows:
-    """What does not fit, by why, currency and age: what a statement has and the book has not, and the reverse."""
-    age = Case(*(When(opened_at__gt=now - limit, then=Value(name)) for name, limit in _AGES), default=Value("older"))
-    still_open = Discrepancy.objects.filter(state=Discrepancy.State.OPEN).annotate(age=age)
-    return _summed(still_open, ("reason", "currency", "age"), Abs("amount"))
 
 
 def _lines(now: datetime) -> dict[str, Any]:
@@ -151,8 +165,7 @@ def _payouts(now: datetime) -> Rows:
     """Payouts that have not ended, and those that lately ended badly."""
     state = Payout.State
     bad = Payout.objects.filter(state__in=[state.FAILED, state.RETURNED], id__gte=ids.first_of(now - RECENT))
-    under_way = Payout.objects.filter(state__in=[state.PREPARED, state.SENT])
-    return [row for rows in (under_way, bad) for row in _summed(rows, ("state", "currency"), F("amount"))]
+    return [*payouts_under_way(), *_summed(bad, ("state", "currency"), F("amount"))]
 
 
 def _summed(rows: QuerySet[Any], labels: tuple[str, ...], amount: Any) -> Rows:

@@ -1,5 +1,5 @@
-"""The back office's pages of money: the inbox, the questions and their ends, the shops, the accounts, what was paid and
-is contested, what was matched and settled, and the book."""
+"""The back office's pages of money: today, the inbox, the questions and their ends, the shops, the accounts, what was
+paid and is contested, what was matched and settled, and the book."""
 
 from payments.admin import (
     accounts,
@@ -17,6 +17,7 @@ from payments.admin import (
     settlements,
     shops,
     statements,
+    today,
 )
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "settlements",
     "shops",
     "statements",
+    "today",
 ]

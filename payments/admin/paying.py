@@ -65,7 +65,7 @@ class PaymentAdmin(Shown):
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, pay="id", int="intent", shp="shop", rfd="refunds")
         yield from by_phone(term, "shop")
-        yield Q(object_id=term, provider_account__in=_account_ids())
+        yield Q(object_id=term, provider_account__in=account_ids())
         yield among("intent", PaymentIntent.objects.filter(receipt=term))
         yield from of_code(term)
 
@@ -113,7 +113,7 @@ class RefundAdmin(Shown):
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, rfd="id", pay="payment", shp="shop")
         yield from by_phone(term, "shop")
-        yield among("payment", Payment.objects.filter(object_id=term, provider_account__in=_account_ids()))
+        yield among("payment", Payment.objects.filter(object_id=term, provider_account__in=account_ids()))
         yield Q(object_id=term)
 
     @admin.display(description="id")
@@ -135,6 +135,6 @@ def of_code(slug: str) -> Iterator[Q]:
         yield Q(shop=code.shop_id, intent__code=code)
 
 
-def _account_ids() -> list[UUID]:
+def account_ids() -> list[UUID]:
     """The index of a provider's ids begins with the account."""
     return list(ProviderAccount.objects.values_list("id", flat=True))

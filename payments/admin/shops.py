@@ -1,4 +1,4 @@
-"""A shop as operators see it: its people, codes, money and history, and *freeze*."""
+"""A shop as operators see it: found by anything of it, its whole story on its page, and *freeze*."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Prefetch, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
-from merchants import audit, shops
+from merchants import shops
 from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
-from merchants.lists import Recorded, by_id, by_phone, public_id, shown_money
+from merchants.lists import Recorded, among, by_id, by_phone, public_id
 from merchants.models import Shop, Staff, User
 from payments import freezing
-from payments.admin.links import address
-from payments.models import Account, Discrepancy, Payment, PaymentIntent
+from payments.admin.paying import account_ids
+from payments.admin.story import Story
+from payments.models import Payment
+from payments.payouts import bank_lines
 
-_ROWS = 20  # Of each kind on a shop's page; the rest is a search away.
+_SHOPS_MAX = 20  # An id that more accounts than these have given is no id.
+# By the id of anything that is a shop's, its page is found.
+_IDS = {"shp": "id", "cod": "codes", "pay": "payments", "int": "intents", "rfd": "refunds", "dsp": "disputes",
+        "pyo": "payouts", "dis": "discrepancies", "alm": "code_alarms", "pac": "provider_accounts"}  # fmt: skip
 
 
 def _freeze(rows: Sequence[Shop], *, operator: User, reason: str, now: datetime) -> str:
@@ -49,9 +55,15 @@ class ShopAdmin(ActingAdmin):
 
     list_display = ["name", "public", "owner", "state", "country", "currency", "created_at"]
     list_filter = ["state", Recorded]
-    fields = ["public", "name", "state", "state_reason", "country", "currency", "currency_locked_at", "time_zone",
-              "check_word", "created_at"]  # fmt: skip
-    search_help_text = "shp_…, the phone of somebody in it, the slug of one of its codes, or its name"
+    fields = [
+        ("public", "name", "check_word"),
+        ("state", "state_reason", "created_at"),
+        ("country", "currency", "currency_locked_at", "time_zone"),
+    ]
+    search_help_text = (
+        "the phone of somebody in it, the slug of one of its codes, a receipt, a provider's own id of a payment, "
+        "refund or dispute, an id of ours (shp_…, cod_…, int_…, pay_…, rfd_…, dsp_…, pyo_…, dis_…), or its name"
+    )
     change_form_template = "admin/payments/shop.html"
     acts = [
         Act("freeze", "Freeze", "merchants.change_shop", _freeze, lambda shop: shop.state in ("active", "restricted"),
@@ -64,13 +76,19 @@ class ShopAdmin(ActingAdmin):
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The owners are read for the list only; a shop's page tells of its people in a part of its own."""
+        rows = super().get_queryset(request)
+        if request.resolver_match is None or not str(request.resolver_match.url_name).endswith("_changelist"):
+            return rows
         owners = Staff.objects.filter(role=Staff.Role.OWNER).select_related("user").order_by("id")
-        return super().get_queryset(request).prefetch_related(Prefetch("staff", owners, to_attr="owners"))
+        return rows.prefetch_related(Prefetch("staff", owners, to_attr="owners"))
 
     def readings(self, term: str) -> Iterator[Q]:
-        yield from by_id(term, shp="id", cod="codes")
+        yield from by_id(term, **_IDS)
         yield from by_phone(term, "id")
         yield Q(codes__slug=term)
+        yield Q(intents__receipt=term)
+        yield from _of_providers_id(term)
         yield Q(name__icontains=term)
 
     @admin.display(description="id")
@@ -81,26 +99,25 @@ class ShopAdmin(ActingAdmin):
     def owner(self, row: Any) -> str:
         return ", ".join(staff.user.phone for staff in row.owners)
 
-    def about(self, row: Shop) -> dict[str, Any]:
-        """People, codes, balances, what is open, what was paid, and what operators did."""
-        still_open = PaymentIntent.objects.filter(shop=row, state="open", next_close_at__isnull=False)
-        accounts = Account.objects.filter(shop=row, balance__isnull=False).select_related("balance").order_by("id")
-        return {
-            "people": row.staff.select_related("user").order_by("id")[:_ROWS],
-            "codes": row.codes.select_related("item").order_by("-id")[:_ROWS],
-            "balances": [
-                (account, shown_money(account.balance.credits - account.balance.debits, account.currency))
-                for account in accounts
-            ],
-            "intents": [_line(intent) for intent in still_open.order_by("-id")[:_ROWS]],
-            "payments": [_line(payment) for payment in Payment.objects.filter(shop=row).order_by("-id")[:_ROWS]],
-            "questions": [
-                _line(question)
-                for question in Discrepancy.objects.filter(shop=row, state="open").order_by("opened_at")[:_ROWS]
-            ],
-            "trail": audit.trail(row)[:_ROWS],
-        }
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        """The fields, and below them all that this operator may see of the shop."""
+        story = Story(obj, request.user.has_perm, timezone.now())
+        return super().render_change_form(request, {**context, "parts": story.parts()}, add, change, form_url, obj)
 
 
-def _line(row: PaymentIntent | Payment | Discrepancy) -> dict[str, Any]:
-    return {"row": row, "id": public_id(row), "address": address(row), "money": shown_money(row.amount, row.currency)}
+def _of_providers_id(term: str) -> Iterator[Q]:
+    """The shop of what a provider calls so: a payment, a refund, a dispute, or a payout of ours."""
+    paid = Payment.objects.filter(object_id=term, provider_account__in=account_ids())
+    yield Q(id__in=list(paid.exclude(shop=None).values_list("shop", flat=True)[:_SHOPS_MAX]))
+    yield among("id", Shop.objects.filter(refunds__object_id=term).distinct())
+    yield among("id", Shop.objects.filter(disputes__object_id=term).distinct())
+    if found := bank_lines.payout_id(term):
+        yield Q(payouts=found)

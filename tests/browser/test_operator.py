@@ -197,6 +197,23 @@ def enter_our_bank(chief: Desk, file: Path) -> None:
     )
 
 
+def look_at_today_and_at_a_shop(chief: Desk, screenshot: Callable[[Page, str], Path]) -> None:
+    """Each is one click, or a search and a click, from the front page; the policy forbids nothing in them."""
+    page, complaints = chief.page, []
+    page.on("console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None)
+    page.goto(f"{chief.product.url}/admin/")
+    page.get_by_role("link", name="Today").click()
+    expect(page.get_by_role("img", name=re.compile("^Paid today in CNY, by hour: CN¥"))).to_be_visible()
+    screenshot(page, "desk-today")
+    page.goto(f"{chief.product.url}/admin/")
+    page.get_by_label("Find a shop").fill("Mei's fruit")
+    page.get_by_role("button", name="Search").click()
+    page.locator("#result_list a").first.click()
+    expect(page.get_by_role("heading", name="Money in CNY")).to_be_visible()
+    screenshot(page, "desk-shop")
+    assert complaints == []
+
+
 def test_the_evening_from_the_files_to_the_end_of_its_differences(
     desk: Callable[..., Desk], product: Product, tmp_path: Path, screenshot: Callable[[Page, str], Path]
 ) -> None:
@@ -244,4 +261,5 @@ def test_the_evening_from_the_files_to_the_end_of_its_differences(
     screenshot(page, "desk-settlements")
     page.locator("#result_list a").first.click()
     screenshot(page, "desk-settlement")
+    look_at_today_and_at_a_shop(chief, screenshot)
     assert "BROKEN" not in manage(product, "check_books")

@@ -1,0 +1,303 @@
+"""A shop's whole story on one page: people, codes, money, providers, what it was told, what is open, what was done.
+
+Each part is one question, or two, and a bounded list that names the way to the whole one. An operator sees the parts
+whose tables she may see, and nothing is asked for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from merchants import audit
+from merchants.lists import public_id, shown_money
+from merchants.models import Code, CodeAlarm, Notice, OperatorAct, Shop, WalletCode
+from payments import code_watch, operating, story
+from payments.admin.links import link
+from payments.admin.parts import ROWS, Part, at, chart, named
+from payments.models import (
+    Account,
+    Discrepancy,
+    Dispute,
+    Payment,
+    PaymentIntent,
+    Payout,
+    PayoutAccount,
+    ProviderAccount,
+    QueuedEvent,
+    Refund,
+    ReportedSale,
+)
+
+
+class Story:
+    """The parts of one shop's page for one operator, whose permissions `may` answers."""
+
+    def __init__(self, shop: Shop, may: Callable[[str], bool], now: datetime) -> None:
+        self.shop, self.may, self.now, self.name = shop, may, now, public_id(shop)
+
+    def parts(self) -> list[Part]:
+        """What needs a look first, then the money, then everything else."""
+        wanted: Sequence[tuple[str, Callable[[], Iterator[Part]]]] = (
+            ("payments.view_payment", self._money),
+            ("payments.view_account", self._balances),
+            ("payments.view_discrepancy", self._questions),
+            ("merchants.view_codealarm", self._alarms),
+            ("payments.view_queuedevent", self._events),
+            ("payments.view_paymentintent", self._intents),
+            ("payments.view_payment", self._payments),
+            ("payments.view_refund", self._refunds),
+            ("payments.view_dispute", self._disputes),
+            ("payments.view_payout", self._payouts),
+            ("payments.view_payoutaccount", self._payout_accounts),
+            ("payments.view_provideraccount", self._providers),
+            ("merchants.view_staff", self._people),
+            ("merchants.view_code", self._codes),
+            ("merchants.view_walletcode", self._wallet_codes),
+            ("payments.view_reportedsale", self._reported),
+            ("merchants.view_notice", self._notices),
+            ("merchants.view_operatoract", self._acts),
+        )
+        return [part for permission, make in wanted if self.may(permission) for part in make()]
+
+    # --- Money ---
+
+    def _money(self) -> Iterator[Part]:
+        for of in story.money(shop=self.shop, now=self.now):
+            whole = of.whole
+            highest = max(of.days.values(), key=lambda day: day.came)
+            title = f"Paid in {of.currency} on each of the last {story.DAYS} days: {self._of(whole.came, of)} in all"
+            bars = [
+                (f"{day:%d %b}", told.came, f"{self._of(told.came, of)}, {told.payments} payments")
+                for day, told in of.days.items()
+            ]
+            rows = [
+                [name, told.payments, self._of(told.came, of), told.refunds, self._of(told.went_back, of)]
+                for name, told in (("today", of.today), (f"last {story.DAYS} days", whole))
+            ]
+            yield Part(
+                f"money-{of.currency.lower()}",
+                f"Money in {of.currency}",
+                ["On the shop's own clock", "#Payments", "#Came", "#Refunds", "#Went back"],
+                rows,
+                every=at("payments.payment", q=self.name, since=720),
+                before=chart(title, bars, self._of(highest.came, of)) if whole.payments else "",
+            )
+
+    def _of(self, amount: int, money: story.Money) -> str:
+        return shown_money(amount, money.currency)
+
+    def _balances(self) -> Iterator[Part]:
+        rows = Account.objects.filter(shop=self.shop, balance__isnull=False).select_related("balance").order_by("id")
+        yield self._listed(
+            "balances", "Balances", rows, ["Account", "Funds", "#Stands at"],
+            lambda row: [named(row, row.kind), row.funds,
+                         shown_money(row.balance.credits - row.balance.debits, row.currency)],
+            at("payments.account", q=self.name), "No money yet.",
+        )  # fmt: skip
+
+    def _intents(self) -> Iterator[Part]:
+        rows = PaymentIntent.objects.filter(shop=self.shop, state="open", next_close_at__isnull=False).order_by("-id")
+        yield self._listed(
+            "intents", "Open payments", rows, ["Intent", "#Amount", "For", "Since", "Closing"],
+            lambda row: [link(row), _money(row), row.description, row.created_at, row.closing or "–"],
+            at("payments.paymentintent", q=self.name), "Nobody is paying right now.",
+        )  # fmt: skip
+
+    def _payments(self) -> Iterator[Part]:
+        rows = Payment.objects.filter(shop=self.shop).order_by("-id")
+        yield self._listed(
+            "payments", "Last payments", rows, ["Payment", "#Amount", "Match", "Provider's id", "Recorded"],
+            lambda row: [link(row), _money(row), row.match if row.placed else f"{row.match}, in suspense",
+                         row.object_id, row.recorded_at],
+            at("payments.payment", q=self.name), "None yet.",
+        )  # fmt: skip
+
+    def _refunds(self) -> Iterator[Part]:
+        rows = Refund.objects.filter(shop=self.shop).select_related("payment").order_by("-id")
+        yield self._listed(
+            "refunds", "Last refunds", rows, ["Refund", "#Amount", "State", "Of payment", "Why", "Asked"],
+            lambda row: [link(row), _money(row), row.state, link(row.payment), row.reason or "–", row.created_at],
+            at("payments.refund", q=self.name),
+        )  # fmt: skip
+
+    def _disputes(self) -> Iterator[Part]:
+        rows = Dispute.objects.filter(shop=self.shop).select_related("payment").order_by("-id")
+        yield self._listed(
+            "disputes", "Last disputes", rows, ["Dispute", "#Amount", "State", "Of payment", "To be answered by"],
+            lambda row: [link(row), _money(row), row.state, link(row.payment), row.evidence_due_at or "–"],
+            at("payments.dispute", q=self.name),
+        )  # fmt: skip
+
+    def _payouts(self) -> Iterator[Part]:
+        rows = Payout.objects.filter(shop=self.shop).order_by("-id")
+        yield self._listed(
+            "payouts", "Last payouts", rows, ["Payout", "#Amount", "State", "Failure", "Made"],
+            lambda row: [link(row), _money(row), row.state, row.failure or "–", row.created_at],
+            at("payments.payout", q=self.name),
+        )  # fmt: skip
+
+    def _payout_accounts(self) -> Iterator[Part]:
+        rows = self._payout_rows
+        yield self._table(
+            "payout-accounts", "Paid out to", rows, ["Account", "State", "Holder", "Ends in", "Proved"],
+            lambda row: [link(row), row.state, row.holder, row.tail, row.verified_at or "not yet"],
+            at("payments.payoutaccount", q=self.name), "No account yet: nothing is paid out.",
+        )  # fmt: skip
+
+    def _providers(self) -> Iterator[Part]:
+        yield self._table(
+            "providers", "Its own accounts at providers", self._provider_rows,
+            ["Account", "Funds", "In use", "Since"],
+            lambda row: [named(row, row), row.funds, "yes" if row.active else "no", row.created_at],
+            at("payments.provideraccount", q=self.name), "None: it is paid through the platform's.",
+        )  # fmt: skip
+
+    def _reported(self) -> Iterator[Part]:
+        rows = ReportedSale.objects.filter(shop=self.shop).select_related("wallet_code").order_by("-id")
+        yield self._listed(
+            "reported", "Sales it noted itself: unconfirmed, in no balance", rows,
+            ["Sale", "#Noted", "By", "Note", "When"],
+            lambda row: [link(row), _money(row), row.wallet_code, row.note or "–",
+                         f"{row.reported_at:%d %b %H:%M}" + (", withdrawn" if row.withdrawn_at else "")],
+            at("payments.reportedsale", q=self.name),
+        )  # fmt: skip
+
+    # --- What is open ---
+
+    def _questions(self) -> Iterator[Part]:
+        yield self._table(
+            "questions", "Open discrepancies", self._question_rows, ["Discrepancy", "Reason", "#Amount", "Since"],
+            lambda row: [link(row), row.get_reason_display(), _money(row), row.opened_at],
+            at("payments.discrepancy", q=self.name, state__exact="open"),
+        )  # fmt: skip
+
+    def _alarms(self) -> Iterator[Part]:
+        rows = CodeAlarm.objects.filter(shop=self.shop).select_related("code__item").order_by("-id")
+        yield self._listed(
+            "alarms", "Alarms about its codes", rows, ["Alarm", "Told", "Raised", "Ended"],
+            lambda row: [link(row), code_watch.sentence(row), row.raised_at, row.ending or "open"],
+            at("merchants.codealarm", q=self.name),
+        )  # fmt: skip
+
+    def _events(self) -> Iterator[Part]:
+        """What was set aside of the shop's own accounts. On the platform's, an event is no shop's until it is read."""
+        found = QueuedEvent.objects.filter(state__in=operating.SET_ASIDE, event__provider_account__shop=self.shop)
+        rows = found.select_related("event__provider_account").defer("event__raw").order_by("-event_id")
+        yield self._listed(
+            "events", "Events set aside, of its own accounts", rows, ["Event", "State", "Why", "Account", "Received"],
+            lambda row: [named(row, public_id(row.event)), row.state, row.reason, row.event.provider_account,
+                         row.received_at],
+            at("payments.queuedevent"),
+        )  # fmt: skip
+
+    # --- Who and what ---
+
+    def _people(self) -> Iterator[Part]:
+        rows = self.shop.staff.select_related("user").order_by("id")
+        yield self._listed(
+            "people", "People", rows, ["Phone", "Name", "Role", "Since"],
+            lambda row: [row.user.phone, row.user.name or "–", row.role, row.created_at], "",
+        )  # fmt: skip
+
+    def _codes(self) -> Iterator[Part]:
+        did = story.of_codes(shop=self.shop, codes=self._code_rows[:ROWS], now=self.now)
+
+        def cells(row: Code) -> list[Any]:
+            told = did[row.id]
+            made = ", ".join(shown_money(amount, currency) for currency, amount in sorted(told.sums.items()))
+            state = f"{row.state} by an operator" if row.held else row.state
+            return [named(row, row.slug), row.kind, row.label or row.item or "–", state, told.scans, told.payments,
+                    made or "–"]  # fmt: skip
+
+        columns = ["Slug", "Kind", "Label or item", "State", "#Scans", "#Payments", "#Came"]
+        heading = f"Codes, and what they did in {story.DAYS} days"
+        yield self._table("codes", heading, self._code_rows, columns, cells, at("merchants.code", q=self.name))
+
+    def _wallet_codes(self) -> Iterator[Part]:
+        rows = WalletCode.objects.filter(shop=self.shop).order_by("-id")
+        yield self._listed(
+            "wallet-codes", "Its own wallet codes: unconfirmed", rows, ["Code", "Kind", "Whose it says it is", "State"],
+            lambda row: [link(row), row.profile, row.payee, row.state],
+            at("merchants.walletcode", q=self.name),
+        )  # fmt: skip
+
+    def _notices(self) -> Iterator[Part]:
+        rows = Notice.objects.filter(shop=self.shop).order_by("-number")
+        yield self._listed(
+            "notices", "What it was told", rows, ["#Number", "Kind", "When"],
+            lambda row: [named(row, row.number), row.kind, row.created_at], at("merchants.notice", q=self.name),
+            "Nothing yet.",
+        )  # fmt: skip
+
+    def _acts(self) -> Iterator[Part]:
+        """What operators did to the shop, and to what of it stands on this page."""
+        subjects: dict[str, list[str]] = {"shop": [self.name]}
+        about: Sequence[tuple[str, Callable[[], list[Any]]]] = (
+            ("merchants.view_code", lambda: self._code_rows),
+            ("payments.view_provideraccount", lambda: self._provider_rows),
+            ("payments.view_payoutaccount", lambda: self._payout_rows),
+            ("payments.view_discrepancy", lambda: self._question_rows),
+        )
+        for permission, rows in about:
+            for kind, name in map(audit.named, rows() if self.may(permission) else ()):
+                subjects.setdefault(kind, []).append(name)
+        these = Q()
+        for kind, names in subjects.items():
+            these |= Q(subject_type=kind, subject_id__in=names)
+        yield self._listed(
+            "trail", "What operators did", OperatorAct.objects.filter(these).select_related("operator").order_by("-id"),
+            ["When", "Who", "Act", "On", "Why"],
+            lambda row: [named(row, f"{row.at:%d %b %Y %H:%M}"), row.operator, row.act,
+                         "the shop" if row.subject_id == self.name else f"{row.subject_type} {row.subject_id}",
+                         row.reason or "–"],
+            at("merchants.operatoract", q=self.name), "Nothing.",
+        )  # fmt: skip
+
+    # --- Rows that more than one part needs, read once ---
+
+    @cached_property
+    def _code_rows(self) -> list[Any]:
+        return _some(Code.objects.filter(shop=self.shop).select_related("item").order_by("-id"))
+
+    @cached_property
+    def _provider_rows(self) -> list[Any]:
+        own = ProviderAccount.objects.filter(shop=self.shop).defer("sealed_credentials")
+        return _some(own.order_by("-id"))
+
+    @cached_property
+    def _payout_rows(self) -> list[Any]:
+        return _some(PayoutAccount.objects.filter(shop=self.shop).defer("sealed_number").order_by("-id"))
+
+    @cached_property
+    def _question_rows(self) -> list[Any]:
+        return _some(Discrepancy.objects.filter(shop=self.shop, state="open").order_by("opened_at", "id"))
+
+    def _listed(self, name: str, heading: str, rows: QuerySet[Any], *rest: Any) -> Part:
+        return self._table(name, heading, _some(rows), *rest)
+
+    def _table(
+        self,
+        name: str,
+        heading: str,
+        rows: list[Any],
+        columns: list[str],
+        cells: Callable[[Any], list[Any]],
+        every: str,
+        empty: str = "None.",
+    ) -> Part:
+        shown = [cells(row) for row in rows[:ROWS]]
+        return Part(name, heading, columns, shown, empty, every, more=len(rows) > ROWS)
+
+
+def _some(rows: QuerySet[Any]) -> list[Any]:
+    """One more than is shown, by which it is known whether there are more."""
+    return list(rows[: ROWS + 1])
+
+
+def _money(row: Any) -> str:
+    return shown_money(row.amount, row.currency)
