@@ -22,7 +22,7 @@ from merchants import ids
 from merchants.journal import journal
 from merchants.models import Code, Shop
 from payments import providers
-from payments.models import PaymentIntent, ProviderAccount
+from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
 from payments.providers.base import ProviderError, Started, Visit
 
 _log = journal(__name__)
@@ -98,6 +98,15 @@ def receipt(secret: str) -> PaymentIntent | None:
         .prefetch_related("payments__refunds")
         .first()
     )
+
+
+def receipt_story(secret: str) -> tuple[PaymentIntent, list[Payment], list[Refund]] | None:
+    """The intent of a receipt, its payments and their refunds, by no more than two queries."""
+    payments = list(Payment.objects.filter(intent__receipt=secret).select_related("intent").prefetch_related("refunds"))
+    intent = payments[0].intent if payments else PaymentIntent.objects.filter(receipt=secret).first()
+    if intent is None:
+        return None
+    return intent, payments, [refund for payment in payments for refund in payment.refunds.all()]
 
 
 def accepted(shop: Shop, user_agent: str = "") -> list[ProviderAccount]:

@@ -18,20 +18,28 @@ from django.utils.safestring import mark_safe
 # told the site alone: a receipt's address is a secret.
 REFERRER_POLICY = "strict-origin-when-cross-origin"
 
-_css = (Path(__file__).parent / "style.css").read_text()
-# The style stands in the document, so that the first paint waits for nothing else. No spaces that say nothing.
-STYLE = re.sub(r"\s*([{};:,>])\s*", r"\1", re.sub(r"/\*.*?\*/", "", _css, flags=re.DOTALL)).strip()
+
+def _style(*names: str) -> str:
+    """Style sheets of this folder as they stand in a page: without comments, and without spaces that say nothing."""
+    text = "".join((Path(__file__).parent / name).read_text() for name in names)
+    return re.sub(r"\s*([{};,>]|:(?= ))\s*", r"\1", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
 
 
 def _inline(name: str) -> str:
-    """A script of this folder as it stands in a page: without its comments and margins."""
-    text = (Path(__file__).parent / name).read_text()
-    return re.sub(r"\s*\n\s*", "\n", re.sub(r"//.*", "", text)).strip()
+    """A script of this folder as it stands in a page: without comments, and without spaces that say nothing.
+
+    The scripts end every statement with a semicolon, and none has a space beside a sign in a text or a pattern.
+    """
+    text = re.sub(r"^\s*//.*", "", (Path(__file__).parent / name).read_text(), flags=re.MULTILINE)
+    return re.sub(r"\s*([{}()\[\];:,=<>?!&|+*])\s*", r"\1", text).strip()
 
 
-# The only scripts of any of these pages: one calls the wallet whose browser shows the receipt, the other replaces the
-# code by which a paid receipt proves itself.
-BRIDGE, PROOF = _inline("bridge.js"), _inline("proof.js")
+# The style stands in the document, so that the first paint waits for nothing else; each page carries what it needs.
+STYLE, SCAN_STYLE = _style("style.css"), _style("style.css", "scan.css")
+RECEIPT_STYLE = _style("style.css", "receipt.css")
+# The only scripts of any of these pages: one calls the wallet whose browser shows the receipt; the other, on every
+# other receipt, asks whether it says something else by now, and replaces the code by which a paid one proves itself.
+BRIDGE, LIVE = _inline("bridge.js"), _inline("proof.js") + _inline("live.js")
 
 
 def respond(
@@ -41,20 +49,22 @@ def respond(
     *,
     status: int = 200,
     form_origins: Iterable[str] = (),
+    style: str = STYLE,
     script: str = "",
 ) -> HttpResponse:
     """Renders a page. `form_origins` are where its form may be redirected to: browsers hold redirects to the policy.
 
-    `script` is the one that the template carries as `{{ script }}`; the policy admits it by its hash, and no other.
+    `style` and `script` are those that the template carries; the policy admits them by their hashes, and no others.
     """
-    ours = {"style": mark_safe(STYLE), "script": mark_safe(script)}  # noqa: S308  Our own files.
+    ours = {"style": mark_safe(style), "script": mark_safe(script)}  # noqa: S308  Our own files.
     response = render(request, template, {**context, **ours}, status=status)
     response["Content-Security-Policy"] = "; ".join(
         [
             "default-src 'none'",
-            f"style-src {_hash(STYLE)}",
+            f"style-src {_hash(style)}",
             *([f"script-src {_hash(script)}"] if script else []),
             "img-src 'self'",
+            *(["connect-src 'self'"] if script == LIVE else []),
             " ".join(["form-action 'self'", *form_origins]),
             "base-uri 'none'",
             "frame-ancestors 'none'",

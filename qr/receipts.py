@@ -32,6 +32,11 @@ class Receipt:
     lines: tuple[str, ...] = ()
     refresh_s: int | None = None
 
+    @property
+    def worth_keeping(self) -> bool:
+        """Whether it tells of money, or may yet: whoever believes to have paid comes back to it."""
+        return self.kind in ("paid", "checking", "refunded", "expired")
+
 
 def tell(intent: PaymentIntent, payments: Sequence[Payment], refunds: Sequence[Refund], *, now: datetime) -> Receipt:
     """The receipt at this moment. `refunds` are those of all these payments."""
@@ -45,6 +50,8 @@ def tell(intent: PaymentIntent, payments: Sequence[Payment], refunds: Sequence[R
         kind, mood, heading, sentence = "refunded", "good", _("Refunded"), _("All of it was sent back to you.")
     elif back and kind == "paid":
         kind, heading = "refunded", _("Paid, partly refunded")
+    elif back and back == _surplus(arrived):
+        kind, heading, sentence = "refunded", _("Paid"), _("What came above the price was sent back to you.")
     lines += [_refund_line(refund) for refund in refunds]
     under_way = any(refund.state == Refund.State.REQUESTED for refund in refunds)
     return Receipt(
@@ -105,6 +112,13 @@ def _of_arrived(intent: PaymentIntent, arrived: Sequence[Payment]) -> tuple[Kind
     if any(payment.match == match.EXACT for payment in arrived):
         if len(arrived) == 1:
             return "paid", "good", _("Paid"), _("The shop has your money and has been told.")
+        if all(payment.match in (match.EXACT, match.DOUBLE) for payment in arrived):
+            return (
+                "checking",
+                "good",
+                _("Paid twice") if len(arrived) == 2 else _("Paid more than once"),
+                _("Your purchase is paid, once. The shop has been told of what came again, and will check it."),
+            )
         return (
             "checking",
             "good",
@@ -125,6 +139,14 @@ def _of_arrived(intent: PaymentIntent, arrived: Sequence[Payment]) -> tuple[Kind
     else:
         sentence = _("%(came)s arrived, and does not fit what was asked. The shop has been told and will check it.")
     return "checking", "wait", _("Your payment is being checked"), sentence % amounts
+
+
+def _surplus(arrived: Sequence[Payment]) -> int:
+    """What came beside the payment that was asked for; 0 where none did, or it cannot be told in one sum."""
+    exact = any(payment.match == Payment.Match.EXACT for payment in arrived)
+    if not exact or len({payment.currency for payment in arrived}) > 1:
+        return 0
+    return sum(payment.amount for payment in arrived if payment.match != Payment.Match.EXACT)
 
 
 def _line(payment: Payment) -> str:

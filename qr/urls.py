@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from merchants.phone_page import phone_page
+from qr.live import receipt_state
 from qr.pictures import PngPicture, SvgPicture
 from qr.printing import PosterPdf, PrintPage, SheetPdf, TentPdf
 from qr.proof_views import proof, proof_picture
@@ -21,6 +22,7 @@ urlpatterns = [
     path("r/<str:secret>", receipt, name="receipt"),
     path("r/<str:secret>/code.svg", code_picture, name="receipt-code"),
     path("r/<str:secret>/proof.png", proof_picture, name="receipt-proof"),
+    path("r/<str:secret>/state", receipt_state, name="receipt-state"),
     path("p/<str:token>", proof, name="proof"),
     path("r/<str:secret>/payer", identified, name="payer"),
     path("app/", phone_page, name="phone_page"),

@@ -1,4 +1,4 @@
-"""The customer's pages: scan a code, pay, and see on the receipt what became of it. No login, no script."""
+"""The customer's pages: scan a code, pay, and see on the receipt what became of it. No login, no need of script."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from merchants.money import decimal, exponent, minor_units, shown
 from merchants.refusals import Refused
 from payments import checkout, providers
 from payments.models import PaymentIntent, ProviderAccount
-from qr import draw, handover, page_ids, proofs, receipts
-from qr.page import BRIDGE, PROOF, REFERRER_POLICY, respond, respond_picture
+from qr import draw, handover, live, page_ids, proofs, receipts
+from qr.page import BRIDGE, LIVE, RECEIPT_STYLE, REFERRER_POLICY, SCAN_STYLE, respond, respond_picture
 from qr.sorry import sorry
 
 # A cart sells by the handful; every choice shows its total, so the payer needs no script to see the sum.
@@ -93,7 +93,7 @@ def receipt(request: HttpRequest, secret: str) -> HttpResponse:
     refunds = [refund for payment in payments for refund in payment.refunds.all()]
     told = receipts.tell(intent, payments, refunds, now=now)
     proof = proofs.provable(intent, payments, refunds, now=now)
-    hand = None
+    hand, again_s = None, told.refresh_s
     if told.kind == "waiting":
         browser = _browser(request)
         hand = handover.offered(intent, payer=page_ids.payer_of(request), user_agent=browser.user_agent, now=now)
@@ -102,6 +102,8 @@ def receipt(request: HttpRequest, secret: str) -> HttpResponse:
         "intent": intent,
         "receipt": told,
         "hand": hand,
+        "version": live.version(told, intent, payments, refunds, now=now),
+        "again_s": again_s,
         "proof": proof,
         "bridge": handover.bridge_data(told, hand) if hand and hand.bridge else None,
         "other_wallets": hand is not None and not intent.single_use and len(checkout.accepted(intent.shop)) > 1,
@@ -115,7 +117,8 @@ def receipt(request: HttpRequest, secret: str) -> HttpResponse:
         "qr/receipt.html",
         context,
         form_origins=handover.form_origins(intent, hand) if hand else (),
-        script=BRIDGE if hand and hand.bridge else PROOF if proof else "",
+        style=RECEIPT_STYLE,
+        script=BRIDGE if hand and hand.bridge else LIVE,
     )
 
 
@@ -282,7 +285,9 @@ def _pay_page(
         "page": page_ids.make(code=code, payer=payer, amount=price, currency=currency, now=now),
         "wallets": _wallets(accounts),
     }
-    response = respond(request, "qr/scan.html", context, status=status, form_origins=checkout.origins(accounts))
+    response = respond(
+        request, "qr/scan.html", context, status=status, form_origins=checkout.origins(accounts), style=SCAN_STYLE
+    )
     if cookie:
         page_ids.set_payer(response, cookie)
     return response

@@ -187,9 +187,7 @@ def test_a_code_that_is_too_long_to_be_scanned_can_still_be_copied(client: Clien
     assert "x" * 1001 + "</textarea>" in page
 
 
-def test_a_text_is_there_to_be_copied_without_a_script_and_does_not_run_away(
-    client: Client, apple: Code, desk: Desk
-) -> None:
+def test_a_text_is_there_to_be_copied_and_does_not_run_away(client: Client, apple: Code, desk: Desk) -> None:
     intent = begun(client, apple, desk, Started("jade_7", qr="00020126</textarea>", copy="00020126</textarea><b>"))
     answer = seen(client, intent)
     found = re.search(r"<textarea id=\"copy\" readonly[^>]*>([^<]*)</textarea>", answer.content.decode())
@@ -197,7 +195,7 @@ def test_a_text_is_there_to_be_copied_without_a_script_and_does_not_run_away(
     assert unescape(found[1]) == "00020126</textarea><b>"
     assert "Copy this and paste it into your bank's app" in text(answer)
     assert b'http-equiv="refresh" content="15"' in answer.content
-    assert b"<script" not in answer.content
+    assert b"WeixinJSBridge" not in answer.content
 
 
 @pytest.mark.parametrize(
@@ -292,17 +290,16 @@ def test_the_wallets_own_browser_is_called_by_the_one_script_that_the_policy_adm
     assert "Your wallet opens by itself." in text(answer)
     assert len(answer.content) <= 10_000
     stranger = seen(Client(), intent, PHONE)
-    assert b"<script" not in stranger.content
+    assert b"WeixinJSBridge" not in stranger.content
     assert b"prepay_id" not in stranger.content
-    assert "script-src" not in policy(stranger)
+    assert policy(stranger)["script-src"] != policy(answer)["script-src"]
 
 
 def test_no_other_call_is_made_in_the_wallets_browser(client: Client, apple: Code, desk: Desk) -> None:
     bridge = {"call": "chooseWXPay", "arguments": ARGUMENTS}
     intent = begun(client, apple, desk, Started("jade_7", bridge=bridge))
     answer = seen(client, intent)
-    assert b"<script" not in answer.content
-    assert "script-src" not in policy(answer)
+    assert b"WeixinJSBridge" not in answer.content
 
 
 # --- Who she is at the wallet ----------------------------------------------------------------------------------------

@@ -87,8 +87,58 @@ def test_money_that_does_not_fit_is_being_checked_and_told_as_it_came(
 
 def test_a_second_payment_does_not_unpay_the_first() -> None:
     receipt = told(intent(state="paid"), [paid(match="double", seconds=9), paid()], [])
-    assert (receipt.kind, receipt.mood) == ("checking", "good")
+    assert (receipt.kind, receipt.mood, receipt.heading) == ("checking", "good", "Paid twice")
+    assert receipt.sentence.startswith("Your purchase is paid, once.")
     assert receipt.lines == ("CN¥4.00 arrived, as asked", "CN¥4.00 arrived a second time")
+
+
+@pytest.mark.parametrize(
+    ("more", "heading"),
+    [
+        ([paid(match="double"), paid(match="double")], "Paid more than once"),
+        ([paid(200, match="late")], "Paid, and more came"),
+        ([paid(400, match="double", currency="USD")], "Paid twice"),
+    ],
+)
+def test_how_often_it_was_paid_is_said_only_where_that_is_what_happened(more: list[Payment], heading: str) -> None:
+    assert told(intent(state="paid"), [paid(), *more], []).heading == heading
+
+
+def test_what_came_twice_and_was_sent_back_leaves_the_purchase_paid() -> None:
+    receipt = told(intent(state="paid"), [paid(), paid(match="double")], [back(400)])
+    assert (receipt.kind, receipt.heading, receipt.refresh_s) == ("refunded", "Paid", None)
+    assert receipt.sentence == "What came above the price was sent back to you."
+    assert receipt.lines[-1] == "CN¥4.00 was refunded to you"
+
+
+@pytest.mark.parametrize(
+    ("payments", "refunds"),
+    [
+        ([paid(), paid(match="double")], [back(399)]),
+        ([paid(), paid(match="double")], [back(400, "requested")]),
+        ([paid(), paid(match="double", currency="USD")], [back(400)]),
+    ],
+)
+def test_less_than_that_sent_back_settles_nothing(payments: list[Payment], refunds: list[Refund]) -> None:
+    assert told(intent(state="paid"), payments, refunds).kind == "checking"
+
+
+def test_every_end_has_words_of_its_own() -> None:
+    stories: list[tuple[PaymentIntent, list[Payment], list[Refund]]] = [
+        (intent(), [], []),
+        (intent(state="paid"), [paid()], []),
+        (intent(state="canceled", closing="refused"), [], []),
+        (intent(state="expired", closing="expired"), [], []),
+        (intent(redirect_url=""), [], []),
+        (intent(state="canceled", closing="frozen"), [], []),
+        (intent(state="paid"), [paid()], [back(400)]),
+        (intent(state="paid"), [paid()], [back(100)]),
+        (intent(state="paid"), [paid(), paid(match="double")], []),
+        (intent(state="expired"), [paid(match="late")], []),
+    ]
+    said = [told(*story) for story in stories]
+    assert len({(receipt.heading, receipt.sentence) for receipt in said}) == len(stories)
+    assert [receipt.worth_keeping for receipt in said] == [False, True, False, True, False, False, *[True] * 4]
 
 
 def test_a_part_that_was_refunded_and_one_that_is_on_its_way_are_both_shown() -> None:

@@ -467,6 +467,7 @@ class TestTheReceipt:
     def test_an_unknown_receipt_has_a_polite_page(self, client: Client, db: None) -> None:
         answer = client.get("/r/23456789ABCDEFGHJKLMNP")
         assert (answer.status_code, "We do not know this receipt" in text(answer)) == (404, True)
+        assert len(answer.content) <= 10_000
 
 
 def test_a_payer_who_starts_very_often_is_asked_to_wait_and_nothing_more_is_started(

@@ -253,6 +253,76 @@ def test_a_wallets_own_browser_is_called_once_and_again_only_by_a_tap(
     assert page.evaluate("JSON.parse(sessionStorage.calls)") == [call, call]
 
 
+# --- The receipt that is looked at, left, kept and printed -----------------------------------------------------------
+
+# A tab is hidden where a test says so, and a phone's own sheet for sharing only notes what it was given.
+TAB = """let hidden = false;
+Object.defineProperty(document, "hidden", {get: () => hidden});
+window.turnAway = (away) => { hidden = away; document.dispatchEvent(new Event("visibilitychange")); };
+navigator.share = async (given) => { window.shared = given; };"""
+
+
+def test_the_receipt_turns_to_paid_in_place_without_a_reload_and_can_be_kept(
+    phone: Callable[..., Page], begun: Callable[..., Begun], screenshot: Callable[[Page, str], Path]
+) -> None:
+    page = phone(user_agent=PHONE)
+    page.add_init_script(TAB)
+    there = begun(page, qr="weixin://wxpay/bizpayurl?pr=NwY5Mz9")
+    page.goto(there.receipt)
+    expect(page.get_by_role("button", name="Keep or share this receipt")).to_have_count(0)
+    wallet = page.context.new_page()
+    page.evaluate("window.loaded = 'once'")
+    # Without a network it asks in vain, and stays as it is.
+    page.context.set_offline(True)
+    page.wait_for_event("requestfailed")
+    page.context.set_offline(False)
+    # Nobody is asked while nobody looks; the tab that is shown again asks at once.
+    page.evaluate("turnAway(true)")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    wallet.goto(there.wallet_url)
+    wallet.get_by_role("button", name="Approve").click()
+    expect(wallet.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
+    page.wait_for_timeout(2500)
+    assert asked == []
+    page.evaluate("turnAway(false)")
+    expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible(timeout=1500)
+    expect(page.get_by_role("img", name="Show this to the shop")).to_be_visible()
+    expect(page).to_have_title("Paid · Mei's fruit")
+    assert asked[0] == "state"
+    assert page.evaluate("[window.loaded, document.querySelector('main').dataset.kind]") == ["once", "paid"]
+    assert page.locator("main").get_attribute("aria-live") == "polite"
+    screenshot(page, "receipt-live")
+    page.get_by_role("button", name="Keep or share this receipt").click()
+    assert page.evaluate("shared") == {"title": "Paid · Mei's fruit", "url": there.receipt}
+    assert page.get_by_role("link", name="Link to this receipt").evaluate("link => link.href") == there.receipt
+
+
+def test_the_receipt_prints_black_on_white_without_buttons_and_says_the_same_when_it_is_opened_again(
+    phone: Callable[..., Page], url: str, screenshot: Callable[[Page, str], Path]
+) -> None:
+    page = phone(color_scheme="dark")
+    page.goto(url)
+    page.get_by_role("button", name="Pay").click()
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Keep or share this receipt")).to_be_hidden()  # No sheet to share by here.
+    said = page.locator("dl").inner_text()
+    receipt = page.url
+    page.emulate_media(media="print")
+    screenshot(page, "receipt-print")
+    for selector in ("button", ".go", ".code", ".keep", ".check", ".mark"):
+        for index in range(page.locator(selector).count()):
+            expect(page.locator(selector).nth(index)).to_be_hidden()
+    for selector in ("h1", ".price", "dt", "dd", ".note"):
+        assert page.locator(selector).first.evaluate(COLOURS) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    expect(page.locator("h1")).to_be_visible()
+    page.emulate_media(media="screen")
+    again = phone()
+    again.goto(receipt)
+    assert again.locator("dl").inner_text() == said
+
+
 COLOURS = """(element) => {
   const ink = getComputedStyle(element).color;
   let paper;
