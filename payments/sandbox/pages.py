@@ -14,9 +14,9 @@ from .exchange import Answer, origin_of
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#f3f5f4;--card:#fff;--ink:#16211c;--soft:#5a6a62;--line:#dfe5e2;--go:#0b6b46;
---gone:#a3341f;--note:#fff4d6;--noteink:#5c4300}
+--goink:#fff;--gone:#a3341f;--note:#fff4d6;--noteink:#5c4300}
 @media(prefers-color-scheme:dark){:root{--paper:#0f1513;--card:#18211d;--ink:#ecf2ef;--soft:#9fb0a8;--line:#2b3833;
---go:#17925f;--gone:#f08a75;--note:#3a2f10;--noteink:#ffe2a0}}
+--go:#57cf9b;--goink:#06281a;--gone:#f08a75;--note:#3a2f10;--noteink:#ffe2a0}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:17px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,
 "Noto Sans",sans-serif;display:flex;flex-direction:column;align-items:center;min-height:100vh;padding:16px}
@@ -33,7 +33,7 @@ h1{font-size:24px;margin:0 0 4px;text-align:center}
 .bad{color:var(--gone)}.good{color:var(--go)}
 button,.button{display:block;width:100%;min-height:54px;border:0;border-radius:14px;font:inherit;font-weight:650;
 cursor:pointer;text-align:center;text-decoration:none;padding:14px;margin-top:12px}
-.go{background:var(--go);color:#fff}.no{background:transparent;color:var(--ink);border:1px solid var(--line)}
+.go{background:var(--go);color:var(--goink)}.no{background:transparent;color:var(--ink);border:1px solid var(--line)}
 button:focus-visible,.button:focus-visible,select:focus-visible,summary:focus-visible{outline:3px solid #6ab;
 outline-offset:2px}
 label{display:block;font-size:15px;color:var(--soft);margin-top:22px;padding-top:18px;border-top:1px solid var(--line)}

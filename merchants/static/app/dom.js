@@ -11,7 +11,23 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-export const show = (...children) => document.getElementById("screen").replaceChildren(...children);
+const screen = document.getElementById("screen");
+let here = ""; // What the button says from which a sheet was opened, or that had the focus when the page was drawn anew.
+
+function stay() {
+  const inside = screen.contains(document.activeElement);
+  if (inside) here = document.activeElement.textContent;
+  return inside;
+}
+
+const goBack = () => [...screen.querySelectorAll("button")].find(({ textContent }) => textContent === here)?.focus();
+
+// Money that arrives draws the page anew. Whoever goes by keyboard or by ear must not lose her place by it.
+export function show(...children) {
+  const inside = stay();
+  screen.replaceChildren(...children.filter(Boolean));
+  if (inside) goBack();
+}
 
 // A form that says what went wrong beside its button, and cannot be sent twice at once.
 export function form(onsubmit, button, ...children) {
@@ -49,7 +65,9 @@ export function sheet(className, title, onclose, ...children) {
     document.body.append(document.getElementById("told")); // What was just told stays to be seen.
     dialog.remove();
     onclose?.();
+    if (document.activeElement === document.body) goBack();
   });
+  stay();
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
