@@ -7,14 +7,21 @@ import { prepare } from "./check.js";
 import { h, show } from "./dom.js";
 import { signIn } from "./entrance.js";
 import { home } from "./home.js";
+import { install } from "./install.js";
+import { keepCodes } from "./items.js";
+import { answered, forget } from "./kept.js";
 import { readOwn } from "./own.js";
-import { known, readChanges, readItems, readPayments, readShop } from "./shop.js";
+import { alive, forgetShop, known, readChanges, readItems, readPayments, readPaymentsOrKept, readShop } from "./shop.js";
+import { hush } from "./speech.js";
 import { listen } from "./stream.js";
 
 let hangUp = () => {};
 
-function enter() {
+function leave() {
   hangUp();
+  hush();
+  forget();
+  forgetShop();
   signIn(open);
 }
 
@@ -27,39 +34,52 @@ async function open() {
     token,
     last,
     onNotice: told,
+    onAlive: alive,
     onState: (state) => {
       if (state === known.online) return; // A button must not vanish from under a finger at every failed attempt.
       known.online = state;
       home();
+      if (state && answered.old()) comeBack().catch(() => {}); // Lost again: the next time the line is there.
     },
     onBlind: () => readPayments().then(home),
-    onSignedOut: () => {
-      phone.forget();
-      enter();
-    },
+    onSignedOut: leave,
   });
   prepare();
-  await readPayments();
+  await readAll();
+}
+
+async function readAll() {
+  await readPaymentsOrKept();
   home();
   await readItems();
   await readOwn();
   await readAlarms();
   await readChanges();
   home();
+  keepCodes().catch(() => {}); // Tried again at the next opening.
+}
+
+// What was shown from what this phone had kept is read again.
+async function comeBack() {
+  answered.forgive();
+  await readShop();
+  await readAll();
 }
 
 addEventListener("signout", async () => {
   await ask("DELETE", "/auth/token").catch(() => {}); // A token that is refused already is as good as gone.
-  phone.forget();
-  enter();
+  leave();
 });
+addEventListener("refused", home);
+addEventListener("pointerup", () => document.querySelector("#screen .touch") && home());
 
+install();
 if (phone.read()?.token) {
   open().catch((problem) => {
-    if (problem.status === 401 || problem.status === 403) return enter();
+    if (problem.status === 401 || problem.status === 403) return leave();
     show(
       h("p", { className: "wrong" }, "The shop could not be opened."),
       h("button", { className: "go", onclick: () => location.reload() }, "Try again"),
     );
   });
-} else enter();
+} else leave();

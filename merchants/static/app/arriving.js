@@ -8,6 +8,7 @@ import { shown } from "./money.js";
 import { readOwn } from "./own.js";
 import { MATCHES, known, readChanges, reread } from "./shop.js";
 import { ring } from "./sound.js";
+import { FRESH_MS, say } from "./speech.js";
 
 const DISPUTES = {
   dispute_opened: "A payer contests a payment",
@@ -24,12 +25,16 @@ const CHANGES = {
 };
 const until = (due) => (due ? `, answer it by ${new Date(due).toLocaleDateString()}` : "");
 
-const FRESH_MS = 600_000; // What is older was missed for too long to be called out; the list and the total say it.
-
-export function told({ number, kind, data, created_at }) {
+export function told(notice) {
+  const { number, kind, data, created_at } = notice;
   phone.keep({ last: number });
   const fresh = Date.now() - new Date(created_at) < FRESH_MS;
-  const announce = fresh ? card : () => {};
+  const announce = (title, text, good) => {
+    if (!fresh) return;
+    card(title, text, good);
+    if (kind !== "payment_received") ring(good);
+    else say(notice); // With its ring, when its turn comes.
+  };
   if (kind === "payment_received") {
     known.payments.set(data.payment, { id: data.payment, ...data, ...known.payments.get(data.payment) });
     announce(
@@ -65,7 +70,6 @@ export function told({ number, kind, data, created_at }) {
 }
 
 function card(title, text, good) {
-  ring(good);
   const told = document.getElementById("told");
   const one = h(
     "div",

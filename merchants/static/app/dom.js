@@ -11,7 +11,7 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-export const show = (...children) => document.getElementById("screen").replaceChildren(...children);
+export const show = (...children) => document.getElementById("screen").replaceChildren(...children.filter(Boolean));
 
 // A form that says what went wrong beside its button, and cannot be sent twice at once.
 export function form(onsubmit, button, ...children) {

@@ -6,33 +6,36 @@ import { eveningBook } from "./book.js";
 import { check } from "./check.js";
 import { h, show } from "./dom.js";
 import { addItem, itemRow, showShopCode } from "./items.js";
+import { answered } from "./kept.js";
 import { shown } from "./money.js";
 import { ownCodes } from "./own.js";
-import { MATCHES, clock, day, known, readChanges, today } from "./shop.js";
+import { drawSelling, sell } from "./selling.js";
+import { settings } from "./settings.js";
+import { MATCHES, book, clock, day, known, readChanges } from "./shop.js";
+import { voice } from "./speech.js";
 
 const signOut = () => dispatchEvent(new Event("signout")); // Whoever opened the shop closes it.
 
 export function home() {
   if (!known.shop) return;
-  const { shop, payments, items, waiting, online } = known;
-  const sold = [...payments.values()].filter(today).sort((a, b) => (a.occurred_at < b.occurred_at ? 1 : -1));
-  const sum = sold
-    .filter(({ placed }) => placed !== false)
-    .reduce((total, payment) => total + payment.amount.amount - (payment.refunded?.amount ?? 0), 0);
+  const { shop, items, waiting, online } = known;
+  const { sum, count, rows, since, title } = book();
   show(
     h(
       "header",
       {},
       h("h1", {}, shop.name),
-      h("span", { className: online ? "live on" : "live" }, online ? "Live" : "Connecting…"),
+      h("span", { className: online ? "live on" : "live" }, online ? "Live" : answered.old() || !navigator.onLine ? "Offline" : "Connecting…"),
     ),
     h(
       "section",
       { className: "today" },
-      h("p", {}, "Today"),
-      h("p", { className: "sum", id: "total" }, shown({ amount: sum, currency: shop.currency })),
-      h("p", {}, sold.length === 1 ? "1 payment" : `${sold.length} payments`),
+      h("p", {}, title),
+      h("p", { className: "sum", id: "total" }, shown(sum)),
+      h("p", { id: "count" }, [count === 1 ? "1 payment" : `${count} payments`, since].filter(Boolean).join(" · ")),
     ),
+    h("button", { className: "go", onclick: () => sell(home) }, "Start selling"),
+    voice.refused() && h("p", { className: "wrong touch", role: "status" }, "Touch the screen once, so that this phone may speak."),
     h("p", { className: "soft" }, "Your sign must show: ", h("b", { id: "word" }, shop.check_word)),
     ...alarmCards(shop.role, home),
     h("button", { className: "plain", onclick: () => check(shop, items, home) }, "Check a receipt or a code"),
@@ -49,14 +52,16 @@ export function home() {
       "section",
       {},
       h("h2", {}, "Payments today"),
-      sold.length
-        ? h("ul", { className: "paid", id: "payments" }, sold.map(paymentRow))
+      rows.length
+        ? h("ul", { className: "paid", id: "payments" }, rows.map(paymentRow))
         : h("p", { className: "soft" }, "None yet. Show a code to your first customer."),
     ),
     ...ownCodes(shop, home),
     ...(shop.role === "assistant" ? [] : [eveningBook(day(new Date()))]),
+    h("button", { className: "quiet", onclick: () => settings(home) }, "Settings"),
     h("button", { className: "quiet", onclick: signOut }, "Sign out"),
   );
+  drawSelling();
 }
 
 function changeRow({ title, change }) {

@@ -2,14 +2,21 @@
 
 import { Problem, ask, rows } from "./api.js";
 import { field, form, h, sheet } from "./dom.js";
+import { keepPictures, read } from "./kept.js";
 import { example, shown, typed } from "./money.js";
+import { ownPictures } from "./own.js";
 import { printing } from "./print.js";
-import { known } from "./shop.js";
+import { known, readItems } from "./shop.js";
+
+const PICTURES_MAX = 60; // About 400 kB of a phone.
+const SHOP_CODES = "/codes?kind=shop&state=active";
+const pictureOf = (codeId) => `/codes/${codeId}/image.png?size=720`;
 
 export function itemRow(item) {
+  const letter = () => h("i", { ariaHidden: "true" }, item.name.slice(0, 1).toUpperCase());
   const picture = item.photo
-    ? h("img", { src: item.photo, alt: "", loading: "lazy" })
-    : h("i", { ariaHidden: "true" }, item.name.slice(0, 1).toUpperCase());
+    ? h("img", { src: item.photo, alt: "", loading: "lazy", onerror: ({ target }) => target.replaceWith(letter()) })
+    : letter();
   const open = () => showCode(item.name, shown(item.price) + (item.unit ? ` / ${item.unit}` : ""), item.code?.id);
   return h(
     "li",
@@ -49,6 +56,7 @@ export function addItem(done) {
     }
     items.unshift(item);
     dialog.close();
+    readItems().then(keepCodes, () => {}); // Kept for a time without network.
   };
   const dialog = sheet("panel", "Add an item", done, form(save, "Add", name, price, photo));
 }
@@ -67,8 +75,15 @@ async function smaller(file) {
 }
 
 export async function showShopCode() {
-  for await (const code of rows("/codes?kind=shop&state=active"))
+  for await (const code of rows(SHOP_CODES, undefined, read))
     return showCode(known.shop.name, "Your customer types the amount", code.id);
+}
+
+// The pictures that a phone without network shows.
+export async function keepCodes() {
+  const [shops] = (await read(SHOP_CODES)).results;
+  const codes = [shops, ...known.items.slice(0, PICTURES_MAX).map(({ code }) => code)].filter(Boolean);
+  await keepPictures([...codes.map(({ id }) => pictureOf(id)), ...ownPictures()]);
 }
 
 async function showCode(title, price, codeId) {
@@ -77,7 +92,7 @@ async function showCode(title, price, codeId) {
   const word = h("p", {}, "Check word: ", h("b", {}, known.shop.check_word)); // The customer's page asks her to look for it.
   sheet("code", title, () => URL.revokeObjectURL(picture.src), picture, h("p", { className: "sum" }, price), word, wait, printing(codeId));
   try {
-    picture.src = URL.createObjectURL((await ask("GET", `/codes/${codeId}/image.png?size=720`)).data);
+    picture.src = URL.createObjectURL(await read(pictureOf(codeId)));
     await picture.decode();
     wait.textContent = "Your customer scans this with the phone's camera";
   } catch {
