@@ -1,24 +1,62 @@
-"""The vendor's phone page at /app/: one small document; all it does, its modules do through the public API."""
+"""The vendor's phone page at /app/: a small document and its service worker; its modules do the rest over the API."""
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 from iso4217 import Currency
 
 from merchants.money import exponent, is_currency
 
+_FOLDER = Path(__file__).parent / "static" / "app"
+_KINDS = {".js", ".css", ".svg", ".png", ".webmanifest"}
+
 
 @require_safe
 def phone_page(request: HttpRequest) -> HttpResponse:
     """The document of the phone page. It holds nothing of any shop, so it is the same for everybody."""
-    response = render(request, "merchants/app.html", {"exponents": _exponents()})
+    response = render(request, "merchants/app.html", {"exponents": _exponents(), "version": _version()})
     response["Cache-Control"] = "no-cache"
     response["Referrer-Policy"] = "same-origin"
     return response
+
+
+@require_safe
+def phone_worker(request: HttpRequest) -> HttpResponse:
+    """The service worker: its text, with the version and every file's SHA-256 put before it. Its scope is /app/."""
+    known = f"const VERSION = {json.dumps(_version())};\nconst FILES = {json.dumps(_files())};\n"
+    response = HttpResponse(known + (_FOLDER / "worker.js").read_text(), content_type="text/javascript")
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
+@cache
+def _files() -> dict[str, str]:
+    """The page's files: address → SHA-256 in base64, as subresource integrity writes it."""
+    found = sorted(path for path in _FOLDER.rglob("*") if path.suffix in _KINDS and path.name != "worker.js")
+    return {
+        f"{settings.STATIC_URL}app/{path.relative_to(_FOLDER).as_posix()}": b64encode(
+            sha256(path.read_bytes()).digest()
+        ).decode()
+        for path in found
+    }
+
+
+@cache
+def _version() -> str:
+    """Changes with any file, with the document, and with the stream's address, which the kept policy names."""
+    document = render_to_string("merchants/app.html", {"exponents": _exponents()})
+    parts = [_files(), document, (_FOLDER / "worker.js").read_text(), settings.STREAM_URL]
+    return sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 @cache

@@ -2,12 +2,13 @@
 
 import { ask, rows } from "./api.js";
 import { h } from "./dom.js";
+import { read } from "./kept.js";
 
 let alarms = [];
 
 export async function readAlarms() {
   const found = [];
-  for await (const alarm of rows("/code-alarms?state=open")) found.push(alarm);
+  for await (const alarm of rows("/code-alarms?state=open", undefined, read)) found.push(alarm);
   alarms = found;
 }
 

@@ -36,14 +36,14 @@ export async function ask(method, path, body, key) {
   return { status: answer.status, data: json ? await answer.json() : await answer.blob() };
 }
 
-// Every row of a list, page by page, while `wanted` holds for the last one seen.
-export async function* rows(path, wanted = () => true) {
+// Every row of a list, page by page, while `wanted` holds for the last one seen. `get` answers the data of a path.
+export async function* rows(path, wanted = () => true, get = async (page) => (await ask("GET", page)).data) {
   for (let next = path; next;) {
-    const { data } = await ask("GET", next);
-    for (const row of data.results) {
+    const page = await get(next);
+    for (const row of page.results) {
       if (!wanted(row)) return;
       yield row;
     }
-    next = data.next;
+    next = page.next;
   }
 }

@@ -4,7 +4,7 @@ const exponents = new Map(
   document.documentElement.dataset.exponents.split(" ").map((pair) => [pair.slice(0, 3), Number(pair.slice(3))]),
 );
 
-const places = (currency) => exponents.get(currency) ?? 2;
+export const places = (currency) => exponents.get(currency) ?? 2;
 
 export function shown({ amount, currency }) {
   const digits = places(currency);

@@ -2,6 +2,7 @@
 
 import { Problem, ask, rows } from "./api.js";
 import { field, form, h, sheet } from "./dom.js";
+import { read } from "./kept.js";
 import { example, shown, typed } from "./money.js";
 
 const UNCONFIRMED = "Not confirmed by Pushcart";
@@ -10,9 +11,9 @@ let sums = [];
 
 export async function readOwn() {
   const found = [];
-  for await (const code of rows("/wallet-codes?state=active&limit=200")) found.push(code);
+  for await (const code of rows("/wallet-codes?state=active&limit=200", undefined, read)) found.push(code);
   codes = found;
-  ({ sums } = (await ask("GET", "/reported-sales?limit=1")).data);
+  ({ sums } = await read("/reported-sales?limit=1"));
 }
 
 // The section of the vendor's page, or nothing where she keeps no such code.
@@ -34,6 +35,8 @@ export function ownCodes(shop, home) {
   return [h("section", {}, h("h2", {}, "My own wallet"), h("ul", { className: "items" }, codes.map(row)), noted)];
 }
 
+export const ownPictures = () => codes.map(pictureOf);
+const pictureOf = ({ id }) => `/wallet-codes/${id}/image.png?size=720`;
 const name = (code) => code.label || code.payee || code.title;
 
 async function open(code, { currency, role }, home) {
@@ -66,7 +69,7 @@ async function open(code, { currency, role }, home) {
   const end = role === "assistant" ? [] : [form(retire, "Not mine any more: retire it")];
   const dialog = sheet("code", name(code), closed, picture, told, form(note, "Note a sale", price), ...end);
   try {
-    picture.src = URL.createObjectURL((await ask("GET", `/wallet-codes/${code.id}/image.png?size=720`)).data);
+    picture.src = URL.createObjectURL(await read(pictureOf(code)));
   } catch {
     told.textContent = "The code could not be loaded. Close this and try again.";
   }

@@ -6,8 +6,8 @@ const WAIT_MS = [500, 1000, 2000, 5000, 10_000];
 // Reads the event stream with `fetch`, because EventSource can send no Authorization header (and a token in an
 // address would be written into logs). `last` is the number of the last notice heard, or null: then only new ones are
 // told, and onBlind() says that whatever came before the line was open must be read elsewhere. Calls
-// onNotice({number, kind, data, created_at}), onState(true|false) and onSignedOut(). Returns a function that stops it.
-export function listen({ url, token, last, onNotice, onState, onBlind, onSignedOut }) {
+// onNotice({number, kind, data, created_at}), onAlive() whenever the server said anything, onState(true|false) and onSignedOut(). Returns a function that stops it.
+export function listen({ url, token, last, onNotice, onAlive, onState, onBlind, onSignedOut }) {
   let stopped = false;
   let failures = 0;
   let connection = new AbortController();
@@ -22,6 +22,7 @@ export function listen({ url, token, last, onNotice, onState, onBlind, onSignedO
       return onSignedOut();
     }
     if (!answer.ok) throw new Error(`the stream answered ${answer.status}`);
+    onAlive();
     onState(true);
     if (last === null) onBlind();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -32,6 +33,7 @@ export function listen({ url, token, last, onNotice, onState, onBlind, onSignedO
       const { value, done } = await reader.read().finally(() => clearTimeout(alarm));
       if (done) return;
       failures = 0;
+      onAlive();
       const events = (text + value).replaceAll("\r\n", "\n").split("\n\n");
       text = events.pop();
       events.forEach(take);
