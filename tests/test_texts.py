@@ -156,6 +156,6 @@ def test_what_has_expired_is_forgotten_and_nothing_else(mei: Person, now: dateti
                 phone=PHONE, sealed_body=b"", state=state, due_at=now, expires_at=now, created_at=now - age
             )
     _row, _token = Token.objects.create(mei.user, shop=mei.shop, expiry=-timedelta(days=1))
-    assert expired.forget(now=now) == {"codes": 1, "tokens": 1, "replies": 1, "texts": 3}
+    assert expired.forget(now=now) == {"codes": 1, "tokens": 1, "replies": 1, "texts": 3, "pushes": 0}
     assert Token.objects.count() == OneTimeCode.objects.count() == IdempotentReply.objects.count() == 1
     assert TextMessage.objects.count() == 5

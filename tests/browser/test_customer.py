@@ -249,7 +249,7 @@ def test_a_wallets_own_browser_is_called_once_and_again_only_by_a_tap(
     page.reload()
     assert page.evaluate("JSON.parse(sessionStorage.calls)") == [call]
     button.click()
-    page.wait_for_function("JSON.parse(sessionStorage.calls).length === 2")
+    page.wait_for_function("() => JSON.parse(sessionStorage.calls).length === 2")
     assert page.evaluate("JSON.parse(sessionStorage.calls)") == [call, call]
 
 

@@ -26,6 +26,7 @@ from tests.till import assert_books_hold, drain, expect, paid, platform, shop_co
 KNOW_OF_THEM = {
     "payments/admin/__init__.py",
     "payments/admin/reported.py",
+    "payments/admin/story.py",  # Shows them to operators, as unconfirmed.
     "payments/models/__init__.py",
     "payments/models/reported.py",
     "payments/reported.py",
