@@ -234,8 +234,7 @@ def test_killed_it_leaves_nothing_and_the_next_start_goes_on_beside_another_prod
         assert again.said.endswith("Stopping.\nStopped. The data is kept for the next start.\n")
         assert processes_of(again.place) == []
         assert not (again.place / "environment.json").exists()
-        # A worker ends its round of calls first, and the database ends after its last session.
-        assert wait_until(lambda: processes_of(other.place) == [], limit_s=60), commands_of(other)
+        assert wait_until(lambda: processes_of(other.place) == [], limit_s=20), commands_of(other)
     finally:
         again.end()
         other.end()
