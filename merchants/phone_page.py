@@ -8,16 +8,19 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from babel.messages.pofile import read_po
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.translation import override, to_locale
 from django.views.decorators.http import require_safe
 from iso4217 import Currency
 
 from merchants.money import exponent, is_currency
 
 _FOLDER = Path(__file__).parent / "static" / "app"
+_LOCALE = Path(__file__).parent / "locale"
 _KINDS = {".js", ".css", ".svg", ".png", ".webmanifest"}
 
 
@@ -39,22 +42,49 @@ def phone_worker(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@require_safe
+def phone_words(request: HttpRequest, language: str) -> HttpResponse:
+    """The catalogue of the page's modules in a language: English → its translation, or a list of its plural forms."""
+    if language not in _languages():
+        raise Http404
+    response = HttpResponse(_written(language), content_type="application/json")
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
+def _languages() -> list[str]:
+    return [code for code, _ in settings.LANGUAGES if code != "en"]
+
+
+@cache
+def _written(language: str) -> bytes:
+    with (_LOCALE / to_locale(language) / "LC_MESSAGES" / "djangojs.po").open("rb") as file:
+        catalogue = read_po(file, locale=to_locale(language))
+    words = {
+        message.id if isinstance(message.id, str) else message.id[0]: (
+            message.string if isinstance(message.string, str) else list(message.string)
+        )
+        for message in catalogue
+        if message.id and message.string
+    }
+    return json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 @cache
 def _files() -> dict[str, str]:
     """The page's files: address → SHA-256 in base64, as subresource integrity writes it."""
     found = sorted(path for path in _FOLDER.rglob("*") if path.suffix in _KINDS and path.name != "worker.js")
-    return {
-        f"{settings.STATIC_URL}app/{path.relative_to(_FOLDER).as_posix()}": b64encode(
-            sha256(path.read_bytes()).digest()
-        ).decode()
-        for path in found
-    }
+    files = {
+        f"{settings.STATIC_URL}app/{path.relative_to(_FOLDER).as_posix()}": path.read_bytes() for path in found
+    } | {f"/app/words/{language}.json": _written(language) for language in _languages()}
+    return {address: b64encode(sha256(body).digest()).decode() for address, body in files.items()}
 
 
 @cache
 def _version() -> str:
     """Changes with any file, with the document, and with the stream's address, which the kept policy names."""
-    document = render_to_string("merchants/app.html", {"exponents": _exponents()})
+    with override("en"):
+        document = render_to_string("merchants/app.html", {"exponents": _exponents()})
     parts = [_files(), document, (_FOLDER / "worker.js").read_text(), settings.STREAM_URL]
     return sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from merchants.phone_page import phone_page, phone_worker
+from merchants.phone_page import phone_page, phone_words, phone_worker
 from qr.live import receipt_state
 from qr.pictures import PngPicture, SvgPicture
 from qr.printing import PosterPdf, PrintPage, SheetPdf, TentPdf
@@ -27,6 +27,7 @@ urlpatterns = [
     path("r/<str:secret>/payer", identified, name="payer"),
     path("app/", phone_page, name="phone_page"),
     path("app/worker.js", phone_worker, name="phone_worker"),
+    path("app/words/<str:language>.json", phone_words, name="phone_words"),
     path("api/v1/codes/read", ReadView.as_view(), name="code-read"),
     path("api/v1/codes/<str:code_id>/image.png", PngPicture.as_view(), name="code-png"),
     path("api/v1/codes/<str:code_id>/image.svg", SvgPicture.as_view(), name="code-svg"),

@@ -30,7 +30,7 @@ PAGES = ("README.md", "CHANGELOG.md", *sorted(str(path.relative_to(ROOT)) for pa
 PUBLISHED = "http://127.0.0.1:8000"  # The address that the steps are written for.
 ENV_READERS = {"env", "env_bool", "env_list"}
 NOT_FOR_PEOPLE = {"DJANGO_SETTINGS_MODULE"}
-DJANGOS_OWN = {"AUTH_USER_MODEL", "BASE_DIR", "DATABASES", "LOGGING", "STATIC_URL"}
+DJANGOS_OWN = {"AUTH_USER_MODEL", "BASE_DIR", "DATABASES", "LOGGING", "STATIC_URL", "LANGUAGES", "LANGUAGE_CODE"}
 UNITS = {"d": 86_400, "h": 3600, "min": 60, "s": 1}
 
 

@@ -23,7 +23,7 @@ export class Problem extends Error {
 // Asks the API; `body` is sent as JSON, or as a form when it is one. Answers {status, data}; throws Problem, or
 // TypeError when nobody answered. `key` makes a POST safe to send again.
 export async function ask(method, path, body, key) {
-  const headers = { Accept: "application/json" };
+  const headers = { Accept: "application/json", "Accept-Language": document.documentElement.lang };
   const token = phone.read()?.token;
   if (token) headers.Authorization = `Bearer ${token}`;
   if (key) headers["Idempotency-Key"] = key;

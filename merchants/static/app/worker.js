@@ -17,7 +17,8 @@ async function page() {
 
 async function keepAll() {
   const cache = await caches.open(CACHE);
-  const now = Object.keys(FILES).filter((path) => !path.includes("/vendor/")); // Those are kept once they are asked for.
+  const asked = async (path) => !/\/(vendor|words)\//.test(path) || (await caches.match(path)); // Those are kept once they are asked for.
+  const now = (await Promise.all(Object.keys(FILES).map(async (path) => (await asked(path)) && path))).filter(Boolean);
   await Promise.all([
     page().then((answer) => cache.put(PAGE, answer)),
     ...now.map(async (path) => cache.put(path, await fetched(path))),

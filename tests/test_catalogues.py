@@ -1,0 +1,45 @@
+"""Every sentence that a person reads is marked, is in every catalogue, and is translated there with the same blanks."""
+
+from __future__ import annotations
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+from django.conf import settings
+from django.utils.translation import to_locale
+
+from merchants.management.commands import catalogues
+
+LANGUAGES = catalogues.languages()
+FOUND = {
+    (app, domain): found
+    for app in catalogues.APPS
+    for domain, found in catalogues.wanted(settings.BASE_DIR / app).items()
+}
+
+
+def catalogue(app: str, language: str, domain: str) -> Catalog:
+    with catalogues.catalogue_path(app, language, domain).open("rb") as file:
+        return read_po(file, locale=to_locale(language))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_catalogues_hold_exactly_the_sentences_of_the_code(language: str) -> None:
+    for (app, domain), found in FOUND.items():
+        kept = catalogues.up_to(found, catalogues.catalogue_path(app, language, domain), language)
+        path = catalogues.catalogue_path(app, language, domain)
+        assert path.read_bytes() == catalogues.written(kept), f"{path}: run `manage.py catalogues`"
+        if domain == "django":
+            assert path.with_suffix(".mo").read_bytes() == catalogues.compiled(kept), (
+                f"{path}: run `manage.py catalogues`"
+            )
+
+
+def test_a_new_sentence_is_added_and_a_gone_one_taken_out_while_others_stay() -> None:
+    path = catalogues.catalogue_path("qr", "pt", "django")
+    found = Catalog()
+    found.add("Refunded", locations=[("qr/receipts.py", 1)])
+    found.add("Not yet there", locations=[("qr/receipts.py", 1)])
+    kept = catalogues.up_to(found, path, "pt")
+    assert sorted(message.id for message in kept if message.id) == ["Not yet there", "Refunded"]
+    assert [catalogues.strings(message) for message in kept if message.id == "Not yet there"] == [[""]]
