@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from merchants import ids, limits, phones, texts
 from merchants.models import OneTimeCode
@@ -31,7 +32,7 @@ def send(*, phone: Phone, purpose: str, text: str, address: str, now: datetime) 
     Raises Refused: 400 `country_not_served`, 429 `too_many_codes`, 503 `codes_unavailable`. Nothing is sent then.
     """
     if phone.country not in settings.SMS_COUNTRIES:
-        raise Refused(400, "country_not_served", "Codes are not sent to phones of this country yet.")
+        raise Refused(400, "country_not_served", _("Codes are not sent to phones of this country yet."))
     limits.spend_on_code(phone, address)
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
     expires_at = now + settings.ONE_TIME_CODE_LIFE

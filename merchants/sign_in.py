@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import countries, ids, one_time_codes, phones, shops
 from merchants.models import Code, NoticeCounter, OneTimeCode, Shop, Staff, Token, User
@@ -94,4 +95,4 @@ def _open_shop(owner: User, country: str, name: str, now: datetime) -> Staff:
 
 
 def _code_invalid() -> Refused:
-    return Refused(400, "code_invalid", "This code is not right, or it is too late for it. Ask for a new one.")
+    return Refused(400, "code_invalid", _("This code is not right, or it is too late for it. Ask for a new one."))

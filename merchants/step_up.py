@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import one_time_codes, phones
 from merchants.models import OneTimeCode, Staff, User
@@ -78,10 +79,13 @@ def required(purpose: str) -> Refused:
     return Refused(
         403,
         "step_up_required",
-        f'This needs a fresh code: POST /api/v1/auth/step-up {{"purpose": "{purpose}"}} sends one to your phone. '
-        "Send it as `code`.",
+        _(
+            'This needs a fresh code: POST /api/v1/auth/step-up {"purpose": "%(purpose)s"} sends '
+            "one to your phone. Send it as `code`."
+        )
+        % {"purpose": purpose},
     )
 
 
 def _invalid() -> Refused:
-    return Refused(403, "step_up_invalid", "This code is not right, or it is too late for it. Ask for a new one.")
+    return Refused(403, "step_up_invalid", _("This code is not right, or it is too late for it. Ask for a new one."))

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import ids, step_up
 from merchants.journal import journal
@@ -105,9 +106,9 @@ def request_change(
         step_up.redeem(confirmation, purpose=step_up.Purpose.ACCOUNT, now=now)
         shop = Shop.objects.select_for_update(no_key=True).get(id=staff.shop_id)
         if shop.state != Shop.State.ACTIVE:
-            raise UnableToChange(f"shop_{shop.state}", "This shop cannot change its accounts at the moment.")
+            raise UnableToChange(f"shop_{shop.state}", _("This shop cannot change its accounts at the moment."))
         if CredentialChange.objects.filter(shop=shop, provider=provider, state=_State.WAITING).exists():
-            raise UnableToChange("change_waiting", "Other credentials are waiting already. Cancel them first.")
+            raise UnableToChange("change_waiting", _("Other credentials are waiting already. Cancel them first."))
         change = CredentialChange.objects.create(
             id=ids.new(now),
             shop=shop,
@@ -132,7 +133,7 @@ def cancel(*, shop: Shop, change_id: UUID, now: datetime) -> CredentialChange:
         locked = Shop.objects.select_for_update(no_key=True).get(id=shop.id)
         change = CredentialChange.objects.select_for_update(no_key=True).get(id=change_id, shop=locked)
         if change.state != _State.WAITING:
-            raise UnableToChange("change_not_waiting", f"This change is {change.state} already.")
+            raise UnableToChange("change_not_waiting", _("This change is %(state)s already.") % {"state": change.state})
         _end(change, _State.CANCELED, now)
         _tell(locked, "canceled", change, now)
     return change

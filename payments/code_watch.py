@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.db.models import Count, Sum
+from django.utils.translation import gettext as _
 
 from merchants import codes, ids, notify
 from merchants.models import Code, CodeAlarm, CodeRhythm, ScanCount, Staff
@@ -55,7 +56,7 @@ def answer(*, alarm: CodeAlarm, ending: str, staff: Staff, now: datetime) -> Cod
     with transaction.atomic():
         current = CodeAlarm.objects.select_for_update(no_key=True, of=("self",)).get(id=alarm.id, shop=staff.shop)
         if current.ended_at is not None and current.ending != ending:
-            raise Refused(409, "alarm_ended", "This alarm has ended already.")
+            raise Refused(409, "alarm_ended", _("This alarm has ended already."))
         if current.ended_at is None:
             current.ended_at, current.ending, current.ended_by = now, ending, staff
             current.save(update_fields=["ended_at", "ending", "ended_by"])

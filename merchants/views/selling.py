@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied
@@ -144,7 +145,7 @@ class CodesView(ListAPIView[Code]):
         item_id, price, mine = fields.pop("item", None), fields.pop("price", None) or {}, fields.pop("attribute_to_me")
         item = items.find(staff.shop, item_id) if item_id else None
         if item_id and item is None:
-            raise Refused(400, "item_unknown", "There is no such item.")
+            raise Refused(400, "item_unknown", _("There is no such item."))
 
         def effect() -> Response:
             code = codes.create(
@@ -213,7 +214,7 @@ def _code_to_change(staff: Staff, public_id: str) -> Code:
     """A code of the shop; an assistant changes only those that are hers."""
     code = _code(staff, public_id)
     if staff.role == Staff.Role.ASSISTANT and code.staff_id != staff.id:
-        raise PermissionDenied("This code is not attributed to you.", code="role_too_low")
+        raise PermissionDenied(_("This code is not attributed to you."), code="role_too_low")
     return code
 
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids, seals, step_up
 from merchants.audit import UnableToAct
@@ -68,10 +69,10 @@ def request(*, staff: Staff, bank: BankNumber, holder: str, confirmation: Confir
         step_up.redeem(confirmation, purpose=step_up.Purpose.PAYOUT, now=now)
         shop = Shop.objects.select_for_update(no_key=True).get(id=staff.shop_id)
         if shop.state != Shop.State.ACTIVE:
-            raise UnableToChange(f"shop_{shop.state}", "This shop cannot change its payout account at the moment.")
+            raise UnableToChange(f"shop_{shop.state}", _("This shop cannot change its payout account at the moment."))
         known = PayoutAccount.objects.filter(shop=shop, currency=shop.currency)
         if known.filter(state=_State.WAITING).exists():
-            raise UnableToChange("change_waiting", "Another account is waiting already. Cancel it first.")
+            raise UnableToChange("change_waiting", _("Another account is waiting already. Cancel it first."))
         first = not known.filter(state=_State.ACTIVE).exists()
         account = PayoutAccount.objects.create(
             id=ids.new(now),
@@ -100,7 +101,9 @@ def cancel(*, shop: Shop, account_id: UUID, now: datetime) -> PayoutAccount:
         locked = Shop.objects.select_for_update(no_key=True).get(id=shop.id)
         account = PayoutAccount.objects.select_for_update(no_key=True).get(id=account_id, shop=locked)
         if account.state != _State.WAITING:
-            raise UnableToChange("change_not_waiting", f"This account is {account.state} already.")
+            raise UnableToChange(
+                "change_not_waiting", _("This account is %(state)s already.") % {"state": account.state}
+            )
         account.state, account.ended_at, account.sealed_number = _State.CANCELED, now, b""
         account.save(update_fields=["state", "ended_at", "sealed_number"])
         _tell(locked, "canceled", account, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -62,13 +63,13 @@ class NewPayoutAccount(serializers.Serializer[Any]):
 
     def validate_country(self, value: str) -> str:
         if value and not countries.is_country(value):
-            raise serializers.ValidationError("This is no country of ISO 3166.", code="country_unknown")
+            raise serializers.ValidationError(_("This is no country of ISO 3166."), code="country_unknown")
         return value
 
     def validate_holder(self, value: str) -> str:
         plain = " ".join(value.split())
         if not plain.isprintable():
-            raise serializers.ValidationError("A name has no such letters.", code="holder_unreadable")
+            raise serializers.ValidationError(_("A name has no such letters."), code="holder_unreadable")
         return plain
 
 
