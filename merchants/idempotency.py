@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.renderers import JSONRenderer
@@ -106,6 +107,7 @@ def once_proved(
                 fingerprint=fingerprint,
                 status=response.status_code,
                 body=_plain(response.data),
+                language=get_language() or "",
                 created_at=timezone.now(),
             )
         return response
@@ -121,7 +123,9 @@ def _run(effect: Callable[[T], Response], proved: T) -> Response:
 def _again(known: IdempotentReply, fingerprint: bytes) -> Response:
     if bytes(known.fingerprint) != fingerprint:
         raise Refused(422, "idempotency_key_reused", _("This key was used for another request."))
-    return Response(known.body, status=known.status, headers={"Idempotent-Replayed": "true"})
+    # Its words are those of the first time: the reply is the same to the letter, and says in which language it is.
+    said = {"Content-Language": known.language} if known.language else {}
+    return Response(known.body, status=known.status, headers={"Idempotent-Replayed": "true", **said})
 
 
 def _known(caller: str, key: str) -> IdempotentReply | None:

@@ -27,7 +27,7 @@ DIGITS = 6
 
 
 def send(*, phone: Phone, purpose: str, text: str, address: str, now: datetime) -> None:
-    """Sends a code to the phone. `text` says what it is for, with {code} and {minutes} in it; `address` is the asker's.
+    """Sends a code to the phone. `text` says what it is for, with %(code)s and %(minutes)s; `address` is the asker's.
 
     Raises Refused: 400 `country_not_served`, 429 `too_many_codes`, 503 `codes_unavailable`. Nothing is sent then.
     """
@@ -48,7 +48,7 @@ def send(*, phone: Phone, purpose: str, text: str, address: str, now: datetime) 
         )
         texts.queue(
             phone=phone.e164,
-            text=text.format(code=code, minutes=minutes),
+            text=text % {"code": code, "minutes": minutes},
             code=code,
             now=now,
             expires_at=expires_at,

@@ -13,7 +13,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from merchants import codes, colours, countries, ids, links, mine, money, step_up
+from merchants import codes, colours, countries, ids, links, mine, money, notice_words, step_up
 from merchants.models import Code, Item, Notice, Shop, Staff
 
 NAME_LENGTH = 80
@@ -261,11 +261,15 @@ class ItemShape(serializers.ModelSerializer[Item]):
 class NoticeShape(serializers.ModelSerializer[Notice]):
     """Something the shop was told. `number` counts up by one within the shop; ask for what comes after the last."""
 
-    data = serializers.DictField()  # type: ignore[assignment]
+    data = serializers.SerializerMethodField()  # type: ignore[assignment]
 
     class Meta:
         model = Notice
         fields = ["number", "kind", "data", "created_at"]
+
+    @extend_schema_field(serializers.DictField())
+    def get_data(self, notice: Notice) -> dict[str, Any]:
+        return notice_words.worded(notice.kind, notice.data)
 
 
 class NoticePage(serializers.Serializer[Any]):

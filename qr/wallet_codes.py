@@ -10,10 +10,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, override
 
 from merchants import audit, ids, step_up
 from merchants.audit import UnableToAct
@@ -43,13 +44,15 @@ _STATE = WalletCode.State
 _TAIL = 12  # Of the account: enough to know one's own by, too little to write a message in.
 _TOLD_FOR = timedelta(days=1)
 _TEXTS = {
-    "added": (
-        "Pushcart: a code of an own wallet was added to {shop}: {title} of {payee}, ending {tail} ({code}). "
-        "Who scans it pays there. Not you? Retire it at {app}, and change the lock of your phone."
+    "added": gettext_noop(
+        "Pushcart: a code of an own wallet was added to %(shop)s: %(title)s of %(payee)s, ending %(tail)s (%(code)s). "
+        "Who scans it pays there. Not you? Retire it at %(app)s, and change the lock of your phone."
     ),
-    "retired": "Pushcart: the own wallet code {title} of {payee} ({code}) was retired by {shop}. Take it off the cart.",
-    "retired_by_operator": (
-        "Pushcart: we retired the own wallet code {title} of {payee} ({code}) of {shop}. Take it off the cart."
+    "retired": gettext_noop(
+        "Pushcart: the own wallet code %(title)s of %(payee)s (%(code)s) was retired by %(shop)s. Take it off the cart."
+    ),
+    "retired_by_operator": gettext_noop(
+        "Pushcart: we retired the own wallet code %(title)s of %(payee)s (%(code)s) of %(shop)s. Take it off the cart."
     ),
 }
 
@@ -190,14 +193,20 @@ def _end(code: WalletCode, now: datetime) -> None:
 
 
 def _tell(code: WalletCode, step: str, now: datetime) -> None:
-    title = payloads.read(code.payload).title
+    with override(settings.LANGUAGE_CODE):  # What is kept is worded when it is read.
+        title = payloads.read(code.payload).title
     public, tail = ids.public(WalletCode.prefix, code.id), "".join(code.account.split())[-_TAIL:]
     owners.tell(
         code.shop,
         kind=NOTICE,
         data={"step": step, "wallet_code": public, "title": title, "payee": code.payee, "tail": tail},
         text=_TEXTS[step],
-        words={"title": title, "payee": f'"{" ".join(code.payee.split())[:40]}"', "tail": tail, "code": public},
+        words=lambda: {
+            "title": payloads.read(code.payload).title,
+            "payee": f'"{" ".join(code.payee.split())[:40]}"',
+            "tail": tail,
+            "code": public,
+        },
         of_use_for=_TOLD_FOR,
         now=now,
     )

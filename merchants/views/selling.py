@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import codes, ids, items, shops
+from merchants import codes, ids, items, languages, shops
 from merchants.bodies import Form, Json
 from merchants.idempotency import header, once
 from merchants.models import Code, Item, Staff
@@ -36,6 +36,7 @@ class ShopView(APIView):
     def get(self, request: Request) -> Response:
         """Who is paid, and where notices are told live."""
         staff = staff_of(request)
+        languages.remember(user=staff.user, header=request.headers.get("Accept-Language", ""))
         return Response(ShopShape(staff.shop, context={"role": staff.role}).data)
 
     @extend_schema(operation_id="shop_change", request=ShopShape, responses=ShopShape)

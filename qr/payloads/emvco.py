@@ -14,10 +14,9 @@ from datetime import datetime
 from functools import cached_property
 
 from babel.lists import format_list
-from django.conf import settings
-from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext as _
 
+from merchants import languages
 from qr.payloads import amounts, emvco_fields, tlv
 from qr.payloads.base import Confirmation, Reading, Unwritable, Violation
 from qr.payloads.emvco_fields import ACCOUNT_TEMPLATES, AMOUNT, CITY, COUNTRY, CRC, CURRENCY, GUID, INITIATION, NAME
@@ -203,7 +202,7 @@ def currency_violations(payload: Payload, *currencies: str) -> list[Violation]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return format_list(names, locale=to_locale(get_language() or settings.LANGUAGE_CODE))
+    return format_list(names, locale=languages.cldr())
 
 
 def _check_sum(text: str, found: tlv.Found) -> tuple[bool, list[Violation]]:
