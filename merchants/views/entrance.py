@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import limits, sign_in, step_up
+from merchants import devices, limits, sign_in, step_up
 from merchants.addresses import client_address
 from merchants.bodies import Json
 from merchants.shapes import CodeAsked, CodeSent, ShopShape, StepUpAsked, TokenAsked, TokenGiven
@@ -62,7 +62,8 @@ class TokenView(APIView):
         limits.spend_on_guess(client_address(request))
         asked = TokenAsked(data=request.data)
         asked.is_valid(raise_exception=True)
-        signed_in = sign_in.redeem(**asked.validated_data, now=timezone.now())
+        agent = request.headers.get("User-Agent", "")
+        signed_in = sign_in.redeem(**asked.validated_data, user_agent=agent, now=timezone.now())
         shop = ShopShape(signed_in.shop, context={"role": signed_in.role}).data
         answer = {"token": signed_in.token, "shop": shop}
         return Response(answer, status=201 if signed_in.created else 200, headers={"Cache-Control": "no-store"})
@@ -70,7 +71,8 @@ class TokenView(APIView):
     @extend_schema(operation_id="auth_sign_out", request=None, responses={204: None})
     def delete(self, request: Request) -> Response:
         """Signs this phone out: its token is of no use from now on."""
-        request.auth.delete()
+        mine = devices.of(staff_of(request), now=timezone.now())
+        devices.sign_out(mine.filter(pk=request.auth.pk))
         return Response(status=204)
 
 
