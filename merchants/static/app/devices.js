@@ -1,7 +1,7 @@
 // Where she is signed in: a list to sign out from, one by one or everywhere, and a new phone told of until she knows it.
 
 import { ask, phone, rows } from "./api.js";
-import { form, h } from "./dom.js";
+import { around, form, h } from "./dom.js";
 import { read } from "./kept.js";
 import { mayLeave } from "./queued.js";
 import { known } from "./shop.js";
@@ -27,7 +27,6 @@ const mine = (device) => device.person.id === own()?.person.id;
 
 // What another device that she sees is called; nothing for this one, and for those that are not her business.
 export const another = (id) => devices.find((device) => device.id === id && !device.this_one)?.name;
-export const number = () => own()?.person.phone;
 
 // What signed in after this phone did, until she says that she knows it: the line may have been away when it was told.
 export function newDevices(home) {
@@ -53,15 +52,17 @@ export function newDevices(home) {
   });
 }
 
-export function devicesSection() {
-  const section = h("section", { id: "devices" });
+export function accountSection() {
+  const section = h("section", { id: "account" });
   const draw = () => {
     const others = devices.filter((device) => mine(device) && !device.this_one);
     section.replaceChildren(
-      h("h2", {}, t("Phones that are signed in")),
+      h("h2", {}, t("Your account")),
+      h("p", {}, own() && around(t("You sign in with {number}. These phones are signed in:"), { number: h("bdi", { dir: "ltr" }, own().person.phone) })),
       h("ul", { className: "paid" }, [...devices].sort(first).map((device) => row(device, draw))),
       ...(others.length ? [form(everywhereElse, t("Sign out everywhere else"))] : []),
-      h("button", { className: "quiet", onclick: everywhere }, t("Sign out everywhere, here too")),
+      h("button", { className: "plain", type: "button", onclick: signOut }, t("Sign out")),
+      h("button", { className: "quiet", type: "button", onclick: everywhere }, t("Sign out everywhere, here too")),
     );
   };
   const everywhereElse = async () => {
@@ -97,7 +98,7 @@ function row(device, draw) {
   return h(
     "li",
     {},
-    h("span", {}, h("bdi", {}, name), who, h("small", {}, used), h("small", {}, t("Signed in {time}", { time: at(signed_in_at) })), wrong),
+    h("span", {}, h("bdi", {}, name), who, h("small", {}, used), h("small", {}, t("Signed in {date}", { date: on(signed_in_at) })), wrong),
     !this_one && h("button", { className: "quiet", ariaLabel: t("Sign out {device}", { device: name }), onclick: out }, t("Sign out")),
   );
 }
@@ -115,5 +116,6 @@ async function everywhere() {
   dispatchEvent(new Event("signedout"));
 }
 
-const at = (text) =>
-  new Date(text).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short", timeZone: known.shop.time_zone });
+const written = (text, shape) => new Date(text).toLocaleString(locale, { dateStyle: "medium", ...shape, timeZone: known.shop.time_zone });
+const at = (text) => written(text, { timeStyle: "short" });
+const on = (text) => written(text, {});

@@ -28,7 +28,7 @@ function codesSection() {
   const colour = field(t("Colour of your codes"), { name: "colour", type: "color", value: known.shop.colour || BLACK });
   const logo = photoField(known.shop.logo);
   const picture = h("img", { className: "qr", alt: t("Your code in this colour, with this logo"), width: 600, height: 600, hidden: true });
-  const take = h("button", { className: "plain", type: "button", hidden: true, onclick: file }, t("Take this picture to a printer"));
+  const take = h("button", { className: "plain", type: "button", hidden: true, onclick: file }, t("Save this picture for a printer"));
   const wrong = h("p", { className: "wrong", role: "alert", hidden: true });
   let id;
 

@@ -1,7 +1,7 @@
 // Settings: the language and the voice of this phone, the shop as its customers see it, where she is signed in, and out.
 
-import { devicesSection, number, signOut } from "./devices.js";
-import { around, h, sheet } from "./dom.js";
+import { accountSection } from "./devices.js";
+import { h, sheet } from "./dom.js";
 import { languageField } from "./languages.js";
 import { looks } from "./looks.js";
 import { example, voice } from "./speech.js";
@@ -9,7 +9,7 @@ import { LANGUAGES } from "./spoken.js";
 import { t } from "./words.js";
 
 export function settings(done) {
-  sheet("panel", t("Settings"), done, h("section", {}, languageField(), ...speaking()), ...looks(), devicesSection(), account());
+  sheet("panel", t("Settings"), done, h("section", {}, languageField(), ...speaking()), ...looks(), accountSection());
 }
 
 function speaking() {
@@ -40,10 +40,4 @@ function speaking() {
 
   draw();
   return [speaks, h("label", {}, t("Spoken in"), language), missing, hear];
-}
-
-function account() {
-  const phone = number();
-  const told = phone && h("p", {}, around(t("You sign in with {number}."), { number: h("bdi", { dir: "ltr" }, phone) }));
-  return h("section", {}, h("h2", {}, t("Your account")), told, h("button", { className: "plain", type: "button", onclick: signOut }, t("Sign out")));
 }
