@@ -1,6 +1,6 @@
 // Amounts are whole numbers of minor units; a decimal point exists only on the screen.
 
-import { locale } from "./words.js";
+import { locale, own } from "./words.js";
 
 const exponents = new Map(
   document.documentElement.dataset.exponents.split(" ").map((pair) => [pair.slice(0, 3), Number(pair.slice(3))]),
@@ -11,7 +11,8 @@ export const places = (currency) => exponents.get(currency) ?? 2;
 export function shown({ amount, currency }) {
   const digits = places(currency);
   const style = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat(locale, style).format(amount / 10 ** digits);
+  const parts = new Intl.NumberFormat(locale, style).formatToParts(amount / 10 ** digits);
+  return parts.map(({ type, value }) => (type === "currency" ? own(value) : value)).join(""); // CN¥ is no ¥CN in Arabic.
 }
 
 // Arabic, Persian and Hindi keyboards type digits of their own.

@@ -52,7 +52,7 @@ const plurals = new Intl.PluralRules(language.is);
 const forms = FORMS.filter((form) => plurals.resolvedOptions().pluralCategories.includes(form));
 
 // What fills a blank keeps its own order: a phone number or a name in other letters turns no Arabic sentence around.
-const own = (value) => (turned ? `\u2068${value}\u2069` : value);
+export const own = (value) => (turned ? `\u2068${value}\u2069` : value);
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (blank, name) => (name in values ? own(values[name]) : blank));
 
 // The sentence in the reader's language, its {names} replaced. The English text is the key: it stands in the code as a
