@@ -33,10 +33,8 @@ export function newDevices(home) {
   const seen = phone.read()?.seen ?? [];
   const fresh = devices.filter(({ id, signed_in_at }) => signed_in_at > (own()?.signed_in_at ?? "9") && !seen.includes(id));
   return fresh.slice(0, SHOWN_MAX).map((device) => {
-    const values = { device: device.name, time: at(device.signed_in_at), person: device.person.name || device.person.phone };
-    const told = mine(device)
-      ? t("A phone signed in with your number: {device}, {time}.", values)
-      : t("{person} signed in on a phone: {device}, {time}.", values);
+    const values = { device: h("bdi", {}, device.name), time: h("bdi", {}, at(device.signed_in_at)), person: who(device) };
+    const told = mine(device) ? t("A phone signed in with your number: {device}, {time}.") : t("{person} signed in on a phone: {device}, {time}.");
     const know = () => {
       const there = devices.map(({ id }) => id);
       phone.keep({ seen: [...seen.filter((id) => there.includes(id)), device.id] });
@@ -45,7 +43,7 @@ export function newDevices(home) {
     return h(
       "section",
       { className: "alarm" },
-      h("p", {}, told),
+      h("p", {}, around(told, values)),
       h("button", { className: "plain", onclick: know }, mine(device) ? t("It was me") : t("I know this phone")),
       form(() => end(device).then(home), t("Sign it out")),
     );
@@ -92,13 +90,12 @@ function row(device, draw) {
       target.disabled = false;
     }
   };
-  const { name, person, signed_in_at, last_used_at, this_one } = device;
+  const { name, signed_in_at, last_used_at, this_one } = device;
   const used = this_one ? t("This phone") : t("Last used {time}", { time: at(last_used_at) });
-  const who = !mine(device) && h("small", {}, h("bdi", { dir: person.name ? "auto" : "ltr" }, person.name || person.phone));
   return h(
     "li",
     {},
-    h("span", {}, h("bdi", {}, name), who, h("small", {}, used), h("small", {}, t("Signed in {date}", { date: on(signed_in_at) })), wrong),
+    h("span", {}, h("bdi", {}, name), !mine(device) && h("small", {}, who(device)), h("small", {}, used), h("small", {}, t("Signed in {date}", { date: on(signed_in_at) })), wrong),
     !this_one && h("button", { className: "quiet", ariaLabel: t("Sign out {device}", { device: name }), onclick: out }, t("Sign out")),
   );
 }
@@ -116,6 +113,7 @@ async function everywhere() {
   dispatchEvent(new Event("signedout"));
 }
 
+const who = ({ person: { name, phone: number } }) => h("bdi", name ? {} : { dir: "ltr" }, name || number);
 const written = (text, shape) => new Date(text).toLocaleString(locale, { dateStyle: "medium", ...shape, timeZone: known.shop.time_zone });
 const at = (text) => written(text, { timeStyle: "short" });
 const on = (text) => written(text, {});

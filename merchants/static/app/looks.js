@@ -21,7 +21,7 @@ function shopSection() {
     done.textContent = t("Saved");
   };
   const done = h("p", { className: "soft", role: "status" });
-  return h("section", {}, h("h2", {}, t("Your shop")), form(change, t("Save"), name, photo.element), done);
+  return h("section", {}, h("h2", {}, t("Your shop")), form(change, t("Save"), name, part(t("Photo of your shop"), photo)), done);
 }
 
 function codesSection() {
@@ -58,10 +58,12 @@ function codesSection() {
   }
 
   const open = h("details", {}, h("summary", {}, t("Colour and logo of your codes")));
-  open.append(form(change, t("Save and show"), colour, h("p", {}, t("Logo in the middle of your codes")), logo.element), picture, take, wrong);
+  open.append(form(change, t("Save and show"), colour, part(t("Logo in the middle of your codes"), logo)), picture, take, wrong);
   if (known.shop.colour || known.shop.logo) open.addEventListener("toggle", () => look().catch(() => {}), { once: true });
   return h("section", {}, open);
 }
+
+const part = (legend, { element }) => h("fieldset", {}, h("legend", {}, legend), element);
 
 // A file goes as a form; null takes away what is there.
 async function keep(fields, name, file) {
