@@ -18,7 +18,7 @@ def name_those_of_before(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("merchants", "0008_push_subscriptions")]
+    dependencies = [("merchants", "0009_user_language")]
 
     operations = [
         migrations.AddField("token", "device", models.UUIDField(null=True)),
