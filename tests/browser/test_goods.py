@@ -205,6 +205,9 @@ def test_an_amount_for_one_customer_turns_to_paid_by_its_own_payment_alone(
     opened(page, vendor, product.url)
     page.get_by_role("button", name="For one customer").click()
     inspection.look(page, "keypad")
+    tap(page, *"999999999", "Show the code")
+    expect(page.get_by_role("alert")).to_have_text("This amount is too large.")
+    tap(page, *["Delete"] * 9)
     tap(page, "1", "2", "Decimal point", "5", "0", "7", "Plus", "0", "3", "9", "Delete")  # A third decimal is no money.
     expect(page.locator(".pad output")).to_have_text("CN¥15.50")
     expect(page.locator(".steps")).to_have_text("12.50 + 3")

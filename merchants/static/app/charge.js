@@ -1,6 +1,6 @@
 // "For one customer": an amount on a keypad becomes a code for one payment, which waits until that payment is told of.
 
-import { ask } from "./api.js";
+import { Problem, ask } from "./api.js";
 import { awake } from "./awake.js";
 import { checkWord, codePicture } from "./code.js";
 import { field, form, h, sheet } from "./dom.js";
@@ -10,6 +10,7 @@ import { locale, t } from "./words.js";
 
 const PAID_MS = 4000;
 const WHOLE_MAX = 9;
+const AMOUNT_MAX = 10_000_000_000; // The server refuses more, in words for programs.
 
 let waiting = null; // {code, draw}: the code that a customer is looking at now.
 
@@ -30,7 +31,7 @@ export function charge() {
   const asPerson = (term) => term.replace(/\d/g, (digit) => numeral.format(digit)).replace(".", point);
 
   const sum = h("output", { className: "sum" });
-  const steps = h("p", { className: "soft steps", dir: "ltr" });
+  const steps = h("bdi", { dir: "ltr" });
   const note = field(t("What is it for?"), { name: "label", maxLength: 80, required: false, autocomplete: "off" }, t("If you like"));
 
   note.addEventListener("input", () => (key = crypto.randomUUID()));
@@ -50,11 +51,14 @@ export function charge() {
   function draw() {
     const amount = total();
     sum.textContent = shown({ amount, currency });
+    sum.style.fontSize = `min(2.6rem, ${108 / Math.max(sum.textContent.length, 9)}vmin)`; // The longest stays in one line.
     steps.textContent = terms.length > 1 ? terms.map(asPerson).join(" + ") : "";
     dialog.querySelector(".go").disabled = !amount;
+    dialog.querySelector(".wrong").hidden = true;
   }
 
   async function save({ elements }) {
+    if (total() > AMOUNT_MAX) throw new Problem(400, { detail: t("This amount is too large.") });
     const code = await made({ amount: total(), currency }, elements.label.value, key);
     dialog.close();
     wait(code);
@@ -64,7 +68,7 @@ export function charge() {
   const pad = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((digit) => button(String(digit), numeral.format(digit)));
   const fourth = digits ? button(".", point, t("Decimal point")) : button("00", numeral.format(0).repeat(2));
   const keys = h("div", { className: "keys", dir: "ltr" }, pad, fourth, button("0", numeral.format(0)), button("+", "+", t("Plus")));
-  const screen = h("div", { className: "amount" }, h("div", {}, sum, steps), button("back", "⌫", t("Delete")));
+  const screen = h("div", { className: "amount" }, h("div", {}, sum, h("p", { className: "soft steps" }, steps)), button("back", "⌫", t("Delete")));
   const dialog = sheet("pad", t("For one customer"), null, form(save, t("Show the code"), note, screen, keys));
   dialog.addEventListener("keydown", (event) => {
     if (event.target.matches("input")) return;

@@ -15,6 +15,7 @@ export function itemPage(item, { show, done }) {
     name: "price",
     inputMode: "decimal",
     autocomplete: "off",
+    dir: "ltr",
     value: written(item.price),
   });
   const unit = field(t("For how much of it"), { name: "unit", maxLength: 20, value: item.unit, required: false }, t("pile, kg, cup … if you like"));
