@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from merchants import ids
-from merchants.models import Code, Staff
+from merchants.models import Code, Item, Staff
 from merchants.shapes import Amount, PublicId
 from payments import activity
 from payments.models import Dispute, Payment, Refund
@@ -82,6 +82,7 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     description = serializers.SerializerMethodField()
     quantity = serializers.SerializerMethodField()
     code = serializers.SerializerMethodField()
+    item = serializers.SerializerMethodField(help_text="what was sold, when a code of an item was paid")
     staff = serializers.SerializerMethodField(help_text="whose sale it is: whom the code was attributed to")
     receipt_url = serializers.SerializerMethodField()
     refunds = RefundShape(many=True, read_only=True)
@@ -91,7 +92,7 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
         model = Payment
         fields = [
             "id", "amount", "match", "placed", "expected", "refunded", "fee", "description", "quantity", "code",
-            "staff", "receipt_url", "occurred_at", "recorded_at", "refunds", "disputes",
+            "item", "staff", "receipt_url", "occurred_at", "recorded_at", "refunds", "disputes",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -116,6 +117,10 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
 
     def get_code(self, payment: Payment) -> str | None:
         return ids.public(Code.prefix, payment.intent.code_id) if payment.intent else None
+
+    def get_item(self, payment: Payment) -> str | None:
+        item = payment.intent.item_id if payment.intent else None
+        return ids.public(Item.prefix, item) if item else None
 
     def get_staff(self, payment: Payment) -> str | None:
         staff = payment.intent.staff_id if payment.intent else None
