@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
 from prometheus_client import Counter
 from rest_framework.exceptions import AuthenticationFailed
 
@@ -65,19 +66,19 @@ def subscribe(
     Raises Refused: 400 `push_service_unknown`, `push_keys_wrong`; 409 `push_unavailable`.
     """
     if not vapid.has_key():
-        raise Refused(409, "push_unavailable", "Push is not set up here.")
+        raise Refused(409, "push_unavailable", _("Push is not set up here."))
     if not push_services.is_known(address):
-        raise Refused(400, "push_service_unknown", "This is no address of a push service that we call.")
+        raise Refused(400, "push_service_unknown", _("This is no address of a push service that we call."))
     try:
         push_encryption.check(p256dh, auth)
     except push_encryption.BadKeys:
-        raise Refused(400, "push_keys_wrong", "These are not the keys of a push subscription.") from None
+        raise Refused(400, "push_keys_wrong", _("These are not the keys of a push subscription.")) from None
     digest = hashlib.sha256(address.encode()).digest()
     kept = {"address": address, "p256dh": vapid.to_base64url(p256dh), "auth": vapid.to_base64url(auth)}
     with transaction.atomic():
         # Two requests of one phone, or for one address, must not both find nothing to replace.
         if not Token.objects.select_for_update().filter(pk=token.pk).exists():
-            raise AuthenticationFailed("This phone has just signed out.")
+            raise AuthenticationFailed(_("This phone has just signed out."))
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], "big", signed=True)])
         PushSubscription.objects.filter(token=token).delete()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -92,5 +93,5 @@ class NewCredentials(serializers.Serializer[Any]):
 
     def validate_credentials(self, given: dict[str, str]) -> dict[str, str]:
         if len(given) > FIELDS_MAX:
-            raise serializers.ValidationError("There are too many fields.", code="too_many_fields")
+            raise serializers.ValidationError(_("There are too many fields."), code="too_many_fields")
         return given

@@ -29,6 +29,10 @@ _PYTHON = DEFAULT_KEYWORDS | {
     "ngettext_lazy": (1, 2),
     "pgettext_lazy": ((1, "c"), 2),
 }
+# Babel's own rule for Arabic has its last two forms the other way round than CLDR, GNU gettext, Django and browsers.
+_PLURALS = {
+    "ar": "nplurals=6; plural=n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5;"
+}
 _MODULES = {"t": None, "count": (2, 3)}
 
 
@@ -71,6 +75,8 @@ def wanted(app: Path) -> dict[str, Catalog]:
 def up_to(found: Catalog, path: Path, language: str) -> Catalog:
     """The catalogue at `path` with exactly the sentences `found`; what was translated stays so."""
     catalogue = Catalog(locale=to_locale(language), fuzzy=False)
+    if language in _PLURALS:
+        catalogue.mime_headers = [("Plural-Forms", _PLURALS[language])]
     before = read_po(path.open("rb"), locale=to_locale(language)) if path.exists() else None
     for message in filter(lambda message: message.id, found):
         english = message.id if isinstance(message.id, str) else message.id[0]
