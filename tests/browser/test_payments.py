@@ -172,8 +172,8 @@ def test_a_day_is_told_from_the_book_and_closes_by_itself(
     given = stall.get("/payments?search=2")["results"][0]
     stall.vendor.post(f"/payments/{given['id']}/refunds", {"amount": {"amount": 50, "currency": "CNY"}})
     opened(page, product, stall)
-    page.get_by_role("button", name="Close the day").click()
-    day = page.get_by_role("dialog", name="Close the day")
+    page.get_by_role("button", name="Today's takings").click()
+    day = page.get_by_role("dialog", name="The day's takings")
     expect(day.locator(".today")).to_have_text("TakenCN¥611.504 payments · 1 refund")
     expect(day.locator("dl").nth(0).locator("dd")).to_have_text(["CN¥612.00", "-CN¥0.50"])
     expect(day.locator("dl").nth(1).locator("dd")).to_have_text(["CN¥0.00", "CN¥0.00"])
@@ -206,5 +206,5 @@ def test_a_day_is_told_from_the_book_and_closes_by_itself(
     expect(page.get_by_text("Number at the wallet")).to_be_visible()
     expect(page.get_by_role("button", name="Give")).to_have_count(0)
     page.get_by_role("button", name="Close").click()
-    expect(page.get_by_role("button", name="Close the day")).to_have_count(0)
+    expect(page.get_by_role("button", name="Today's takings")).to_have_count(0)
     inspection.end()

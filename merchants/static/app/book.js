@@ -28,7 +28,7 @@ export function eveningBook(today, close) {
     "section",
     {},
     h("h2", {}, t("Evening book")),
-    h("button", { className: "plain", onclick: close }, t("Close the day")),
+    h("button", { className: "plain", onclick: close }, t("Today's takings")),
     statementFiles(t("Today"), `day=${today}`, today),
     statementFiles(t("This month"), `month=${month}`, month),
   );

@@ -60,7 +60,7 @@ export function showDay(done, first = day(new Date())) {
     }
   }
 
-  sheet("panel day", t("Close the day"), done, h("nav", { className: "days", ariaLabel: t("Which day") }, earlier, title, later), told, again, body);
+  sheet("panel day", t("The day's takings"), done, h("nav", { className: "days", ariaLabel: t("Which day") }, earlier, title, later), told, again, body);
   go(name);
 }
 

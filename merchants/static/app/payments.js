@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { field, h, sheet } from "./dom.js";
 import { read } from "./kept.js";
 import { paymentRow, written } from "./payment.js";
-import { day, known } from "./shop.js";
+import { day, known, readItems } from "./shop.js";
 import { t } from "./words.js";
 
 const AT_ONCE = 30;
@@ -22,7 +22,7 @@ export function showPayments(done, begin = {}) {
   const more = h("button", { className: "plain", hidden: true, onclick: () => load() }, t("Show more"));
   const find = field(t("Search"), { type: "search", name: "search", maxLength: 120, autocomplete: "off", enterKeyHint: "search", required: false, oninput: typing }, t("The last 4 letters of a receipt's number, an amount, or the wallet's number"));
   const date = field(t("Day"), { type: "date", max: day(new Date()), value: begin.day ?? "", required: false, onchange: ({ target }) => choose({ day: target.value, since_day: "" }) });
-  const what = h("select", { onchange: ({ target }) => choose({ item: target.value }) }, h("option", { value: "" }, t("Everything")), known.items.map(({ id, name }) => h("option", { value: id }, name)));
+  const what = h("select", { onchange: ({ target }) => choose({ item: target.value }) }, h("option", { value: "" }, t("Everything")));
   const chips = h("div", { className: "chips", role: "group", ariaLabel: t("Show") });
   let pause = 0;
 
@@ -52,6 +52,12 @@ export function showPayments(done, begin = {}) {
     );
     chips.children[at]?.focus();
     date.querySelector("input").value = filters.day ?? "";
+  }
+
+  async function offer() {
+    if (what.length > 1) return;
+    if (!known.items.length) await readItems().catch(() => {}); // Opened again, it is tried again.
+    what.append(...known.items.map(({ id, name }) => h("option", { value: id }, name)));
   }
 
   const asked = () => Object.entries(filters).filter(([, value]) => value);
@@ -121,7 +127,7 @@ export function showPayments(done, begin = {}) {
     removeEventListener("notice", heard);
     done();
   };
-  const further = h("details", {}, h("summary", {}, t("More filters")), date, h("label", {}, t("Sold"), what));
+  const further = h("details", { ontoggle: offer }, h("summary", {}, t("More filters")), date, h("label", {}, t("Sold"), what));
   sheet("panel", t("Payments"), closed, find, chips, further, list, told, more);
   seen.observe(more);
   drawChips();
