@@ -31,9 +31,7 @@ _PYTHON = DEFAULT_KEYWORDS | {
     "pgettext_lazy": ((1, "c"), 2),
 }
 # Babel's own rule for Arabic has its last two forms the other way round than CLDR, GNU gettext, Django and browsers.
-_PLURALS = {
-    "ar": "nplurals=6; plural=n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5;"
-}
+_PLURALS = {"ar": "nplurals=6; plural=n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5;"}
 _MODULES = {"t": None, "count": (2, 3)}
 
 

@@ -92,6 +92,7 @@ export function told(notice) {
     announce(title, t("Account ending {digits}", { digits: data.tail }), false);
   }
   home();
+  dispatchEvent(new CustomEvent("notice", { detail: notice })); // For whatever is open above it.
 }
 
 function card(title, text, good) {
