@@ -32,6 +32,8 @@ class Json(BaseParser):
             return JSONParser().parse(stream, media_type, dict(parser_context or {}))
         except RecursionError:
             raise ParseError(_("The JSON is nested too deeply.")) from None
+        except ParseError as broken:
+            raise ParseError(_("The JSON cannot be read: %(why)s") % {"why": broken.__cause__ or broken}) from None
 
 
 class Form(MultiPartParser):

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton
 from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
 from django.utils.translation import get_language, to_locale
 from django.utils.translation.trans_real import get_supported_language_variant, parse_accept_lang_header
 
@@ -19,6 +21,19 @@ from merchants.models import User
 
 # English as most of the world writes it: the day before the month.
 _DATES = {"en": "en_GB"}
+
+
+class Answers(LocaleMiddleware):
+    """Django's choice of language for each answer; but what anybody may keep (a photo) has no words, and stays one.
+
+    Otherwise shared caches would keep it once for every Accept-Language there is.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if "public" in response.headers.get("Cache-Control", ""):
+            return response
+        answered: HttpResponseBase = super().process_response(request, response)
+        return answered
 
 
 def asked(header: str) -> str:

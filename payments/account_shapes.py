@@ -20,10 +20,13 @@ class FieldShape(serializers.Serializer[Field]):
     """One field of a form: `secret` ones are never shown again; `form` says what is checked."""
 
     name = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]  # DRF's metaclass keeps fields apart from attributes.
+    label = serializers.SerializerMethodField()  # type: ignore[assignment]  # DRF keeps fields apart from attributes.
     secret = serializers.BooleanField()
     required = serializers.BooleanField()  # type: ignore[assignment]
     form = serializers.CharField(help_text="text, secrets, private_key, public_key, certificate or address")
+
+    def get_label(self, field: Field) -> str:
+        return _(field.label)
 
 
 class ProviderShape(serializers.Serializer[Any]):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 from django.utils.translation import override
 from rest_framework.test import APIClient
 
@@ -34,6 +36,22 @@ NOON = datetime(2026, 11, 23, 4, tzinfo=UTC)
 )
 def test_a_header_asks_for_the_first_of_our_languages_in_it(header: str, language: str) -> None:
     assert languages.asked(header) == language
+
+
+def test_an_answer_says_its_language_but_one_without_words_is_the_same_for_all(rf: RequestFactory) -> None:
+    def headers(cache: str) -> tuple[bool, bool]:
+        def answer(request: HttpRequest) -> HttpResponse:
+            return HttpResponse(headers={"Cache-Control": cache} if cache else {})
+
+        said = languages.Answers(answer)(rf.get("/", headers={"Accept-Language": "hi"}))
+        assert isinstance(said, HttpResponse)
+        return "Content-Language" in said.headers, "Accept-Language" in said.headers.get("Vary", "")
+
+    assert [headers(cache) for cache in ("", "private, no-cache", "public, max-age=1, immutable")] == [
+        (True, True),
+        (True, True),
+        (False, False),
+    ]
 
 
 def test_a_moment_is_written_as_its_reader_writes_dates() -> None:

@@ -1,5 +1,6 @@
 """The API of this app: a view reads the request, makes one call and answers."""
 
+from merchants.views.devices import DevicesView, OneDeviceView
 from merchants.views.entrance import CodeView, StepUpView, TokenView
 from merchants.views.files import dev_outbox, photo
 from merchants.views.hearing import NoticesView
@@ -11,11 +12,13 @@ __all__ = [
     "BindView",
     "CodeView",
     "CodesView",
+    "DevicesView",
     "ItemView",
     "ItemsView",
     "MineView",
     "NoticesView",
     "OneCodeView",
+    "OneDeviceView",
     "OnePushView",
     "PushView",
     "ReplaceView",

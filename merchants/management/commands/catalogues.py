@@ -23,6 +23,7 @@ from django.utils.translation import to_locale
 from django.utils.translation.template import templatize
 
 APPS = ("merchants", "payments", "qr")
+_ALONG = {"merchants": ("config",)}  # It is no app, and what it says to everybody belongs with what all share.
 _PYTHON = DEFAULT_KEYWORDS | {
     "gettext_lazy": None,
     "gettext_noop": None,
@@ -63,7 +64,8 @@ def catalogue_path(app: str, language: str, domain: str) -> Path:
 def wanted(app: Path) -> dict[str, Catalog]:
     """The sentences of an app, by domain; a domain that has none is left out. Places are named by file, not by line."""
     found = {"django": Catalog(), "djangojs": Catalog()}
-    for path in sorted(app.rglob("*")):
+    folders = [app, *(app.parent / name for name in _ALONG.get(app.name, ()))]
+    for path in sorted(path for folder in folders for path in folder.rglob("*")):
         place = [(path.relative_to(app.parent).as_posix(), 1)]
         for domain, text, context in _of_file(path):
             found[domain].add(text, locations=place, context=context)

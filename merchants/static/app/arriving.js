@@ -2,7 +2,8 @@
 
 import { readAlarms } from "./alarms.js";
 import { phone } from "./api.js";
-import { h } from "./dom.js";
+import { another, readDevices } from "./devices.js";
+import { front, h } from "./dom.js";
 import { home } from "./home.js";
 import { shown } from "./money.js";
 import { readOwn } from "./own.js";
@@ -49,13 +50,14 @@ export function told(notice) {
     else say(notice); // With its ring, when its turn comes.
   };
   if (kind === "payment_received") {
-    known.payments.set(data.payment, { id: data.payment, ...data, ...known.payments.get(data.payment) });
+    known.payments.set(data.payment, { id: data.payment, ...data, ...known.payments.get(data.payment), placed: true });
     announce(
       shown(data.amount),
       data.match === "exact" ? data.description || t("Received") : MATCHES[data.match],
       data.match === "exact",
     );
   } else if (kind === "payment_in_question") {
+    known.payments.set(data.payment, { id: data.payment, ...data, placed: false });
     announce(t("A payment is being checked"), shown(data.amount), false);
   } else if (kind === "refund_succeeded") {
     if (known.payments.has(data.payment)) reread(data.payment).then(home);
@@ -72,6 +74,13 @@ export function told(notice) {
   } else if (kind === "account_change") {
     readChanges().then(home, () => {});
     announce(CHANGES[data.step], data.title, false);
+  } else if (kind === "device_signed_in") {
+    const tell = () => {
+      const name = another(data.device);
+      if (name) announce(t("A new phone signed in"), name, false);
+      home(); // Where it stays until she says that she knows it.
+    };
+    readDevices().then(tell, () => {}); // The next opening reads them, if this did not.
   } else if (kind === "wallet_code_change") {
     readOwn().then(home, () => {}); // The next opening reads it, if this did not.
     announce(data.step === "added" ? t("A wallet code was added") : t("A wallet code was retired"), data.payee, false);
@@ -97,6 +106,6 @@ function card(title, text, good) {
   told.append(one);
   if (told.children.length > 3) told.firstChild.remove();
   // Above whatever is open: a full-screen code lies in the browser's top layer.
-  (document.querySelector("dialog[open]") ?? document.body).append(told);
+  front().append(told);
   setTimeout(() => one.remove(), 8000);
 }

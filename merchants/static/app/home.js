@@ -3,15 +3,20 @@
 import { alarmCards } from "./alarms.js";
 import { ask } from "./api.js";
 import { eveningBook } from "./book.js";
+import { charge, drawCharge } from "./charge.js";
 import { check } from "./check.js";
+import { showShopCode } from "./code.js";
+import { allCodes } from "./codes.js";
 import { showDay } from "./day.js";
+import { newDevices, signOut } from "./devices.js";
 import { around, h, show } from "./dom.js";
-import { addItem, itemRow, showShopCode } from "./items.js";
+import { addItem, itemRow } from "./items.js";
 import { answered } from "./kept.js";
 import { shown } from "./money.js";
 import { ownCodes } from "./own.js";
 import { paymentRow } from "./payment.js";
 import { showPayments } from "./payments.js";
+import { waitingSection } from "./queued.js";
 import { drawSelling, sell } from "./selling.js";
 import { settings } from "./settings.js";
 import { book, day, known, readChanges } from "./shop.js";
@@ -19,11 +24,10 @@ import { voice } from "./speech.js";
 import { count, locale, t } from "./words.js";
 
 const ROWS_MAX = 20; // The list of all payments has the others.
-const signOut = () => dispatchEvent(new Event("signout")); // Whoever opened the shop closes it.
 
 export function home() {
   if (!known.shop) return;
-  const { shop, items, waiting, online } = known;
+  const { shop, items, stopped, waiting, online } = known;
   const { sum, count: paid, rows, since, title } = book();
   show(
     h(
@@ -40,8 +44,11 @@ export function home() {
       h("p", { id: "count" }, [count(paid, "{number} payment", "{number} payments"), since].filter(Boolean).join(" · ")),
     ),
     h("button", { className: "go", onclick: () => sell(home) }, t("Start selling")),
+    h("button", { className: "plain", onclick: () => charge() }, t("For one customer")),
     voice.refused() && h("p", { className: "wrong touch", role: "status" }, t("Touch the screen once, so that this phone may speak.")),
     h("p", { className: "soft" }, around(t("Your sign must show: {word}"), { word: h("b", { id: "word", dir: "auto" }, shop.check_word) })),
+    ...newDevices(home),
+    ...waitingSection(),
     ...alarmCards(shop.role, home),
     h("button", { className: "plain", onclick: () => check(shop, items, home) }, t("Check a receipt or a code")),
     ...waiting.map(changeRow),
@@ -49,9 +56,10 @@ export function home() {
       "section",
       {},
       h("h2", {}, t("My codes")),
-      h("ul", { className: "items" }, items.map(itemRow)),
+      h("ul", { className: "items" }, [...items, ...stopped].map((item) => itemRow(item, home))),
       h("button", { className: "go", onclick: () => addItem(home) }, t("+ Add an item")),
       h("button", { className: "plain", onclick: () => showShopCode() }, t("Code for any amount")),
+      h("button", { className: "plain", onclick: () => allCodes(home) }, t("All my codes")),
     ),
     h(
       "section",
@@ -68,6 +76,7 @@ export function home() {
     h("button", { className: "quiet", onclick: signOut }, t("Sign out")),
   );
   drawSelling();
+  drawCharge();
 }
 
 function changeRow({ title, change }) {
