@@ -40,7 +40,7 @@ export function paymentRow(payment, changed) {
     "li",
     {},
     h("span", {}, h("bdi", {}, what), h("small", {}, [clock(payment.occurred_at), ...notes(payment)].join(" · "))),
-    h("button", { className: "amount", onclick: open }, h("b", {}, shown(payment.amount))), // The whole row is touched by it.
+    h("button", { className: "opens", onclick: open }, h("b", {}, shown(payment.amount))), // The whole row is touched by it.
   );
 }
 
