@@ -133,10 +133,6 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     def get_code(self, payment: Payment) -> str | None:
         return ids.public(Code.prefix, payment.intent.code_id) if payment.intent else None
 
-    def get_item(self, payment: Payment) -> str | None:
-        item = payment.intent.item_id if payment.intent else None
-        return ids.public(Item.prefix, item) if item else None
-
     def get_staff(self, payment: Payment) -> str | None:
         staff = payment.intent.staff_id if payment.intent else None
         return ids.public(Staff.prefix, staff) if staff else None

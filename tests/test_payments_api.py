@@ -68,7 +68,7 @@ def unchanged(act: Callable[[], Any]) -> tuple[int, str]:
 
 
 def test_a_payment_says_what_was_expected_what_came_and_what_went_back(
-    api: APIClient, mei: Person, apples: Item, payment: Payment
+    api: APIClient, apples: Item, payment: Payment
 ) -> None:
     told = api.get(address(payment)).json()
     intent = payment.intent

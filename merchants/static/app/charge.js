@@ -1,7 +1,7 @@
 // "For one customer": an amount on a keypad becomes a code for one payment, which waits until that payment is told of.
 
 import { Problem, ask } from "./api.js";
-import { awake } from "./awake.js";
+import { awake, wholeScreen } from "./awake.js";
 import { checkWord, codePicture } from "./code.js";
 import { field, form, h, sheet } from "./dom.js";
 import { places, shown, typed } from "./money.js";
@@ -106,6 +106,7 @@ export function wait(code) {
     wait(next);
   }, t("Ask once more"));
   const sleep = awake();
+  const bars = wholeScreen();
   let ending = 0;
   let told = "";
   const closed = () => {
@@ -113,6 +114,7 @@ export function wait(code) {
     clearTimeout(over);
     clearTimeout(ending);
     sleep();
+    bars();
     picture.forget();
   };
   const beside = h("div", { className: "beside" }, h("p", { className: "sum" }, price), title, note, checkWord(), cancel, again);

@@ -39,12 +39,8 @@ export function paymentRow(payment, changed) {
   return h(
     "li",
     {},
-    h(
-      "button",
-      { onclick: open },
-      h("span", {}, h("bdi", {}, what), h("small", {}, [clock(payment.occurred_at), ...notes(payment)].join(" · "))),
-      h("b", {}, shown(payment.amount)),
-    ),
+    h("span", {}, h("bdi", {}, what), h("small", {}, [clock(payment.occurred_at), ...notes(payment)].join(" · "))),
+    h("button", { className: "opens", onclick: open }, h("b", {}, shown(payment.amount))), // The whole row is touched by it.
   );
 }
 

@@ -57,7 +57,7 @@ export function showPayments(done, begin = {}) {
   async function offer() {
     if (what.length > 1) return;
     if (!known.items.length) await readItems().catch(() => {}); // Opened again, it is tried again.
-    what.append(...known.items.map(({ id, name }) => h("option", { value: id }, name)));
+    what.append(...[...known.items, ...known.stopped].map(({ id, name }) => h("option", { value: id }, name)));
   }
 
   const asked = () => Object.entries(filters).filter(([, value]) => value);
@@ -103,7 +103,7 @@ export function showPayments(done, begin = {}) {
     const one = paymentRow(payment, (now) => {
       const fresh = row(now);
       one.replaceWith(fresh);
-      fresh.firstChild.focus();
+      fresh.querySelector("button").focus();
     });
     one.dataset.payment = payment.id;
     return one;
