@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
@@ -42,7 +43,7 @@ from payments.providers.stripe_amounts import to_stripe
 from payments.providers.stripe_calls import Refused, Unknown, call, listed, quoted
 
 TITLE = "Stripe"
-WALLET = "Card"
+WALLET = gettext_noop("Card")
 CURRENCIES = None
 FIELDS = (
     Field("secret_key", "Secret key (sk_… or rk_…)"),
