@@ -56,15 +56,17 @@
     line.onmessage = function (event) {
       if (event.data !== said("version")) look();
     };
-    line.onerror = function () {
-      hangUp();
-      wait();
-    };
+    line.onerror = askInstead;
   }
 
   function hangUp() {
     if (line) line.close();
     line = null;
+  }
+
+  function askInstead() {
+    hangUp();
+    wait();
   }
 
   // Only what is said changes, so nothing flickers or scrolls, and a screen reader hears it. A page that hands over to a
@@ -107,6 +109,7 @@
 
   document.addEventListener("visibilitychange", comeBack);
   addEventListener("online", comeBack);
+  addEventListener("offline", askInstead);
   furnish();
   listen();
   wait();

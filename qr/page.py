@@ -21,12 +21,25 @@ from django.utils.safestring import mark_safe
 REFERRER_POLICY = "strict-origin-when-cross-origin"
 
 
+# Where a name is one that may be made short: not as a part of another, nor as something of somebody else's; and no text
+# is touched.
+NAMES, PROPERTIES = r"""("[^"]*")|(?<![\w.])(NAME)(?!\w)""", r"(?<![\w.-])(NAME)(?![\w-])"
+
+
+def shorter(text: str, names: Iterable[str], prefix: str, where: str) -> str:
+    """The text with each of these names, wherever it stands so, exchanged for one or two letters."""
+    letters = [*ascii_lowercase, *(f"a{letter}" for letter in ascii_lowercase)]
+    short = {name: prefix + letters[number] for number, name in enumerate(dict.fromkeys(names))}
+    found = where.replace("NAME", "|".join(sorted(short, key=len, reverse=True)))
+    return re.sub(found, lambda match: short.get(match[0], match[0]), text)
+
+
 def _style(*names: str) -> str:
     """Style sheets of this folder as they stand in a page: without comments, without spaces that say nothing, and with
     short names of what only they name."""
     text = "".join((Path(__file__).parent / name).read_text() for name in names)
     text = re.sub(r"\s*([{};,>]|:(?= ))\s*", r"\1", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
-    return _shorter(text.replace(";}", "}"), re.findall(r"(--[\w-]+):", text), "--", r"(?<!\w)")
+    return shorter(text.replace(";}", "}"), re.findall(r"(--[\w-]+):", text), "--", PROPERTIES)
 
 
 def _inline(*names: str) -> str:
@@ -40,15 +53,7 @@ def _inline(*names: str) -> str:
     text = re.sub(r"\s*([{}()\[\];:,=<>?!&|+*])\s*", r"\1", text).strip().replace(";}", "}")
     declared = re.findall(r"\bvar ([\w,]+)|\bfunction ?(\w*)\(([\w,]*)\)", text)
     own = [name for group in declared for part in group for name in part.split(",") if name]
-    return _shorter(text, own, "", r"""("[^"]*")|(?<![\w.])""")
-
-
-def _shorter(text: str, names: Iterable[str], prefix: str, before: str) -> str:
-    """The text with each of these names, wherever it begins a word, exchanged for one or two letters."""
-    letters = [*ascii_lowercase, *(f"a{letter}" for letter in ascii_lowercase)]
-    short = {name: prefix + letters[number] for number, name in enumerate(dict.fromkeys(names))}
-    found = rf"{before}({'|'.join(sorted(map(re.escape, short), key=len, reverse=True))})(?![\w-])"
-    return re.sub(found, lambda match: match[0] if match[0][0] == '"' else short[match[match.lastindex or 0]], text)
+    return shorter(text, own, "", NAMES)
 
 
 # The style stands in the document, so that the first paint waits for nothing else; each page carries what it needs.

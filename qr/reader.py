@@ -22,6 +22,7 @@ from merchants.models import Shop
 from merchants.money import decimal, exponent
 
 _FIRST_STRONG, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+_LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
 _NARROW, _SPACE = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
 _ZEROS = {"arab": "٠", "arabext": "۰", "deva": "०", "beng": "০"}
 
@@ -44,6 +45,9 @@ class Reader:
         said = format_currency(
             decimal(amount, currency), currency, pattern, locale, currency_digits=False, numbering_system="default"
         )
+        # Among letters that run from the right, the sign of "CN¥" would stand before its letters.
+        if locale.text_direction == "rtl" and "A" <= symbol[:1] <= "Z":
+            said = said.replace(symbol, f"{symbol}{_LEFT_TO_RIGHT}")
         return self._digits(said)
 
     def number(self, amount: int, currency: str) -> str:

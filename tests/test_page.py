@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,17 +12,21 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import override
 
 from merchants import codes, ids, items
 from merchants.models import Code, Item, Shop
 from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
-from qr import proofs
+from qr import page, page_ids, proofs
 from tests.cast import Person
 from tests.till import expect, platform, shop_code
 
 LIMIT = 10_000
 PHONE = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36"
+BRIDGE = {"call": "getBrandWCPayRequest", "arguments": {"appId": "wx2421b1c4370ec43b", "paySign": "x" * 344}}
 LANGUAGES = [code for code, _ in settings.LANGUAGES]
+# Whoever began the payments is shown the most.
+COOKIE, PAYER = page_ids.new_payer()
 # As long as names are in shops that exist, in letters of three bytes.
 SHOP, GOODS = "阿梅的新鲜水果和鲜榨果汁摊（广州珠江路市场）", "现切凤梨和西瓜双拼盒，送酸梅粉"
 PIX = "00020101021226900014br.gov.bcb.pix2568pix.example.com/qr/v2/cobv/7d9f0335-8dcc-4054-9bf9-0dbd61d369065204000053039865802BR"  # noqa: E501
@@ -43,7 +47,7 @@ def apple(shop: Shop) -> Code:
 
 def begun(code: Code, **fields: Any) -> PaymentIntent:
     """An intent as it stands after that; the first one is begun as a customer begins it, the others are copies."""
-    given = {"redirect_url": "http://127.0.0.1:8002/pay/wor_1", "start_failure": "", **fields}
+    given = {"redirect_url": "http://127.0.0.1:8002/pay/wor_1", "start_failure": "", "payer": PAYER, **fields}
     intent = PaymentIntent.objects.filter(code=code).first() or expect(code, 123_450)
     fresh = {"id": ids.new(timezone.now()), "page": uuid.uuid4(), "receipt": ids.secret(22)}
     for name, value in {**given, **fresh}.items():
@@ -94,7 +98,7 @@ def receipts_of(code: Code) -> dict[str, PaymentIntent]:
     return {
         "waiting": begun(code),
         "waiting, code and text": begun(code, handover={"qr": PIX, "copy": PIX, "app_url": "upi://pay?pa=a@b"}),
-        "waiting, in a wallet": begun(code, handover={"bridge": {"call": "getBrandWCPayRequest", "arguments": {}}}),
+        "waiting, in a wallet": begun(code, handover={"bridge": BRIDGE}),
         "paid": paid,
         "paid twice": twice,
         "refunded": back_all,
@@ -136,16 +140,24 @@ def pages(shop: Shop, apple: Code) -> Pages:
     return found
 
 
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """What the last request was answered in is not the language of the tests that follow."""
+    with override("en"):
+        yield
+
+
 def typed(client: Client, code: Code, amount: str) -> Any:
-    page = re.search(r'name="page" value="([^"]+)"', client.get(f"/s/{code.slug}").content.decode())
-    assert page
-    return client.post(f"/s/{code.slug}/pay", {"page": page[1], "amount": amount})
+    found = re.search(r'name="page" value="([^"]+)"', client.get(f"/s/{code.slug}").content.decode())
+    assert found
+    return client.post(f"/s/{code.slug}/pay", {"page": found[1], "amount": amount})
 
 
 def test_every_page_stays_below_ten_kilobytes_in_every_language_and_says_in_which_it_is_written(pages: Pages) -> None:
     weights: dict[str, dict[str, int]] = {}
     for language in LANGUAGES:
         client = Client(headers={"Accept-Language": language, "User-Agent": PHONE})
+        client.cookies[page_ids.COOKIE] = COOKIE
         for name, come_by in pages.items():
             answer = come_by(client)
             head = answer.content.decode()[:120]
@@ -155,3 +167,39 @@ def test_every_page_stays_below_ten_kilobytes_in_every_language_and_says_in_whic
     for name, of_page in weights.items():
         print(f"{name:25}", of_page)
     assert {name: of_page for name, of_page in weights.items() if max(of_page.values()) > LIMIT} == {}
+
+
+@pytest.mark.parametrize(
+    ("language", "country", "currency", "given", "minor", "example", "shown"),
+    [
+        ("ar", "KW", "KWD", "٢٫٥", 2500, "٠٫٠٠٠", "٢٫٥٠٠"),
+        ("ar", "AE", "AED", "٢٫٥", 250, "0.00", "2.50"),
+        ("hi", "IN", "INR", "१२३४५६.५", 12_345_650, "0.00", "₹1,23,456.50"),
+        ("zh-hans", "JP", "JPY", "１２００", 1200, "0", "JP¥1,200"),
+    ],
+)
+def test_what_is_typed_in_her_own_digits_is_what_is_asked_and_read_on_the_receipt(
+    shop: Shop, language: str, country: str, currency: str, given: str, minor: int, example: str, shown: str
+) -> None:
+    Shop.objects.update(country=country, currency=currency)
+    client = Client(headers={"Accept-Language": language})
+    code = shop_code(shop)
+    offered = client.get(f"/s/{code.slug}").content.decode()
+    assert f'placeholder="{example}"' in offered
+    assert f"<bdi>{SHOP}</bdi>" in offered
+    receipt = typed(client, code, given).headers["Location"]
+    intent = PaymentIntent.objects.get()
+    assert (intent.amount, intent.currency, receipt) == (minor, currency, f"/r/{intent.receipt}")
+    assert shown in client.get(receipt).content.decode()
+
+
+def test_scripts_and_styles_stand_in_the_document_with_short_names_and_mean_the_same() -> None:
+    text = 'function line(kind){line.kind=kind;say("line "+kind)}var kinds=line'
+    assert page.shorter(text, ["line", "kind"], "", page.NAMES) == ('function a(b){a.kind=b;say("line "+b)}var kinds=a')
+    assert page.shorter(":root{--go:#fff}a{color:var(--go)}.--go-on{}", ["--go"], "--", page.PROPERTIES) == (
+        ":root{--a:#fff}a{color:var(--a)}.--go-on{}"
+    )
+    for whole in ("getAttribute", "EventSource", '"visibilitychange"', "/events"):
+        assert whole in page.LIVE
+    for short in ("askInstead", "hangUp", "--paper", "/*"):
+        assert short not in page.LIVE + page.RECEIPT_STYLE
