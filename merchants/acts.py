@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django import forms
 from django.contrib import messages
@@ -26,6 +26,9 @@ from django.utils import timezone
 from merchants.audit import UnableToAct
 from merchants.lists import Shown
 from merchants.models import User
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 AT_ONCE_MAX = 1000  # Each act locks its rows and writes a line of the trail for each.
 
@@ -44,11 +47,11 @@ class Act:
     """
 
     name: str
-    label: str
+    label: StrOrPromise
     permission: str
     effect: Effect
     possible: Callable[[Any], bool]
-    asks: str = ""
+    asks: StrOrPromise = ""
 
 
 class ReasonForm(forms.Form):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
@@ -23,6 +23,9 @@ from merchants import audit, limits, phones
 from merchants.addresses import client_address
 from merchants.models import User
 from merchants.refusals import Refused
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 # One sentence for everything that is wrong: an answer must not tell whether the password was the right one.
 _WRONG = (
@@ -85,8 +88,8 @@ class Page:
     """
 
     name: str
-    label: str
-    says: str
+    label: StrOrPromise
+    says: StrOrPromise
     view: Callable[[HttpRequest], HttpResponse]
 
 

@@ -76,6 +76,7 @@ class RefundFacts:
     pending_amount: int  # How much of it was drawn from the shop's pending money.
     origin: str
     settled_at: datetime | None
+    held: bool = False  # It waits for an operator: its provider was never asked.
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ def tell(intent: PaymentIntent, payments: Sequence[Payment], refunds: Sequence[R
     elif back and back == _surplus(arrived):
         kind, heading, sentence = "refunded", _("Paid"), _("What came above the price was sent back to you.")
     lines += [_refund_line(refund) for refund in refunds]
-    under_way = any(refund.state == Refund.State.REQUESTED for refund in refunds)
+    asked = [refund for refund in refunds if refund.state == Refund.State.REQUESTED]
+    under_way, held = any(not refund.held for refund in asked), any(refund.held for refund in asked)
     return Receipt(
         kind=kind,
         mood=mood,
@@ -62,7 +63,7 @@ def tell(intent: PaymentIntent, payments: Sequence[Payment], refunds: Sequence[R
         amount=_money(arrived[0].amount, arrived[0].currency) if len(arrived) == 1 else _asked(intent),
         at=arrived[0].occurred_at,
         lines=tuple(lines),
-        refresh_s=5 if under_way else 30 if kind == "checking" else None,
+        refresh_s=5 if under_way else 30 if kind == "checking" or held else None,
     )
 
 
@@ -162,7 +163,9 @@ def _line(payment: Payment) -> str:
 
 def _refund_line(refund: Refund) -> str:
     words = {
-        Refund.State.REQUESTED: _("is on its way back to you"),
+        Refund.State.REQUESTED: _("is being checked before it is sent back to you")
+        if refund.held
+        else _("is on its way back to you"),
         Refund.State.SUCCEEDED: _("was refunded to you"),
         Refund.State.FAILED: _("could not be refunded; the shop has been told"),
     }

@@ -1,4 +1,4 @@
-"""What we expect and what happened, as operators see it and nobody changes it: intents, payments and refunds."""
+"""What we expect and what happened, as operators see it and nobody changes it: intents and payments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from merchants.desk import desk
 from merchants.lists import Recorded, Shown, among, by_id, by_phone, public_id, shown_money
 from merchants.models import Code
 from payments.admin.links import link
-from payments.models import Discrepancy, Payment, PaymentIntent, ProviderAccount, Refund
+from payments.models import Discrepancy, Payment, PaymentIntent, ProviderAccount
 
 
 @admin.register(PaymentIntent, site=desk)
@@ -97,36 +97,6 @@ class PaymentAdmin(Shown):
     def questions(self, row: Payment) -> SafeString | str:
         found = Discrepancy.objects.filter(payment=row).order_by("id")
         return SafeString(", ".join(link(question) for question in found)) or "–"
-
-
-@admin.register(Refund, site=desk)
-class RefundAdmin(Shown):
-    """Money back."""
-
-    list_display = ["public", "created_at", "shop", "money", "state", "origin", "object_id"]
-    list_filter = [Recorded]
-    list_select_related = ["shop"]
-    fields = ["public", "payment", "shop", "money", "state", "origin", "requested_by_whom", "reason", "failure",
-              "object_id", "created_at", "settled_at", "attempts", "next_call_at"]  # fmt: skip
-    search_help_text = "rfd_…, pay_…, shp_…, a phone, or the provider's own id of the payment or the refund"
-
-    def readings(self, term: str) -> Iterator[Q]:
-        yield from by_id(term, rfd="id", pay="payment", shp="shop")
-        yield from by_phone(term, "shop")
-        yield among("payment", Payment.objects.filter(object_id=term, provider_account__in=account_ids()))
-        yield Q(object_id=term)
-
-    @admin.display(description="id")
-    def public(self, row: Refund) -> str:
-        return public_id(row)
-
-    @admin.display(description="amount")
-    def money(self, row: Refund) -> str:
-        return shown_money(row.amount, row.currency)
-
-    @admin.display(description="requested by")
-    def requested_by_whom(self, row: Refund) -> str:
-        return str(row.requested_by or "–")
 
 
 def of_code(slug: str) -> Iterator[Q]:

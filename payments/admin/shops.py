@@ -64,7 +64,7 @@ class ShopAdmin(ActingAdmin):
         "the phone of somebody in it, the slug of one of its codes, a receipt, a provider's own id of a payment, "
         "refund or dispute, an id of ours (shp_…, cod_…, int_…, pay_…, rfd_…, dsp_…, pyo_…, dis_…), or its name"
     )
-    change_form_template = "admin/payments/shop.html"
+    change_form_template = "admin/payments/with_parts.html"
     acts = [
         Act("freeze", "Freeze", "merchants.change_shop", _freeze, lambda shop: shop.state in ("active", "restricted"),
             "Why is it frozen? It starts no payment, no refund and no payout; open payments are closed."),

@@ -7,11 +7,16 @@ whose tables she may see, and nothing is asked for the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from merchants import audit
 from merchants.lists import public_id, shown_money
@@ -68,28 +73,14 @@ class Story:
 
     def _money(self) -> Iterator[Part]:
         for of in story.money(shop=self.shop, now=self.now):
-            whole = of.whole
-            highest = max(of.days.values(), key=lambda day: day.came)
-            title = f"Paid in {of.currency} on each of the last {story.DAYS} days: {self._of(whole.came, of)} in all"
-            bars = [
-                (f"{day:%d %b}", told.came, f"{self._of(told.came, of)}, {told.payments} payments")
-                for day, told in of.days.items()
-            ]
-            rows = [
-                [name, told.payments, self._of(told.came, of), told.refunds, self._of(told.went_back, of)]
-                for name, told in (("today", of.today), (f"last {story.DAYS} days", whole))
-            ]
             yield Part(
                 f"money-{of.currency.lower()}",
-                f"Money in {of.currency}",
-                ["On the shop's own clock", "#Payments", "#Came", "#Refunds", "#Went back"],
-                rows,
+                _("Money in %(currency)s") % {"currency": of.currency},
+                sums_columns(),
+                sums(of),
                 every=at("payments.payment", q=self.name, since=720),
-                before=chart(title, bars, self._of(highest.came, of)) if whole.payments else "",
+                before=format_html("{}{}", _taken(of), given_back(of)),
             )
-
-    def _of(self, amount: int, money: story.Money) -> str:
-        return shown_money(amount, money.currency)
 
     def _balances(self) -> Iterator[Part]:
         rows = Account.objects.filter(shop=self.shop, balance__isnull=False).select_related("balance").order_by("id")
@@ -292,6 +283,56 @@ class Story:
     ) -> Part:
         shown = [cells(row) for row in rows[:ROWS]]
         return Part(name, heading, columns, shown, empty, every, more=len(rows) > ROWS)
+
+
+def sums_columns() -> list[str]:
+    """The heads of `sums`."""
+    return [
+        _("On the shop's own clock"), f"#{_('Payments')}", f"#{_('Came')}", f"#{_('Refunds')}", f"#{_('Went back')}"
+    ]  # fmt: skip
+
+
+def sums(of: story.Money) -> list[list[Any]]:
+    """What came and went back in one currency, today and in all of the days."""
+    spans = ((_("today"), of.today), (_("last %(days)d days") % {"days": story.DAYS}, of.whole))
+    return [
+        [name, told.payments, shown_money(told.came, of.currency), told.refunds,
+         shown_money(told.went_back, of.currency)]
+        for name, told in spans
+    ]  # fmt: skip
+
+
+def given_back(of: story.Money) -> SafeString | str:
+    """What a shop gave back on each of the days, as bars; nothing where nothing went back."""
+    title = _("Given back in %(currency)s on each of the last %(days)d days: %(amount)s in all")
+    heights = {day: told.went_back for day, told in of.days.items()}
+    counts = {
+        day: ngettext("%(count)d refund", "%(count)d refunds", told.refunds) % {"count": told.refunds}
+        for day, told in of.days.items()
+    }
+    return _days(of, title, heights, counts)
+
+
+def _taken(of: story.Money) -> SafeString | str:
+    title = _("Paid in %(currency)s on each of the last %(days)d days: %(amount)s in all")
+    heights = {day: told.came for day, told in of.days.items()}
+    counts = {
+        day: ngettext("%(count)d payment", "%(count)d payments", told.payments) % {"count": told.payments}
+        for day, told in of.days.items()
+    }
+    return _days(of, title, heights, counts)
+
+
+def _days(of: story.Money, title: str, heights: dict[date, int], counts: dict[date, str]) -> SafeString | str:
+    """Bars of thirty days, each with its amount and how many made it."""
+    if not any(heights.values()):
+        return ""
+    bars = [
+        (date_format(day, "j M"), height, f"{shown_money(height, of.currency)}, {counts[day]}")
+        for day, height in heights.items()
+    ]
+    said = {"currency": of.currency, "days": len(bars), "amount": shown_money(sum(heights.values()), of.currency)}
+    return chart(title % said, bars, shown_money(max(heights.values()), of.currency))
 
 
 def _some(rows: QuerySet[Any]) -> list[Any]:

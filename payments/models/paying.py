@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
-from merchants.models import Code, Item, Shop, Staff
+from merchants.models import Code, Item, Shop, Staff, User
 from payments.models.accounts import ProviderAccount
 
 
@@ -145,6 +146,14 @@ class Refund(models.Model):
         PROVIDER = "provider"
         OPERATOR = "operator", "by us, of money that nobody could place"
 
+    class Review(models.TextChoices):
+        """Whether an operator has to look at it before the provider is asked."""
+
+        NONE = "", _("not needed")
+        WAITING = "waiting", _("waits for an operator")
+        APPROVED = "approved", _("approved")
+        REFUSED = "refused", _("refused")
+
     prefix = "rfd"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
@@ -165,10 +174,19 @@ class Refund(models.Model):
     settled_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_call_at = models.DateTimeField(null=True, help_text="when the provider is asked (again)")
+    review = models.CharField(max_length=8, choices=Review.choices, blank=True, default="", db_default="")
+    reviewed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="reviewed_refunds")
+    reviewed_at = models.DateTimeField(null=True)
+    refusal = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="why an operator refused it, for the shop"
+    )
 
     class Meta:
         constraints = [
             models.CheckConstraint(name="refund_amount_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="refund_held_is_not_sent", condition=~Q(review="waiting") | Q(next_call_at__isnull=True)
+            ),
             models.UniqueConstraint(
                 fields=["payment", "object_id"], condition=~Q(object_id=""), name="refund_object_once"
             ),
@@ -180,10 +198,16 @@ class Refund(models.Model):
             # By which a statement names it, and which of a day no statement has confirmed.
             models.Index(fields=["object_id"], name="refund_of_object", condition=~Q(object_id="")),
             models.Index(fields=["settled_at"], name="refund_settled", condition=Q(state="succeeded")),
+            models.Index(fields=["id"], name="refund_to_review", condition=Q(review="waiting", state="requested")),
         ]
 
     def __str__(self) -> str:
         return self.reference
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for an operator, and its provider does not know of it."""
+        return self.review == self.Review.WAITING and self.state == self.State.REQUESTED
 
     @property
     def reference(self) -> str:

@@ -9,6 +9,7 @@ import { readOwn } from "./own.js";
 import { MATCHES, known, readChanges, reread } from "./shop.js";
 import { ring } from "./sound.js";
 import { FRESH_MS, say } from "./speech.js";
+import { t } from "./words.js";
 
 const DISPUTES = {
   dispute_opened: "A payer contests a payment",
@@ -48,7 +49,11 @@ export function told(notice) {
     if (known.payments.has(data.payment)) reread(data.payment).then(home);
     announce("Refunded", shown(data.amount), false);
   } else if (kind === "refund_failed") {
-    announce("A refund did not go through", shown(data.amount), false);
+    announce(t("A refund did not go through"), data.refusal || shown(data.amount), false);
+  } else if (kind === "refund_held") {
+    announce(t("A refund is being checked"), shown(data.amount), false);
+  } else if (kind === "refund_approved") {
+    announce(t("A refund was checked and is on its way"), shown(data.amount), false);
   } else if (kind === "balance_corrected") {
     announce(data.taken ? "Your balance was corrected down" : "Your balance was corrected up", shown(data.amount), false);
   } else if (kind.startsWith("dispute_")) {
