@@ -136,7 +136,6 @@ class Desk(OTPAdminSite):  # type: ignore[misc]  # The library has no types.
         more = {
             "own_acts": own,
             "pages": self.pages,
-            "finds_shops": request.user.has_perm("merchants.view_shop"),
         }
         response: HttpResponse = super().index(request, {**(extra_context or {}), **more})
         return response

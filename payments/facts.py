@@ -108,9 +108,8 @@ def of_payment(row: Payment) -> PaymentFacts:
 
 
 def of_refunds(rows: QuerySet[Refund]) -> list[RefundFacts]:
-    fields = ("id", "payment_id", "object_id", "amount", "state", "pending_amount", "origin", "settled_at")
-    found = rows.values_list(*fields, "review")
-    return [RefundFacts(*row[:-1], row[-1] == Refund.Review.WAITING) for row in found]
+    fields = ("id", "payment_id", "object_id", "amount", "state", "pending_amount", "origin", "settled_at", "review")
+    return [RefundFacts(*row) for row in rows.values_list(*fields)]
 
 
 def of_disputes(rows: QuerySet[Dispute]) -> list[DisputeFacts]:

@@ -34,7 +34,14 @@ def _addresses() -> Iterator[str]:
         base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         yield from (base, f"{base}{some_id}/change/", f"{base}{some_id}/history/", f"{base}add/")
         yield f"{base}{some_id}/act/freeze/"
-    yield from ("/admin/", "/admin/today/", "/admin/password_change/", "/admin/merchants/", "/admin/payments/")
+    yield from (
+        "/admin/",
+        "/admin/today/",
+        "/admin/find/",
+        "/admin/password_change/",
+        "/admin/merchants/",
+        "/admin/payments/",
+    )
 
 
 def test_the_back_office_is_declared_without_a_complaint() -> None:

@@ -87,7 +87,7 @@ def test_a_total_waits_while_a_refund_of_ours_may_be_what_it_tells_of() -> None:
 
 def test_a_total_does_not_wait_for_a_refund_that_is_held_for_an_operator() -> None:
     money = payment()
-    ours = replace(refund(money), held=True)
+    ours = replace(refund(money), review="waiting")
     facts = known(money, ours)
     assert hear(total(money, 50), facts) == "applied"
     assert (back(facts), facts.refunds[ours.id].state) == (50, "requested")
