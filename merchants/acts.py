@@ -22,6 +22,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from merchants.audit import UnableToAct
 from merchants.lists import Shown
@@ -163,6 +164,8 @@ class ActingAdmin(Shown):
 def _act_on_list(act: Act, model_admin: ActingAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
     rows = list(queryset[: AT_ONCE_MAX + 1])
     if len(rows) > AT_ONCE_MAX:
-        model_admin.message_user(request, f"At most {AT_ONCE_MAX} at once: choose fewer.", messages.ERROR)
+        model_admin.message_user(
+            request, _("At most %(at_once_max)s at once: choose fewer.") % {"at_once_max": AT_ONCE_MAX}, messages.ERROR
+        )
         return None
     return model_admin.carry_out(request, act, rows)

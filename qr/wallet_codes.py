@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids, step_up
 from merchants.audit import UnableToAct
@@ -132,7 +133,7 @@ def retire_by_operator(*, code_id: UUID, operator: User, reason: str, now: datet
     with transaction.atomic():
         code = _locked(code_id)
         if code.state != _STATE.ACTIVE:
-            raise UnableToAct("wallet_code_retired", f"{code} is retired already.")
+            raise UnableToAct("wallet_code_retired", _("%(code)s is retired already.") % {"code": code})
         _end(code, now)
         audit.record(
             operator=operator,

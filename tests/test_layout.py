@@ -90,6 +90,7 @@ TESTED_BY = {
     "payments/admin/story.py": ("tests/test_story.py", "the page of a shop, with its sums"),
     "payments/admin/today.py": ("tests/test_today.py", "the page, with its figures"),
     "payments/admin/statements.py": ("tests/test_statement_desk.py", "operators bring files and look at their lines"),
+    "merchants/desk_words.py": ("tests/laws/test_desk_is_marked.py", "every word of the desk is translated"),
     "payments/admin/find.py": ("tests/test_story.py", "one search leads to a shop and to anything of it"),
     "payments/admin/refunds.py": ("tests/test_refund_reviews.py", "operators look at refunds that are held"),
     "payments/admin/reported.py": ("tests/test_reported.py", "operators read what vendors noted"),

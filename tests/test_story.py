@@ -118,21 +118,21 @@ def test_the_page_tells_everything_of_the_shop(wei: Operator, mei: Person, lan: 
         ["today", "1", "CN¥5.00", "1", "CN¥1.00"],
         ["last 30 days", "1", "CN¥5.00", "1", "CN¥1.00"],
     ]
-    assert ["shop_pending", "held", "CN¥2.00"] in rows(answer, "balances")
-    assert [(row[0], row[2]) for row in rows(answer, "people")] == [(MEI_PHONE, "owner"), (lan.phone, "assistant")]
+    assert ["Shop Pending", "Held", "CN¥2.00"] in rows(answer, "balances")
+    assert [(row[0], row[2]) for row in rows(answer, "people")] == [(MEI_PHONE, "Owner"), (lan.phone, "Assistant")]
     [code] = [row for row in rows(answer, "codes") if row[0] == shop_code(mei.shop).slug]
-    assert code == [code[0], "shop", "–", "active", "0", "1", "CN¥5.00"]
+    assert code == [code[0], "Shop", "–", "Active", "0", "1", "CN¥5.00"]
     [[shown, amount, match, provider_id, _when]] = rows(answer, "payments")
-    assert (shown, amount, match, provider_id) == (public_id(sold), "CN¥5.00", "exact", "wpy_of_mei")
-    assert [row[1:4] for row in rows(answer, "refunds")] == [["CN¥1.00", "succeeded", public_id(sold)]]
-    assert [row[1:4] for row in rows(answer, "disputes")] == [["CN¥2.00", "open", public_id(sold)]]
-    assert [row[1:3] for row in rows(answer, "payouts")] == [["CN¥0.70", "prepared"]]
-    assert [row[1:] for row in rows(answer, "payout-accounts")] == [["waiting", "Mei", "1234", "not yet"]]
-    assert [row[1:3] for row in rows(answer, "providers")] == [["direct", "yes"]]
-    assert [row[1:3] for row in rows(answer, "events")] == [["quarantined", "it makes no sense"]]
+    assert (shown, amount, match, provider_id) == (public_id(sold), "CN¥5.00", "Exact", "wpy_of_mei")
+    assert [row[1:4] for row in rows(answer, "refunds")] == [["CN¥1.00", "Succeeded", public_id(sold)]]
+    assert [row[1:4] for row in rows(answer, "disputes")] == [["CN¥2.00", "Open", public_id(sold)]]
+    assert [row[1:3] for row in rows(answer, "payouts")] == [["CN¥0.70", "Prepared"]]
+    assert [row[1:] for row in rows(answer, "payout-accounts")] == [["Waiting", "Mei", "1234", "not yet"]]
+    assert [row[1:3] for row in rows(answer, "providers")] == [["Direct", "yes"]]
+    assert [row[1:3] for row in rows(answer, "events")] == [["Quarantined", "it makes no sense"]]
     assert [row[1:3] for row in rows(answer, "questions")] == [["paid twice", "CN¥9.00"]]
     assert [row[3] for row in rows(answer, "alarms")] == ["open"]
-    assert [row[1:] for row in rows(answer, "wallet-codes")] == [["upi", "Mei", "active"]]
+    assert [row[1:] for row in rows(answer, "wallet-codes")] == [["upi", "Mei", "Active"]]
     assert [row[1] for row in rows(answer, "reported")] == ["CN¥3.00"]
     assert rows(answer, "notices")[0][:2] == [str(mei.shop.notices.latest("number").number), "code_alarm"]
     assert [row[1:] for row in rows(answer, "trail")] == [

@@ -126,7 +126,7 @@ def _bare(term: str) -> Iterator[tuple[str, QuerySet[Any]]]:
 
 def _part(found: _Found) -> Part:
     rows = [_line(row) for row in found.rows[:ROWS]]
-    columns = [_("What"), _("Shop"), f"#{_('Amount')}", _("State")]
+    columns = [_("What"), _("Shop"), "#" + _("Amount"), _("State")]
     more = len(found.rows) > ROWS
     table = f"{found.model._meta.app_label}.{found.model._meta.model_name}"
     return Part(f"found-{found.model._meta.model_name}", found.heading, columns, rows, every=at(table), more=more)

@@ -57,7 +57,7 @@ def _volume(may: May, now: datetime) -> Iterator[Part]:
         yield Part(
             f"paid-{of.currency.lower()}",
             _("Paid today in %(currency)s") % {"currency": of.currency},
-            [_("Hour"), f"#{_('Payments')}", f"#{_('Amount')}"],
+            [_("Hour"), "#" + _("Payments"), "#" + _("Amount")],
             _hours(of, "payments.payment", now),
             before=_bars(of, title, counts),
         )
@@ -69,7 +69,7 @@ def _volume(may: May, now: datetime) -> Iterator[Part]:
         yield Part(
             f"back-{of.currency.lower()}",
             _("Given back today in %(currency)s") % {"currency": of.currency},
-            [_("Hour"), f"#{_('Refunds')}", f"#{_('Amount')}"],
+            [_("Hour"), "#" + _("Refunds"), "#" + _("Amount")],
             _hours(of, "payments.refund", now, state__in="requested,succeeded"),
             before=_bars(of, title, counts),
         )
@@ -116,7 +116,7 @@ def _lag(may: May, now: datetime) -> Iterator[Part]:
     yield Part(
         "lag",
         _("From received to decided"),
-        [f"#{_('Newest payments')}", f"#{_('Half of them within')}", f"#{_('99 in 100 within')}", f"#{_('Longest')}"],
+        ["#" + _("Newest payments"), "#" + _("Half of them within"), "#" + _("99 in 100 within"), "#" + _("Longest")],
         rows,
         empty=_("Nothing was decided today."),
     )
@@ -133,7 +133,7 @@ def _events(may: May, now: datetime) -> Iterator[Part]:
         every = at("payments.queuedevent", state=state) if state in SET_ASIDE else at("payments.webhookevent", since=1)
         if found:
             rows.append([state.label, linked(every, found["count"]), _span(found["oldest_s"])])
-    columns = [_("State"), f"#{_('Events')}", f"#{_('Oldest')}"]
+    columns = [_("State"), "#" + _("Events"), "#" + _("Oldest")]
     yield Part("events", _("Events not applied"), columns, rows, empty=_("All are applied."))
 
 
@@ -154,7 +154,7 @@ def _unmatched(may: May, now: datetime) -> Iterator[Part]:
         )
         if count
     ]
-    yield Part("lines", _("Lines of statements not matched yet"), [_("Due"), f"#{_('Lines')}"], rows)
+    yield Part("lines", _("Lines of statements not matched yet"), [_("Due"), "#" + _("Lines")], rows)
 
 
 _AGES = {
@@ -180,7 +180,7 @@ def _discrepancies(now: datetime) -> Part:
     every = at("payments.discrepancy", state__exact="open")
     if rows:
         rows.append([_("all"), "", linked(every, total), ""])
-    columns = [_("Open since"), _("What does not fit"), f"#{_('Discrepancies')}", f"#{_('Amount')}"]
+    columns = [_("Open since"), _("What does not fit"), "#" + _("Discrepancies"), "#" + _("Amount")]
     return Part("discrepancies", _("Open discrepancies"), columns, rows, every=every)
 
 
@@ -203,7 +203,7 @@ def _suspense(may: May, now: datetime) -> Iterator[Part]:
         for code, amount in sorted(figures.suspense().items())
         if amount
     ]
-    columns = [_("Currency"), f"#{_('Stands at')}"]
+    columns = [_("Currency"), "#" + _("Stands at")]
     yield Part("suspense", _("Suspense: money without an owner"), columns, rows)
 
 
@@ -245,7 +245,7 @@ def _starts(may: May, now: datetime) -> Iterator[Part]:
     yield Part(
         "starts",
         _("Payments begun at providers today"),
-        [_("Account"), f"#{_('Begun')}", f"#{_('Of these failed')}"],
+        [_("Account"), "#" + _("Begun"), "#" + _("Of these failed")],
         rows,
         more=len(told) > ROWS,
         every=at("payments.paymentintent", id__gte=ids.first_of(today.midnight(now))),
@@ -261,7 +261,7 @@ def _payouts(may: May, now: datetime) -> Iterator[Part]:
         every = at("payments.payout", state__exact=row["state"], currency=row["currency"])
         state = Payout.State(row["state"]).label
         rows.append([state, linked(every, row["count"]), shown_money(row["amount"], row["currency"])])
-    columns = [_("State"), f"#{_('Payouts')}", f"#{_('Amount')}"]
+    columns = [_("State"), "#" + _("Payouts"), "#" + _("Amount")]
     yield Part("payouts", _("Payouts under way"), columns, rows)
 
 
@@ -294,7 +294,7 @@ def _waiting(may: May, now: datetime) -> Iterator[Part]:
         return
     told = today.waiting(names)
     rows = [[_WAITING[name][0], linked(at(_WAITING[name][1], **_WAITING[name][2]), told[name])] for name in names]
-    yield Part("waiting", _("Waits for a person"), [_("What"), f"#{_('How many')}"], rows)
+    yield Part("waiting", _("Waits for a person"), [_("What"), "#" + _("How many")], rows)
 
 
 _PARTS = (_volume, _waiting, _unmatched, _events, _lag, _providers, _starts, _suspense, _payouts)

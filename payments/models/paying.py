@@ -18,18 +18,18 @@ class PaymentIntent(models.Model):
     """
 
     class State(models.TextChoices):
-        OPEN = "open"
-        PAID = "paid"
-        EXPIRED = "expired"
-        CANCELED = "canceled"
+        OPEN = "open", _("Open")
+        PAID = "paid", _("Paid")
+        EXPIRED = "expired", _("Expired")
+        CANCELED = "canceled", _("Canceled")
 
     class Closing(models.TextChoices):
         """Why we asked the provider to close it, or why the provider did."""
 
-        NONE = ""
-        EXPIRED = "expired"
-        FROZEN = "frozen"
-        REFUSED = "refused"
+        NONE = "", _("None")
+        EXPIRED = "expired", _("Expired")
+        FROZEN = "frozen", _("Frozen")
+        REFUSED = "refused", _("Refused")
 
     prefix = "int"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -92,12 +92,12 @@ class Payment(models.Model):
     """What the provider says happened: money that arrived, once per (account, object id), and how it fits an intent."""
 
     class Match(models.TextChoices):
-        EXACT = "exact"
-        SHORT = "short"
-        OVER = "over"
-        LATE = "late"
-        DOUBLE = "double"
-        UNEXPECTED = "unexpected"
+        EXACT = "exact", _("Exact")
+        SHORT = "short", _("Short")
+        OVER = "over", _("Over")
+        LATE = "late", _("Late")
+        DOUBLE = "double", _("Double")
+        UNEXPECTED = "unexpected", _("Unexpected")
 
     prefix = "pay"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -137,14 +137,14 @@ class Refund(models.Model):
     """Money back. Asked by us (`requested`), or reported by the provider. "Refunded" is the sum of these rows."""
 
     class State(models.TextChoices):
-        REQUESTED = "requested"
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
+        REQUESTED = "requested", _("Requested")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        FAILED = "failed", _("Failed")
 
     class Origin(models.TextChoices):
-        SHOP = "shop"
-        PROVIDER = "provider"
-        OPERATOR = "operator", "by us, of money that nobody could place"
+        SHOP = "shop", _("Shop")
+        PROVIDER = "provider", _("Provider")
+        OPERATOR = "operator", _("by us, of money that nobody could place")
 
     class Review(models.TextChoices):
         """Whether an operator has to look at it before the provider is asked."""
@@ -219,10 +219,10 @@ class Dispute(models.Model):
     """Money contested by its payer at her bank or wallet. While it is open it is held; the provider's word ends it."""
 
     class State(models.TextChoices):
-        OPEN = "open"
-        WON = "won"
-        LOST = "lost"
-        CLOSED = "closed"
+        OPEN = "open", _("Open")
+        WON = "won", _("Won")
+        LOST = "lost", _("Lost")
+        CLOSED = "closed", _("Closed")
 
     prefix = "dsp"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
