@@ -2,8 +2,9 @@
 
 from merchants.views.entrance import CodeView, StepUpView, TokenView
 from merchants.views.files import dev_outbox, photo
-from merchants.views.hearing import NoticesView
-from merchants.views.pushing import OnePushView, PushView
+from merchants.views.hearing import HeardView, NoticesView
+from merchants.views.payment_texts import PaymentTextsView
+from merchants.views.pushing import OnePushView, PushHeardView, PushRenewalView, PushTestView, PushView
 from merchants.views.scanning import BindView, MineView
 from merchants.views.selling import CodesView, ItemsView, ItemView, OneCodeView, ReplaceView, ShopView
 
@@ -11,12 +12,17 @@ __all__ = [
     "BindView",
     "CodeView",
     "CodesView",
+    "HeardView",
     "ItemView",
     "ItemsView",
     "MineView",
     "NoticesView",
     "OneCodeView",
     "OnePushView",
+    "PaymentTextsView",
+    "PushHeardView",
+    "PushRenewalView",
+    "PushTestView",
     "PushView",
     "ReplaceView",
     "ShopView",
