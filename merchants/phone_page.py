@@ -60,13 +60,12 @@ def _languages() -> list[str]:
 def _written(language: str) -> bytes:
     with (_LOCALE / to_locale(language) / "LC_MESSAGES" / "djangojs.po").open("rb") as file:
         catalogue = read_po(file, locale=to_locale(language))
-    words = {
-        message.id if isinstance(message.id, str) else message.id[0]: (
-            message.string if isinstance(message.string, str) else list(message.string)
-        )
-        for message in catalogue
-        if message.id and message.string
-    }
+    words: dict[str, object] = {}
+    for message in catalogue:
+        english = message.id if isinstance(message.id, str) else message.id[0]
+        forms = [message.string] if isinstance(message.string, str | None) else list(message.string)
+        if english and all(forms):  # Until it is translated, in all its forms, the page says it in English.
+            words[english] = forms[0] if isinstance(message.id, str) else forms
     return json.dumps(words, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -75,6 +75,7 @@ def test_each_payment_is_spoken_once_and_in_order_also_after_a_lost_line(
     vendor = product.vendor()
     url = item_of(vendor, 100)
     page = phone(locale="zh-CN")
+    page.add_init_script("localStorage.setItem('pushcart-language', 'en')")  # The voice is a choice of its own.
     opened(page, vendor, product.url)
     expect(page.get_by_text("Live")).to_be_visible()
     page.get_by_role("button", name="Start selling").click()

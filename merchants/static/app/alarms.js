@@ -3,6 +3,7 @@
 import { ask, rows } from "./api.js";
 import { h } from "./dom.js";
 import { read } from "./kept.js";
+import { t } from "./words.js";
 
 let alarms = [];
 
@@ -25,7 +26,7 @@ function card(alarm, role, redraw) {
       } catch (problem) {
         target.disabled = false;
         wrong.hidden = false;
-        wrong.textContent = problem.status ? problem.message : "No connection. Please try again.";
+        wrong.textContent = problem.status ? problem.message : t("No connection. Please try again.");
       }
     };
     return h("button", { className, onclick: answer }, text);
@@ -35,11 +36,11 @@ function card(alarm, role, redraw) {
   return h(
     "section",
     { className: "alarm" },
-    h("h2", {}, open ? "Look at this code" : alarm.label),
+    h("h2", {}, open ? t("Look at this code") : alarm.label),
     open && h("p", {}, alarm.sentence),
     h("p", { className: "soft" }, alarm.advice),
     wrong,
-    may && button("swapped", "go", "It was swapped: pause it"),
-    may && button("fine", "plain", "All is well"),
+    may && button("swapped", "go", t("It was swapped: pause it")),
+    may && button("fine", "plain", t("All is well")),
   );
 }

@@ -1,5 +1,7 @@
 // The public API as this page uses it: one function that asks, one kind of error, and the signed-in phone.
 
+import { language, t } from "./words.js";
+
 // The token lies in localStorage. What could steal it there is a script of somebody else's in this page, and the
 // content security policy admits no script but this origin's own files: no inline code, no eval, no other host.
 // A cookie would be sent by itself to every address of this origin and would need a second defence.
@@ -14,7 +16,7 @@ export const phone = {
 export class Problem extends Error {
   constructor(status, problem) {
     const field = problem.errors?.[0];
-    super(field ? field.detail : problem.detail || "That did not work. Please try again.");
+    super(field ? field.detail : problem.detail || t("That did not work. Please try again."));
     this.status = status;
     this.code = problem.code;
   }
@@ -23,7 +25,7 @@ export class Problem extends Error {
 // Asks the API; `body` is sent as JSON, or as a form when it is one. Answers {status, data}; throws Problem, or
 // TypeError when nobody answered. `key` makes a POST safe to send again.
 export async function ask(method, path, body, key) {
-  const headers = { Accept: "application/json", "Accept-Language": document.documentElement.lang };
+  const headers = { Accept: "application/json", "Accept-Language": language.is };
   const token = phone.read()?.token;
   if (token) headers.Authorization = `Bearer ${token}`;
   if (key) headers["Idempotency-Key"] = key;

@@ -14,6 +14,7 @@ import { readOwn } from "./own.js";
 import { alive, forgetShop, known, readChanges, readItems, readPayments, readPaymentsOrKept, readShop } from "./shop.js";
 import { hush } from "./speech.js";
 import { listen } from "./stream.js";
+import { t } from "./words.js";
 
 let hangUp = () => {};
 
@@ -76,10 +77,11 @@ addEventListener("pointerup", () => document.querySelector("#screen .touch") && 
 install();
 if (phone.read()?.token) {
   open().catch((problem) => {
+    if (!phone.read()?.token) return; // She signed out while it was opened.
     if (problem.status === 401 || problem.status === 403) return leave();
     show(
-      h("p", { className: "wrong" }, "The shop could not be opened."),
-      h("button", { className: "go", onclick: () => location.reload() }, "Try again"),
+      h("p", { className: "wrong" }, t("The shop could not be opened.")),
+      h("button", { className: "go", onclick: () => location.reload() }, t("Try again")),
     );
   });
 } else leave();

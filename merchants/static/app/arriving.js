@@ -9,21 +9,34 @@ import { readOwn } from "./own.js";
 import { MATCHES, known, readChanges, reread } from "./shop.js";
 import { ring } from "./sound.js";
 import { FRESH_MS, say } from "./speech.js";
+import { locale, t } from "./words.js";
 
 const DISPUTES = {
-  dispute_opened: "A payer contests a payment",
-  dispute_evidence_due: "Answer the dispute soon",
-  dispute_won: "A dispute was won",
-  dispute_closed: "A dispute was closed",
-  dispute_lost: "A dispute was lost",
+  dispute_opened: t("A payer contests a payment"),
+  dispute_evidence_due: t("Answer the dispute soon"),
+  dispute_won: t("A dispute was won"),
+  dispute_closed: t("A dispute was closed"),
+  dispute_lost: t("A dispute was lost"),
 };
 const CHANGES = {
-  requested: "New credentials were entered",
-  canceled: "New credentials were stopped",
-  applied: "New credentials took effect",
-  entered_by_operator: "We entered new credentials",
+  requested: t("New credentials were entered"),
+  canceled: t("New credentials were stopped"),
+  applied: t("New credentials took effect"),
+  entered_by_operator: t("We entered new credentials"),
 };
-const until = (due) => (due ? `, answer it by ${new Date(due).toLocaleDateString()}` : "");
+const PAYOUTS = {
+  payout_sent: t("A payout is on its way to your bank"),
+  payout_paid: t("A payout was paid"),
+  payout_failed: t("A payout failed"),
+  payout_returned: t("A payout came back from your bank"),
+};
+const PAID_TO = {
+  entered: t("A bank account was entered"),
+  requested: t("A new bank account was entered"),
+  canceled: t("The new bank account was stopped"),
+  applied: t("Payouts now go to this bank account"),
+};
+const date = (text) => new Date(text).toLocaleDateString(locale, { timeZone: known.shop.time_zone });
 
 export function told(notice) {
   const { number, kind, data, created_at } = notice;
@@ -38,33 +51,36 @@ export function told(notice) {
   if (kind === "payment_received") {
     known.payments.set(data.payment, { id: data.payment, ...data, ...known.payments.get(data.payment) });
     announce(
-      `${shown(data.amount)}`,
-      data.match === "exact" ? data.description || "Received" : MATCHES[data.match],
+      shown(data.amount),
+      data.match === "exact" ? data.description || t("Received") : MATCHES[data.match],
       data.match === "exact",
     );
   } else if (kind === "payment_in_question") {
-    announce("A payment is being checked", shown(data.amount), false);
+    announce(t("A payment is being checked"), shown(data.amount), false);
   } else if (kind === "refund_succeeded") {
     if (known.payments.has(data.payment)) reread(data.payment).then(home);
-    announce("Refunded", shown(data.amount), false);
+    announce(t("Refunded"), shown(data.amount), false);
   } else if (kind === "refund_failed") {
-    announce("A refund did not go through", shown(data.amount), false);
+    announce(t("A refund did not go through"), shown(data.amount), false);
   } else if (kind === "balance_corrected") {
-    announce(data.taken ? "Your balance was corrected down" : "Your balance was corrected up", shown(data.amount), false);
+    announce(data.taken ? t("Your balance was corrected down") : t("Your balance was corrected up"), shown(data.amount), false);
   } else if (kind.startsWith("dispute_")) {
     if (known.payments.has(data.payment)) reread(data.payment).then(home);
-    announce(DISPUTES[kind] ?? "A payment is contested", `${shown(data.amount)}${until(data.evidence_due_at)}`, false);
+    const amount = shown(data.amount);
+    const due = data.evidence_due_at;
+    announce(DISPUTES[kind] ?? t("A payment is contested"), due ? t("{amount}, answer it by {date}", { amount, date: date(due) }) : amount, false);
   } else if (kind === "account_change") {
     readChanges().then(home, () => {});
     announce(CHANGES[data.step], data.title, false);
   } else if (kind === "wallet_code_change") {
     readOwn().then(home, () => {}); // The next opening reads it, if this did not.
-    announce(data.step === "added" ? "A wallet code was added" : "A wallet code was retired", data.payee, false);
+    announce(data.step === "added" ? t("A wallet code was added") : t("A wallet code was retired"), data.payee, false);
   } else if (kind === "code_alarm") {
     readAlarms().then(home, () => {}); // Without a connection it is read when the page is opened again.
-    announce("Look at a code", data.sentence, false);
+    announce(t("Look at a code"), data.sentence, false);
   } else if (kind.startsWith("payout_")) {
-    announce(`Payout ${data.state ?? `account ${data.step}`}`, `Account ending ${data.tail}`, false);
+    const title = PAID_TO[data.step] ?? PAYOUTS[data.state === "returned" ? "payout_returned" : kind];
+    announce(title, t("Account ending {digits}", { digits: data.tail }), false);
   }
   home();
 }

@@ -2,8 +2,9 @@
 
 import { h } from "./dom.js";
 import { save } from "./file.js";
+import { t } from "./words.js";
 
-const FORMS = { pdf: "PDF", html: "Print page", csv: "Table" };
+const FORMS = { pdf: "PDF", html: t("Print page"), csv: t("Table") };
 
 export function eveningBook(today) {
   const wrong = h("p", { className: "wrong", role: "alert", hidden: true });
@@ -13,11 +14,11 @@ export function eveningBook(today) {
       target.disabled = true;
       const failure = await save(`/ledger/statement.${form}?${query}=${name}`, `statement-${name}.${form}`).catch((problem) => problem);
       wrong.hidden = !failure;
-      wrong.textContent = failure?.status ? failure.message : "No connection. Please try again.";
+      wrong.textContent = failure?.status ? failure.message : t("No connection. Please try again.");
       target.disabled = false;
     };
     return h("button", { className: "quiet file", onclick: get }, FORMS[form]);
   };
   const month = today.slice(0, 7);
-  return h("section", {}, h("h2", {}, "Evening book"), row("Today", "day", today), row("This month", "month", month), wrong);
+  return h("section", {}, h("h2", {}, t("Evening book")), row(t("Today"), "day", today), row(t("This month"), "month", month), wrong);
 }

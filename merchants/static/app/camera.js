@@ -1,6 +1,7 @@
 // One look through the camera: what the code in front of it says.
 
 import { h, sheet } from "./dom.js";
+import { t } from "./words.js";
 
 const WIDTH = 1000; // Pixels that are searched: enough for the largest code of ours at half the width of the picture.
 
@@ -38,10 +39,10 @@ export function scan(title, onRead) {
   let open = true;
   let stream = null;
   const video = h("video", { className: "camera", muted: true, playsInline: true });
-  const said = h("p", { className: "soft", role: "status" }, "Hold the code in front of the camera.");
-  const light = h("button", { className: "plain", type: "button", hidden: true }, "Light");
+  const said = h("p", { className: "soft", role: "status" }, t("Hold the code in front of the camera."));
+  const light = h("button", { className: "plain", type: "button", hidden: true }, t("Light"));
   const file = h("input", { type: "file", accept: "image/*", onchange: () => look(fromPhoto) });
-  const dialog = sheet("scan", title, stop, video, said, light, h("label", {}, "Or choose a photo", file));
+  const dialog = sheet("scan", title, stop, video, said, light, h("label", {}, t("Or choose a photo"), file));
   const away = () => document.hidden && dialog.close();
   document.addEventListener("visibilitychange", away);
 
@@ -62,7 +63,7 @@ export function scan(title, onRead) {
     const picture = await createImageBitmap(file.files[0]);
     const text = await read(picture, picture.width, picture.height);
     if (text) found(text);
-    else said.textContent = "There is no code in this photo.";
+    else said.textContent = t("There is no code in this photo.");
   }
 
   async function fromCamera(read) {
@@ -84,7 +85,7 @@ export function scan(title, onRead) {
     try {
       await from(await reader());
     } catch {
-      said.textContent = from === fromPhoto ? "This photo could not be read." : "The camera cannot be used here. Choose a photo.";
+      said.textContent = from === fromPhoto ? t("This photo could not be read.") : t("The camera cannot be used here. Choose a photo.");
     }
   }
 

@@ -6,21 +6,22 @@ import { h, sheet } from "./dom.js";
 import { shown } from "./money.js";
 import { judge, learn, verifier } from "./proof.js";
 import { ring } from "./sound.js";
+import { count, locale, t } from "./words.js";
 
 const LATE_MS = 300_000; // A customer who has just paid shows her receipt at once.
 const WHOSE = {
-  yours: "Yours",
-  yours_not_active: "Yours, but not in use",
-  yours_replaced: "Yours, but replaced",
-  another_shops: "Another shop's",
-  not_ours: "Not ours",
+  yours: t("Yours"),
+  yours_not_active: t("Yours, but not in use"),
+  yours_replaced: t("Yours, but replaced"),
+  another_shops: t("Another shop's"),
+  not_ours: t("Not ours"),
 };
 const WRONG = {
-  old: ["Too old", "Ask for the receipt again: its page shows a fresh code."],
-  early: ["Not good yet", "It was made later than now. Is this phone's clock right?"],
-  other: ["Another shop's", "It was not you who was paid."],
-  forged: ["Edited, or not ours", "Nothing in it can be believed."],
-  key: ["I need to go online once", "I do not know the key that signed this. Connect this phone, and scan again."],
+  old: [t("Too old"), t("Ask for the receipt again: its page shows a fresh code.")],
+  early: [t("Not good yet"), t("It was made later than now. Is this phone's clock right?")],
+  other: [t("Another shop's"), t("It was not you who was paid.")],
+  forged: [t("Edited, or not ours"), t("Nothing in it can be believed.")],
+  key: [t("I need to go online once"), t("I do not know the key that signed this. Connect this phone, and scan again.")],
 };
 
 // Everything that a check without network needs, fetched while there is one.
@@ -33,9 +34,9 @@ addEventListener("online", learn);
 
 export function check(shop, items, done) {
   learn();
-  const again = h("button", { className: "go", type: "button", onclick: () => check(shop, items, done) }, "Check another");
+  const again = h("button", { className: "go", type: "button", onclick: () => check(shop, items, done) }, t("Check another"));
   const clock = (at) =>
-    new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short", timeZone: shop.time_zone }).format(at);
+    new Intl.DateTimeFormat(locale, { timeStyle: "short", timeZone: shop.time_zone }).format(at);
 
   function answer(mood, title, ...children) {
     ring(mood === "good");
@@ -49,16 +50,19 @@ export function check(shop, items, done) {
   async function receipt(token) {
     const { verdict, amount, refunded, paidAt, shownAt, pretend, now } = await judge(token, shop.id);
     const sum = amount && h("p", { className: "sum" }, shown(amount));
-    if (verdict === "shown") return answer("bad", `Already shown at ${clock(shownAt)}`, sum, h("p", {}, "Do not take it again."));
-    if (verdict !== "real") return say("bad", ...WRONG[verdict], verdict === "old" ? `It was paid at ${clock(paidAt)}.` : "");
+    if (verdict === "shown") return answer("bad", t("Already shown at {time}", { time: clock(shownAt) }), sum, h("p", {}, t("Do not take it again.")));
+    if (verdict !== "real") return say("bad", ...WRONG[verdict], verdict === "old" ? t("It was paid at {time}.", { time: clock(paidAt) }) : "");
+    const fresh = now - paidAt < LATE_MS;
     const minutes = Math.floor((now - paidAt) / 60_000);
+    const time = clock(paidAt);
+    const ago = () => count(minutes, "Paid at {time}, {number} minute ago: is it for this?", "Paid at {time}, {number} minutes ago: is it for this?", { time });
     answer(
-      now - paidAt < LATE_MS ? "good" : "care",
-      "Real",
+      fresh ? "good" : "care",
+      t("Real"),
       sum,
-      h("p", {}, `Paid at ${clock(paidAt)}${now - paidAt < LATE_MS ? "" : `, ${minutes} minutes ago: is it for this?`}`),
-      refunded.amount > 0 && h("p", {}, `${shown(refunded)} of it was sent back.`),
-      pretend && h("p", {}, "Pretend wallet: no real money moved."),
+      h("p", {}, fresh ? t("Paid at {time}", { time }) : ago()),
+      refunded.amount > 0 && h("p", {}, t("{amount} of it was sent back.", { amount: shown(refunded) })),
+      pretend && h("p", {}, t("Pretend wallet: no real money moved.")),
     );
   }
 
@@ -74,12 +78,12 @@ export function check(shop, items, done) {
     const bind = async (name, body) => {
       await ask("POST", "/codes/bind", { text, ...body }, key);
       dialog.close();
-      say("good", "Yours now", name, "Check it once with the camera of a customer's phone.");
+      say("good", t("Yours now"), name, t("Check it once with the camera of a customer's phone."));
     };
     const choice = (name, body) =>
       h("button", { className: "plain", type: "button", onclick: () => tell(() => bind(name, body)) }, name);
     const each = items.map((item) => choice(item.name, { kind: "item", item: item.id }));
-    const dialog = answer("care", "A blank code", h("p", {}, sentence), each, choice("For any amount", { kind: "shop" }));
+    const dialog = answer("care", t("A blank code"), h("p", {}, sentence), each, choice(t("For any amount"), { kind: "shop" }));
   }
 
   async function anything(text) {
@@ -88,9 +92,9 @@ export function check(shop, items, done) {
   }
 
   const tell = (effect) =>
-    effect().catch((problem) => say("bad", problem instanceof TypeError ? "No connection" : "That did not work", problem.message));
+    effect().catch((problem) => say("bad", problem instanceof TypeError ? t("No connection") : t("That did not work"), problem.message));
 
-  scan("Check a receipt or a code", (text) => {
+  scan(t("Check a receipt or a code"), (text) => {
     const token = /\/p\/([\w-]+)$/.exec(text)?.[1];
     const ours = text.toLowerCase().startsWith(`${location.origin}/`);
     if (token && (ours || token.length === 168)) return tell(() => receipt(token));

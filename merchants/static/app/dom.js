@@ -1,5 +1,7 @@
 // Elements without a framework. Text is always set as text, so nothing that a shop or a customer wrote becomes markup.
 
+import { t } from "./words.js";
+
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -10,6 +12,10 @@ export function h(tag, properties = {}, ...children) {
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
+
+// A sentence whose blanks are elements: around(t("Look for {word}"), { word: h("b", {}, "…") }).
+export const around = (sentence, elements) =>
+  sentence.split(/\{(\w+)\}/).map((part, place) => (place % 2 ? elements[part] : part));
 
 const screen = document.getElementById("screen");
 let here = ""; // What the button says from which a sheet was opened, or that had the focus when the page was drawn anew.
@@ -40,7 +46,7 @@ export function form(onsubmit, button, ...children) {
     try {
       await onsubmit(event.target);
     } catch (problem) {
-      wrong.textContent = problem instanceof TypeError ? "No connection. Please try again." : problem.message;
+      wrong.textContent = problem instanceof TypeError ? t("No connection. Please try again.") : problem.message;
       wrong.hidden = false;
     } finally {
       go.disabled = false;
@@ -57,7 +63,7 @@ export function field(label, properties, hint) {
 export function sheet(className, title, onclose, ...children) {
   const close = h(
     "button",
-    { className: "close", type: "button", ariaLabel: "Close", onclick: () => dialog.close() },
+    { className: "close", type: "button", ariaLabel: t("Close"), onclick: () => dialog.close() },
     "×",
   );
   const dialog = h("dialog", { className, ariaLabel: title }, h("header", {}, h("h2", {}, title), close), ...children);

@@ -2,47 +2,53 @@
 
 import { ask, phone } from "./api.js";
 import { field, form, h, show } from "./dom.js";
+import { languageButtons } from "./languages.js";
+import { plain } from "./money.js";
 import { hear } from "./sound.js";
+import { t } from "./words.js";
 
 // Calls `opened` once the phone is signed in and its shop has a name.
 export function signIn(opened) {
   const number = field(
-    "Your phone number",
+    t("Your phone number"),
     { name: "phone", type: "tel", autocomplete: "tel", placeholder: "+86 138 0013 8000" },
-    "With the country, for example +86",
+    t("With the country, for example {number}", { number: "+86" }),
   );
   const send = async ({ elements }) => {
-    await ask("POST", "/auth/code", { phone: elements.phone.value });
-    enterCode(elements.phone.value, opened);
+    const typed = plain(elements.phone.value);
+    await ask("POST", "/auth/code", { phone: typed });
+    enterCode(typed, opened);
   };
   show(
+    languageButtons(),
     h(
       "div",
       { className: "hello" },
       h("img", { src: document.querySelector("link[rel=icon]").href, alt: "", width: 72, height: 72 }),
       h("h1", {}, "Pushcart"),
-      h("p", { className: "soft" }, "Get paid by QR code. No till, no contract."),
+      h("p", { className: "soft" }, t("Get paid by QR code. No till, no contract.")),
     ),
-    form(send, "Send me a code", number),
+    form(send, t("Send me a code"), number),
   );
   number.querySelector("input").focus();
 }
 
 function enterCode(number, opened) {
   const code = field(
-    "The code we sent you",
+    t("The code we sent you"),
     {
       name: "code",
       inputMode: "numeric",
       autocomplete: "one-time-code",
-      pattern: "[0-9 ]{6,7}",
+      pattern: "[\\p{Nd} ]{6,7}",
+      dir: "ltr",
       maxLength: 7,
       className: "digits",
     },
-    `By text message to ${number}`,
+    t("By text message to {number}", { number }),
   );
   const redeem = async ({ elements }) => {
-    const body = { phone: number, code: elements.code.value.replaceAll(" ", "") };
+    const body = { phone: number, code: plain(elements.code.value).replaceAll(" ", "") };
     const { status, data } = await ask("POST", "/auth/token", body);
     phone.keep({ token: data.token });
     hear();
@@ -50,23 +56,23 @@ function enterCode(number, opened) {
     else await opened();
   };
   show(
-    h("h1", { className: "first" }, "Look into your messages"),
-    form(redeem, "Sign in", code),
-    h("button", { className: "plain", onclick: () => signIn(opened) }, "Another number"),
+    h("h1", { className: "first" }, t("Look into your messages")),
+    form(redeem, t("Sign in"), code),
+    h("button", { className: "plain", onclick: () => signIn(opened) }, t("Another number")),
   );
   code.querySelector("input").focus();
 }
 
 function nameShop(opened) {
   const name = field(
-    "What is your shop called?",
+    t("What is your shop called?"),
     { name: "name", maxLength: 80, autocomplete: "organization" },
-    "Your customers see this name when they pay",
+    t("Your customers see this name when they pay"),
   );
   const save = async ({ elements }) => {
     await ask("PATCH", "/shop", { name: elements.name.value });
     await opened();
   };
-  show(h("h1", { className: "first" }, "Welcome"), form(save, "Open my shop", name));
+  show(h("h1", { className: "first" }, t("Welcome")), form(save, t("Open my shop"), name));
   name.querySelector("input").focus();
 }

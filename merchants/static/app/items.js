@@ -1,12 +1,13 @@
 // What she sells and the codes it is sold by: adding an item, and a code on the whole screen.
 
 import { Problem, ask, rows } from "./api.js";
-import { field, form, h, sheet } from "./dom.js";
+import { around, field, form, h, sheet } from "./dom.js";
 import { keepPictures, read } from "./kept.js";
 import { example, shown, typed } from "./money.js";
 import { ownPictures } from "./own.js";
 import { printing } from "./print.js";
 import { known, readItems } from "./shop.js";
+import { t } from "./words.js";
 
 const PICTURES_MAX = 60; // About 400 kB of a phone.
 const SHOP_CODES = "/codes?kind=shop&state=active";
@@ -25,7 +26,7 @@ export function itemRow(item) {
       "button",
       { onclick: open },
       picture,
-      h("span", {}, item.name, h("small", {}, shown(item.price))),
+      h("span", {}, h("bdi", {}, item.name), h("small", {}, shown(item.price))),
       h("b", { ariaHidden: "true" }, "▦"),
     ),
   );
@@ -34,18 +35,19 @@ export function itemRow(item) {
 // Calls `done` when the sheet is closed.
 export function addItem(done) {
   const { shop, items } = known;
-  const name = field("What do you sell?", { name: "name", maxLength: 80 });
-  const price = field(`Price in ${shop.currency}`, {
+  const name = field(t("What do you sell?"), { name: "name", maxLength: 80 });
+  const price = field(t("Price in {currency}", { currency: shop.currency }), {
     name: "price",
     inputMode: "decimal",
     autocomplete: "off",
+    dir: "ltr",
     placeholder: example(shop.currency),
   });
-  const photo = field("Photo", { name: "photo", type: "file", accept: "image/*", required: false }, "If you like");
+  const photo = field(t("Photo"), { name: "photo", type: "file", accept: "image/*", required: false }, t("If you like"));
   const key = crypto.randomUUID(); // Sent again after a lost answer, the same item is made once.
   const save = async ({ elements }) => {
     const amount = typed(elements.price.value, shop.currency);
-    if (amount === null) throw new Problem(422, { detail: `Please type a price such as ${example(shop.currency)}.` });
+    if (amount === null) throw new Problem(422, { detail: t("Please type a price such as {price}.", { price: example(shop.currency) }) });
     let item = (
       await ask("POST", "/items", { name: elements.name.value, price: { amount, currency: shop.currency } }, key)
     ).data;
@@ -58,7 +60,7 @@ export function addItem(done) {
     dialog.close();
     readItems().then(keepCodes, () => {}); // Kept for a time without network.
   };
-  const dialog = sheet("panel", "Add an item", done, form(save, "Add", name, price, photo));
+  const dialog = sheet("panel", t("Add an item"), done, form(save, t("Add"), name, price, photo));
 }
 
 // A phone's photo has twelve million pixels; a street's network should carry one million.
@@ -76,7 +78,7 @@ async function smaller(file) {
 
 export async function showShopCode() {
   for await (const code of rows(SHOP_CODES, undefined, read))
-    return showCode(known.shop.name, "Your customer types the amount", code.id);
+    return showCode(known.shop.name, t("Your customer types the amount"), code.id);
 }
 
 // The pictures that a phone without network shows.
@@ -87,15 +89,15 @@ export async function keepCodes() {
 }
 
 async function showCode(title, price, codeId) {
-  const picture = h("img", { className: "qr", alt: `QR code of ${title}`, width: 600, height: 600 });
-  const wait = h("p", { className: "soft", role: "status" }, "One moment…");
-  const word = h("p", {}, "Check word: ", h("b", {}, known.shop.check_word)); // The customer's page asks her to look for it.
+  const picture = h("img", { className: "qr", alt: t("QR code of {name}", { name: title }), width: 600, height: 600 });
+  const wait = h("p", { className: "soft", role: "status" }, t("One moment…"));
+  const word = h("p", {}, around(t("Check word: {word}"), { word: h("b", { dir: "auto" }, known.shop.check_word) })); // The customer's page asks her to look for it.
   sheet("code", title, () => URL.revokeObjectURL(picture.src), picture, h("p", { className: "sum" }, price), word, wait, printing(codeId));
   try {
     picture.src = URL.createObjectURL(await read(pictureOf(codeId)));
     await picture.decode();
-    wait.textContent = "Your customer scans this with the phone's camera";
+    wait.textContent = t("Your customer scans this with the phone's camera");
   } catch {
-    wait.textContent = "The code could not be loaded. Close this and try again.";
+    wait.textContent = t("The code could not be loaded. Close this and try again.");
   }
 }

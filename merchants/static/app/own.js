@@ -4,8 +4,9 @@ import { Problem, ask, rows } from "./api.js";
 import { field, form, h, sheet } from "./dom.js";
 import { read } from "./kept.js";
 import { example, shown, typed } from "./money.js";
+import { t } from "./words.js";
 
-const UNCONFIRMED = "Not confirmed by Pushcart";
+const UNCONFIRMED = t("Not confirmed by Pushcart");
 let codes = [];
 let sums = [];
 
@@ -27,12 +28,12 @@ export function ownCodes(shop, home) {
         "button",
         { onclick: () => open(code, shop, home) },
         h("i", { ariaHidden: "true" }, "?"),
-        h("span", {}, name(code), h("small", {}, `${code.title} · ${UNCONFIRMED}`)),
+        h("span", {}, h("bdi", {}, name(code)), h("small", {}, `${code.title} · ${UNCONFIRMED}`)),
         h("b", { ariaHidden: "true" }, "▦"),
       ),
     );
-  const noted = sums.map(({ price }) => h("p", { className: "noted" }, `Noted by you, unconfirmed: ${shown(price)}`));
-  return [h("section", {}, h("h2", {}, "My own wallet"), h("ul", { className: "items" }, codes.map(row)), noted)];
+  const noted = sums.map(({ price }) => h("p", { className: "noted" }, t("Noted by you, unconfirmed: {amount}", { amount: shown(price) })));
+  return [h("section", {}, h("h2", {}, t("My own wallet")), h("ul", { className: "items" }, codes.map(row)), noted)];
 }
 
 export const ownPictures = () => codes.map(pictureOf);
@@ -40,24 +41,25 @@ const pictureOf = ({ id }) => `/wallet-codes/${id}/image.png?size=720`;
 const name = (code) => code.label || code.payee || code.title;
 
 async function open(code, { currency, role }, home) {
-  const picture = h("img", { className: "qr", alt: `QR code of ${name(code)}`, width: 600, height: 600 });
+  const picture = h("img", { className: "qr", alt: t("QR code of {name}", { name: name(code) }), width: 600, height: 600 });
   const told = h("p", {}, h("b", {}, UNCONFIRMED), h("br"), code.sentence);
-  const price = field("You saw it in your wallet? Note how much", {
+  const price = field(t("You saw it in your wallet? Note how much"), {
     name: "price",
     inputMode: "decimal",
     autocomplete: "off",
+    dir: "ltr",
     placeholder: example(currency),
   });
   const key = crypto.randomUUID(); // Sent again after a lost answer, it is noted once.
   const note = async ({ elements }) => {
     const amount = typed(elements.price.value, currency);
-    if (amount === null) throw new Problem(422, { detail: `Please type a price such as ${example(currency)}.` });
+    if (amount === null) throw new Problem(422, { detail: t("Please type a price such as {price}.", { price: example(currency) }) });
     await ask("POST", "/reported-sales", { wallet_code: code.id, price: { amount, currency } }, key);
     await readOwn();
     dialog.close();
   };
   const retire = async () => {
-    if (!confirm(`Retire ${name(code)}? It stays retired. Take it off your cart.`)) return;
+    if (!confirm(t("Retire {name}? It stays retired. Take it off your cart.", { name: name(code) }))) return;
     await ask("DELETE", `/wallet-codes/${code.id}`);
     await readOwn();
     dialog.close();
@@ -66,11 +68,11 @@ async function open(code, { currency, role }, home) {
     URL.revokeObjectURL(picture.src);
     home();
   };
-  const end = role === "assistant" ? [] : [form(retire, "Not mine any more: retire it")];
-  const dialog = sheet("code", name(code), closed, picture, told, form(note, "Note a sale", price), ...end);
+  const end = role === "assistant" ? [] : [form(retire, t("Not mine any more: retire it"))];
+  const dialog = sheet("code", name(code), closed, picture, told, form(note, t("Note a sale"), price), ...end);
   try {
     picture.src = URL.createObjectURL(await read(pictureOf(code)));
   } catch {
-    told.textContent = "The code could not be loaded. Close this and try again.";
+    told.textContent = t("The code could not be loaded. Close this and try again.");
   }
 }

@@ -2,22 +2,23 @@
 
 import { h } from "./dom.js";
 import { save } from "./file.js";
+import { t } from "./words.js";
 
-const FORMS = { Poster: "poster", Stickers: "sheet", "Table tent": "tent" };
+const FORMS = { poster: t("Poster"), sheet: t("Stickers"), tent: t("Table tent") };
 
 export function printing(codeId) {
   const wrong = h("p", { className: "wrong", role: "alert", hidden: true });
-  const button = (title) => {
+  const button = (form) => {
     const get = async ({ target }) => {
       target.disabled = true;
-      const failure = await print(FORMS[title], codeId).catch((problem) => problem);
+      const failure = await print(form, codeId).catch((problem) => problem);
       wrong.hidden = !failure;
-      wrong.textContent = failure?.status ? failure.message : "No connection. Please try again.";
+      wrong.textContent = failure?.status ? failure.message : t("No connection. Please try again.");
       target.disabled = false;
     };
-    return h("button", { className: "quiet file", type: "button", onclick: get }, title);
+    return h("button", { className: "quiet file", type: "button", onclick: get }, FORMS[form]);
   };
-  return h("div", { className: "print" }, h("p", {}, "Print ", Object.keys(FORMS).map(button)), wrong);
+  return h("div", { className: "print" }, h("p", {}, t("Print"), " ", Object.keys(FORMS).map(button)), wrong);
 }
 
 // A PDF has letters for some scripts only; the print page takes the ones that this phone has.

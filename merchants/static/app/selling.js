@@ -4,6 +4,7 @@ import { h, sheet } from "./dom.js";
 import { shown } from "./money.js";
 import { book, clock, known } from "./shop.js";
 import { voice } from "./speech.js";
+import { count, t } from "./words.js";
 
 let view = null;
 let lock = null;
@@ -17,7 +18,7 @@ export function sell(done) {
   };
   const parts = { sum: h("p", { className: "sum" }), count: h("p"), last: h("p", { className: "last" }), note: h("p") };
   const button = h("button", { className: "plain", onclick: turn });
-  sheet("selling", "Selling", closed, ...Object.values(parts), button);
+  sheet("selling", t("Selling"), closed, ...Object.values(parts), button);
   view = { ...parts, button };
   function turn() {
     voice.turn(!voice.on());
@@ -29,18 +30,19 @@ export function sell(done) {
 
 export function drawSelling() {
   if (!view) return;
-  const { sum, count, rows, since } = book();
+  const { sum, count: paid, rows, since } = book();
   view.sum.textContent = shown(sum);
-  view.count.textContent = [count === 1 ? "1 payment" : `${count} payments`, since].filter(Boolean).join(" · ");
-  view.last.textContent = rows.length ? `Last: ${shown(rows[0].amount)} at ${clock(rows[0].occurred_at)}` : "";
+  view.count.textContent = [count(paid, "{number} payment", "{number} payments"), since].filter(Boolean).join(" · ");
+  const [last] = rows;
+  view.last.textContent = last ? t("Last: {amount} at {time}", { amount: shown(last.amount), time: clock(last.occurred_at) }) : "";
   view.note.textContent = [
-    !known.online && "No connection: a payment may not be heard.",
-    voice.refused() && "Touch the screen once, so that this phone may speak.",
-    lock ? "The screen stays on." : "The screen may go dark.",
+    !known.online && t("No connection: a payment may not be heard."),
+    voice.refused() && t("Touch the screen once, so that this phone may speak."),
+    lock ? t("The screen stays on.") : t("The screen may go dark."),
   ]
     .filter(Boolean)
     .join(" ");
-  view.button.textContent = voice.on() ? "Voice: on" : "Voice: off";
+  view.button.textContent = voice.on() ? t("Voice: on") : t("Voice: off");
 }
 
 // The system takes the lock away whenever another app is in front; on return it is asked for again.

@@ -1,15 +1,17 @@
-// Settings of this phone: whether payments are spoken, and in which language.
+// Settings of this phone: the language of the page, whether payments are spoken, and in which language.
 
 import { h, sheet } from "./dom.js";
-import { LANGUAGES } from "./spoken.js";
+import { languageField } from "./languages.js";
 import { example, voice } from "./speech.js";
+import { LANGUAGES } from "./spoken.js";
+import { t } from "./words.js";
 
 export function settings(done) {
   const missing = h("p", { className: "soft", role: "status" });
   const speaks = h("button", { className: "plain", role: "switch", onclick: turn });
   const languages = Object.entries(LANGUAGES).map(([value, name]) => h("option", { value, lang: value }, name));
   const language = h("select", { onchange: choose }, languages);
-  const hear = h("button", { className: "plain", onclick: () => example() }, "Let me hear it");
+  const hear = h("button", { className: "plain", onclick: () => example() }, t("Let me hear it"));
   language.value = voice.language();
 
   function turn() {
@@ -25,11 +27,11 @@ export function settings(done) {
   function draw() {
     const on = voice.on();
     speaks.setAttribute("aria-checked", on);
-    speaks.textContent = on ? "Speak each payment: on" : "Speak each payment: off";
+    speaks.textContent = on ? t("Speak each payment: on") : t("Speak each payment: off");
     hear.disabled = !on;
-    missing.textContent = on && voice.missing() ? "This phone has no voice for this language. Add one in its own settings." : "";
+    missing.textContent = on && voice.missing() ? t("This phone has no voice for this language. Add one in its own settings.") : "";
   }
 
   draw();
-  sheet("panel", "Settings", done, speaks, h("label", {}, "Spoken in", language), missing, hear);
+  sheet("panel", t("Settings"), done, languageField(), speaks, h("label", {}, t("Spoken in"), language), missing, hear);
 }

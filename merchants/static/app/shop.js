@@ -2,6 +2,7 @@
 
 import { ask, rows } from "./api.js";
 import { lastBook, read } from "./kept.js";
+import { locale, t } from "./words.js";
 
 export const known = {
   shop: null,
@@ -14,16 +15,16 @@ export const known = {
 };
 
 export const MATCHES = {
-  short: "Less than asked",
-  over: "More than asked",
-  late: "After closing",
-  double: "Paid twice",
-  unexpected: "Not expected",
+  short: t("Less than asked"),
+  over: t("More than asked"),
+  late: t("After closing"),
+  double: t("Paid twice"),
+  unexpected: t("Not expected"),
 };
 
 export const day = (moment) => new Intl.DateTimeFormat("en-CA", { timeZone: known.shop.time_zone }).format(moment);
 export const clock = (text) =>
-  new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short", timeZone: known.shop.time_zone }).format(
+  new Intl.DateTimeFormat(locale, { timeStyle: "short", timeZone: known.shop.time_zone }).format(
     new Date(text),
   );
 export const today = (payment) => day(new Date(payment.occurred_at)) === day(new Date());
@@ -36,19 +37,19 @@ export function forgetShop() {
 // anything was read today, it is the book that this phone kept.
 export function book() {
   const kept = known.whole ? null : lastBook.read();
-  if (kept) return { ...kept, since: age(kept.at), title: day(kept.at) === day(new Date()) ? "Today" : "Last total" };
+  if (kept) return { ...kept, since: age(kept.at), title: day(kept.at) === day(new Date()) ? t("Today") : t("Last total") };
   const rows = [...known.payments.values()].filter(today).sort((a, b) => (a.occurred_at < b.occurred_at ? 1 : -1));
   const amount = rows
     .filter(({ placed }) => placed !== false)
     .reduce((total, payment) => total + payment.amount.amount - (payment.refunded?.amount ?? 0), 0);
   const since = known.online || !known.alive ? "" : age(known.alive);
-  return { sum: { amount, currency: known.shop.currency }, count: rows.length, rows, since, title: "Today" };
+  return { sum: { amount, currency: known.shop.currency }, count: rows.length, rows, since, title: t("Today") };
 }
 
 function age(at) {
   const shape = day(at) === day(new Date()) ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
-  const written = new Intl.DateTimeFormat(document.documentElement.lang, { ...shape, timeZone: known.shop.time_zone });
-  return `as of ${written.format(at)}`;
+  const written = new Intl.DateTimeFormat(locale, { ...shape, timeZone: known.shop.time_zone });
+  return t("as of {time}", { time: written.format(at) });
 }
 
 // The line lives: what the page shows is as of now, and so is what it keeps.

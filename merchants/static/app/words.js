@@ -13,11 +13,14 @@ const KEY = "pushcart-language"; // Apart from what signing out forgets.
 const RIGHT_TO_LEFT = ["ar"];
 const FORMS = ["zero", "one", "two", "few", "many", "other"]; // In the order in which catalogues keep them.
 
-const spoken = navigator.languages.map((tag) => [tag, Object.keys(LANGUAGES).find((name) => name.slice(0, 2) === tag.slice(0, 2).toLowerCase())]);
+const base = (tag) => tag.toLowerCase().split("-")[0];
+const spoken = navigator.languages.map((tag) => [tag, Object.keys(LANGUAGES).find((name) => base(name) === base(tag))]);
 const [tag, usual] = spoken.find(([, name]) => name) ?? ["en", "en"];
 
+const chosen = localStorage.getItem(KEY);
+
 export const language = {
-  is: localStorage.getItem(KEY) ?? usual,
+  is: LANGUAGES[chosen] ? chosen : usual,
   // The page begins again in that language.
   choose(name) {
     localStorage.setItem(KEY, name);
@@ -40,23 +43,28 @@ if (language.is !== "en") {
   }
 }
 document.documentElement.lang = language.is;
-document.documentElement.dir = RIGHT_TO_LEFT.includes(language.is) ? "rtl" : "ltr";
+const turned = RIGHT_TO_LEFT.includes(language.is);
+document.documentElement.dir = turned ? "rtl" : "ltr";
 
 // How dates, numerals and amounts are written: as where the phone comes from, if that is the language of the page.
 export const locale = language.is === usual ? tag : language.is;
 const plurals = new Intl.PluralRules(language.is);
 const forms = FORMS.filter((form) => plurals.resolvedOptions().pluralCategories.includes(form));
 
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+// What fills a blank keeps its own order: a phone number or a name in other letters turns no Arabic sentence around.
+export const own = (value) => (turned ? `\u2068${value}\u2069` : value);
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (blank, name) => (name in values ? own(values[name]) : blank));
 
 // The sentence in the reader's language, its {names} replaced. The English text is the key: it stands in the code as a
 // text of its own, never put together, so that it can be found and translated.
 export const t = (english, values = {}) => filled(catalogue[english] ?? english, values);
 
-// "1 payment", "{number} payments": as many as there are.
+// "{number} payment", "{number} payments": as many as there are. The first is said of exactly one, as the catalogues
+// count: Intl would say it of none as well in Hindi and Portuguese.
 export function count(number, one, many, values = {}) {
   const known = catalogue[one];
+  const form = plurals.select(number) === "one" && number !== 1 ? "other" : plurals.select(number);
   const english = number === 1 ? one : many;
-  const text = known ? (known[forms.indexOf(plurals.select(number))] ?? known.at(-1)) : english;
+  const text = known ? (known[forms.indexOf(form)] ?? known.at(-1)) : english;
   return filled(text, { number: new Intl.NumberFormat(locale).format(number), ...values });
 }
