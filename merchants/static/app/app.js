@@ -6,11 +6,13 @@ import { told } from "./arriving.js";
 import { prepare } from "./check.js";
 import { h, show } from "./dom.js";
 import { signIn } from "./entrance.js";
+import { heard, seen } from "./hearing.js";
 import { home } from "./home.js";
 import { install } from "./install.js";
 import { keepCodes } from "./items.js";
 import { answered, forget } from "./kept.js";
 import { readOwn } from "./own.js";
+import { forgetPush, keepPush } from "./push.js";
 import { alive, forgetShop, known, readChanges, readItems, readPayments, readPaymentsOrKept, readShop } from "./shop.js";
 import { hush } from "./speech.js";
 import { listen } from "./stream.js";
@@ -23,6 +25,7 @@ function leave() {
   hush();
   forget();
   forgetShop();
+  forgetPush();
   signIn(open);
 }
 
@@ -34,12 +37,16 @@ async function open() {
     url: known.shop.stream_url,
     token,
     last,
-    onNotice: told,
+    onNotice: (notice) => {
+      told(notice);
+      heard(notice.number);
+    },
     onAlive: alive,
     onState: (state) => {
       if (state === known.online) return; // A button must not vanish from under a finger at every failed attempt.
       known.online = state;
       home();
+      seen();
       if (state && answered.old()) comeBack().catch(() => {}); // Lost again: the next time the line is there.
     },
     onBlind: () => readPayments().then(home),
@@ -58,6 +65,7 @@ async function readAll() {
   await readChanges();
   home();
   keepCodes().catch(() => {}); // Tried again at the next opening.
+  keepPush().catch(() => {});
 }
 
 // What was shown from what this phone had kept is read again.

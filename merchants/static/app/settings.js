@@ -2,6 +2,7 @@
 
 import { h, sheet } from "./dom.js";
 import { languageField } from "./languages.js";
+import { pushSection } from "./push.js";
 import { example, voice } from "./speech.js";
 import { LANGUAGES } from "./spoken.js";
 import { t } from "./words.js";
@@ -33,5 +34,5 @@ export function settings(done) {
   }
 
   draw();
-  sheet("panel", t("Settings"), done, languageField(), speaks, h("label", {}, t("Spoken in"), language), missing, hear);
+  sheet("panel", t("Settings"), done, languageField(), speaks, h("label", {}, t("Spoken in"), language), missing, hear, ...pushSection());
 }
