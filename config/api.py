@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import exception_handler
@@ -37,7 +38,7 @@ class ProblemFormatter(ExceptionFormatter):
             ]
             # One refusal that names no field is the problem itself; anything else is a list of field errors.
             if any(error["field"] not in (None, "non_field_errors") for error in fields):
-                problem.update(code="invalid", detail="Some fields are not right.", errors=fields)
+                problem.update(code="invalid", detail=_("Some fields are not right."), errors=fields)
         return problem
 
 
@@ -70,7 +71,7 @@ def _problem(status: int, code: str, detail: str) -> JsonResponse:
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """For addresses that no view answers; the customer's pages have polite pages of their own."""
-    return _problem(404, "not_found", "There is nothing at this address.")
+    return _problem(404, "not_found", _("There is nothing at this address."))
 
 
 @csrf_exempt  # Nothing happens here, and a page about cookies would be no answer.
@@ -79,15 +80,15 @@ def unknown_address(request: HttpRequest, address: str) -> JsonResponse:
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
-    return _problem(500, "error", "Something is wrong on our side; nothing was changed by this request.")
+    return _problem(500, "error", _("Something is wrong on our side; nothing was changed by this request."))
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
-    return _problem(400, "bad_request", "The request could not be read.")
+    return _problem(400, "bad_request", _("The request could not be read."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
-    return _problem(403, "permission_denied", "This is not allowed.")
+    return _problem(403, "permission_denied", _("This is not allowed."))
 
 
 def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:

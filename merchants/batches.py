@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from merchants import audit, codes, ids
 from merchants.audit import UnableToAct
@@ -80,12 +81,12 @@ def bind(
             raise Refused(
                 409,
                 "already_bound",
-                "This code is yours already." if hers else "This code belongs to a shop already.",
+                _("This code is yours already.") if hers else _("This code belongs to a shop already."),
             )
         if blank is None:
-            raise Refused(404, "code_unknown", "This is no code of ours.")
+            raise Refused(404, "code_unknown", _("This is no code of ours."))
         if blank.batch.voided_at is not None:
-            raise Refused(410, "batch_voided", "This blank code was withdrawn. Take another one.")
+            raise Refused(410, "batch_voided", _("This blank code was withdrawn. Take another one."))
         code = codes.create(shop=shop, kind=kind, item=item, label=label, staff=staff, slug=slug, now=now)
         blank.code, blank.bound_by, blank.bound_at = code, by, now
         blank.save(update_fields=["code", "bound_by", "bound_at"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 
@@ -26,11 +27,13 @@ class Json(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         if _length(parser_context) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise Refused(413, "body_too_large", "The request is too large.")
+            raise Refused(413, "body_too_large", _("The request is too large."))
         try:
             return JSONParser().parse(stream, media_type, dict(parser_context or {}))
         except RecursionError:
-            raise ParseError("The JSON is nested too deeply.") from None
+            raise ParseError(_("The JSON is nested too deeply.")) from None
+        except ParseError as broken:
+            raise ParseError(_("The JSON cannot be read: %(why)s") % {"why": broken.__cause__ or broken}) from None
 
 
 class Form(MultiPartParser):
@@ -38,13 +41,13 @@ class Form(MultiPartParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         if _length(parser_context) > settings.PHOTO_BYTES_MAX + _FORM_FIELDS_BYTES:
-            raise Refused(413, "photo_too_large", "The photo is too large.")
+            raise Refused(413, "photo_too_large", _("The photo is too large."))
         try:
             return super().parse(stream, media_type, parser_context)
         except RequestDataTooBig:  # Everything but the files counts here.
-            raise Refused(413, "body_too_large", "The request is too large.") from None
+            raise Refused(413, "body_too_large", _("The request is too large.")) from None
         except (TooManyFieldsSent, TooManyFilesSent):
-            raise Refused(400, "form_too_large", "The form has too many fields.") from None
+            raise Refused(400, "form_too_large", _("The form has too many fields.")) from None
 
 
 def _length(context: Mapping[str, Any] | None) -> int:

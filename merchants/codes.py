@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import ids
 from merchants.models import Code, Item, Shop, Staff
@@ -43,14 +44,16 @@ def create(
     if one_time:
         expires_at = expires_at or now + ONE_TIME_LIFE
         if not now < expires_at <= now + ONE_TIME_LIFE_MAX:
-            raise Refused(400, "expiry_out_of_range", "A code can expire between now and 30 days from now.")
+            raise Refused(400, "expiry_out_of_range", _("A code can expire between now and 30 days from now."))
     with transaction.atomic():
         # The shop's row holds its currency still, and an item that is being deleted takes its codes along.
         current = Shop.objects.select_for_update(no_key=True).get(id=shop.id)
         if one_time and currency not in (None, current.currency):
-            raise Refused(400, "currency_mismatch", f"This shop sells in {current.currency}.")
+            raise Refused(
+                400, "currency_mismatch", _("This shop sells in %(currency)s.") % {"currency": current.currency}
+            )
         if item is not None and not Item.objects.filter(id=item.id, deleted_at=None).exists():
-            raise Refused(400, "item_unknown", "There is no such item.")
+            raise Refused(400, "item_unknown", _("There is no such item."))
         return Code.objects.create(
             id=ids.new(now),
             shop=shop,
@@ -121,7 +124,7 @@ def replace(*, code: Code, forward: bool, now: datetime) -> Code:
         if current.held:
             raise _held()
         if current.kind == Code.Kind.ONE_TIME:
-            raise Refused(409, "code_not_replaceable", "A code for one payment is not replaced. Make a new one.")
+            raise Refused(409, "code_not_replaceable", _("A code for one payment is not replaced. Make a new one."))
         new = Code.objects.create(
             id=ids.new(now),
             shop_id=current.shop_id,
@@ -142,7 +145,7 @@ def leads_to(code: Code) -> Code | None:
     There are no circles: only a code that is in use can be replaced, and only by one that is made at that moment.
     """
     end = code
-    for _ in range(LEADS_MAX):
+    for _step in range(LEADS_MAX):
         if end.replaced_by_id is None or not end.forwards:
             break
         end = Code.objects.get(id=end.replaced_by_id)
@@ -151,7 +154,7 @@ def leads_to(code: Code) -> Code | None:
 
 def latest(code: Code) -> Code:
     """What stands in the place of this code today, led on to or not; the code itself where it was not replaced."""
-    for _ in range(LEADS_MAX):
+    for _step in range(LEADS_MAX):
         if code.replaced_by_id is None:
             break
         code = Code.objects.select_related("item").get(id=code.replaced_by_id)
@@ -189,11 +192,11 @@ def _locked(code: Code) -> Code:
 
 def _not_retired(code: Code) -> None:
     if code.state == Code.State.RETIRED:
-        raise Refused(409, "code_retired", "A retired code stays retired. Make a new one.")
+        raise Refused(409, "code_retired", _("A retired code stays retired. Make a new one."))
 
 
 def _held() -> Refused:
-    return Refused(409, "code_held", "We have suspended this code. Please ask us before you use it again.")
+    return Refused(409, "code_held", _("We have suspended this code. Please ask us before you use it again."))
 
 
 def _turn(code: Code, state: str, *, held: bool, now: datetime) -> None:
@@ -203,13 +206,17 @@ def _turn(code: Code, state: str, *, held: bool, now: datetime) -> None:
 
 def _fits(kind: str, *, item: Item | None, amount: int | None, expires_at: datetime | None) -> None:
     if kind == Code.Kind.ITEM and item is None:
-        raise Refused(400, "item_missing", "A code of kind item needs an item.")
+        raise Refused(400, "item_missing", _("A code of kind item needs an item."))
     if kind != Code.Kind.ITEM and item is not None:
-        raise Refused(400, "field_not_allowed", f"A code of kind {kind} has no item.")
+        raise Refused(400, "field_not_allowed", _("A code of kind %(kind)s has no item.") % {"kind": kind})
     if kind != Code.Kind.ONE_TIME:
         if amount is not None or expires_at is not None:
-            raise Refused(400, "field_not_allowed", f"A code of kind {kind} has neither a price nor an expiry.")
+            raise Refused(
+                400,
+                "field_not_allowed",
+                _("A code of kind %(kind)s has neither a price nor an expiry.") % {"kind": kind},
+            )
     elif amount is None:
-        raise Refused(400, "price_missing", "A one-time code needs a price.")
+        raise Refused(400, "price_missing", _("A one-time code needs a price."))
     elif not 1 <= amount <= settings.AMOUNT_MAX:
-        raise Refused(400, "amount_out_of_range", "The amount is too small or too large.")
+        raise Refused(400, "amount_out_of_range", _("The amount is too small or too large."))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from django.utils.translation import gettext as _
+
 # A camera sees brightness. 4.5 : 1 against white is what WCAG 2 asks of small print, and no code is larger print.
 CONTRAST_MIN = 4.5
 # A scanner with a red lamp sees the red channel alone. A colour that throws back 30 % of red has a symbol contrast of
@@ -28,9 +30,9 @@ def objection(colour: str) -> str:
     red, green, blue = (_light(channel) for channel in channels(colour))
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     if 1.05 / (luminance + 0.05) < CONTRAST_MIN:
-        return "This colour is too light: phones would not tell it from white. Choose a darker one."
+        return _("This colour is too light: phones would not tell it from white. Choose a darker one.")
     if red > RED_MAX:
-        return "Scanners with a red lamp see this colour as white. Choose one with less red in it."
+        return _("Scanners with a red lamp see this colour as white. Choose one with less red in it.")
     return ""
 
 

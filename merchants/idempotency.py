@@ -17,6 +17,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -69,9 +71,9 @@ def once_proved(
     """
     key = request.headers.get("Idempotency-Key", "")
     if not key and required:
-        raise Refused(400, "idempotency_key_missing", "This request needs the header Idempotency-Key.")
+        raise Refused(400, "idempotency_key_missing", _("This request needs the header Idempotency-Key."))
     if key and not _KEY.fullmatch(key):
-        raise Refused(400, "idempotency_key_invalid", "Idempotency-Key is 1 to 255 visible ASCII letters.")
+        raise Refused(400, "idempotency_key_invalid", _("Idempotency-Key is 1 to 255 visible ASCII letters."))
     if not key:
         proved = proof()
         with transaction.atomic():
@@ -92,7 +94,7 @@ def once_proved(
         return _again(known, fingerprint)
     with transaction.atomic():
         if not _lock(caller, key):
-            raise Refused(409, "request_in_flight", "The first request with this key is still running.")
+            raise Refused(409, "request_in_flight", _("The first request with this key is still running."))
         # The first may have ended between our look and our lock.
         known = _known(caller, key)
         if known is not None:
@@ -105,6 +107,7 @@ def once_proved(
                 fingerprint=fingerprint,
                 status=response.status_code,
                 body=_plain(response.data),
+                language=get_language() or "",
                 created_at=timezone.now(),
             )
         return response
@@ -119,8 +122,10 @@ def _run(effect: Callable[[T], Response], proved: T) -> Response:
 
 def _again(known: IdempotentReply, fingerprint: bytes) -> Response:
     if bytes(known.fingerprint) != fingerprint:
-        raise Refused(422, "idempotency_key_reused", "This key was used for another request.")
-    return Response(known.body, status=known.status, headers={"Idempotent-Replayed": "true"})
+        raise Refused(422, "idempotency_key_reused", _("This key was used for another request."))
+    # Its words are those of the first time: the reply is the same to the letter, and says in which language it is.
+    said = {"Content-Language": known.language} if known.language else {}
+    return Response(known.body, status=known.status, headers={"Idempotent-Replayed": "true", **said})
 
 
 def _known(caller: str, key: str) -> IdempotentReply | None:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from merchants import codes, ids, photos
 from merchants.models import Code, Item, Shop
@@ -72,7 +73,7 @@ def update(
             shop = Shop.objects.select_for_update(no_key=True).get(id=item.shop_id)
             current = Item.objects.select_for_update(no_key=True).filter(id=item.id, deleted_at=None).first()
             if current is None:
-                raise Refused(404, "not_found", "There is no such item.")
+                raise Refused(404, "not_found", _("There is no such item."))
             if amount is not None or currency is not None:
                 current.amount = current.amount if amount is None else amount
                 _check_price(shop, current.amount, currency)
@@ -109,9 +110,9 @@ def find(shop: Shop, item_id: UUID) -> Item | None:
 
 def _check_price(shop: Shop, amount: int, currency: str | None) -> None:
     if currency not in (None, shop.currency):
-        raise Refused(400, "currency_mismatch", f"This shop sells in {shop.currency}.")
+        raise Refused(400, "currency_mismatch", _("This shop sells in %(currency)s.") % {"currency": shop.currency})
     if not 1 <= amount <= settings.AMOUNT_MAX:
-        raise Refused(400, "amount_out_of_range", "The price is too small or too large.")
+        raise Refused(400, "amount_out_of_range", _("The price is too small or too large."))
 
 
 def _replace_photo(item: Item, stored: str) -> None:

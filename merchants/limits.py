@@ -12,6 +12,7 @@ from functools import cache
 from typing import NamedTuple
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from limits import RateLimitItem, parse_many
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -147,9 +148,16 @@ def _spend(budgets: Sequence[Budget], *, code: str) -> None:
                 if not limiter.hit(rule, budget.name, budget.holder, cost=min(budget.cost, rule.amount)):
                     free_at, _left = limiter.get_window_stats(rule, budget.name, budget.holder)
                     wait = max(1, math.ceil(free_at - time.time()))
-                    raise Refused(429, code, f"Too many in a short time. Try again in {wait} s.", retry_after_s=wait)
+                    raise Refused(
+                        429,
+                        code,
+                        _("Too many in a short time. Try again in %(wait)s s.") % {"wait": wait},
+                        retry_after_s=wait,
+                    )
     except RedisError as down:
-        raise Refused(503, "codes_unavailable", "Signing in is not possible at this moment.", retry_after_s=5) from down
+        raise Refused(
+            503, "codes_unavailable", _("Signing in is not possible at this moment."), retry_after_s=5
+        ) from down
 
 
 @cache

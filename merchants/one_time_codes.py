@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from merchants import ids, limits, phones, texts
 from merchants.models import OneTimeCode
@@ -26,12 +27,12 @@ DIGITS = 6
 
 
 def send(*, phone: Phone, purpose: str, text: str, address: str, now: datetime) -> None:
-    """Sends a code to the phone. `text` says what it is for, with {code} and {minutes} in it; `address` is the asker's.
+    """Sends a code to the phone. `text` says what it is for, with %(code)s and %(minutes)s; `address` is the asker's.
 
     Raises Refused: 400 `country_not_served`, 429 `too_many_codes`, 503 `codes_unavailable`. Nothing is sent then.
     """
     if phone.country not in settings.SMS_COUNTRIES:
-        raise Refused(400, "country_not_served", "Codes are not sent to phones of this country yet.")
+        raise Refused(400, "country_not_served", _("Codes are not sent to phones of this country yet."))
     limits.spend_on_code(phone, address)
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
     expires_at = now + settings.ONE_TIME_CODE_LIFE
@@ -47,7 +48,7 @@ def send(*, phone: Phone, purpose: str, text: str, address: str, now: datetime) 
         )
         texts.queue(
             phone=phone.e164,
-            text=text.format(code=code, minutes=minutes),
+            text=text % {"code": code, "minutes": minutes},
             code=code,
             now=now,
             expires_at=expires_at,

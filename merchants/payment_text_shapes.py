@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from merchants import payment_texts, push_words
@@ -30,7 +31,13 @@ class PaymentTextsAsked(QuietHours):
         least = given.get("from_amount")
         if least is not None and least["currency"] != currency:
             raise serializers.ValidationError(
-                {"from_amount": [serializers.ErrorDetail(f"This shop sells in {currency}.", code="currency_mismatch")]}
+                {
+                    "from_amount": [
+                        serializers.ErrorDetail(
+                            _("This shop sells in %(currency)s.") % {"currency": currency}, code="currency_mismatch"
+                        )
+                    ]
+                }
             )
         from_amount = before.from_amount if before else 0
         if "from_amount" in given:

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from merchants import channels, limits, money, phones, push_words, texts
 from merchants.models import Notice, NoticeCounter, PaymentTexts, Staff, Token
@@ -95,9 +96,9 @@ def ask(*, staff: Staff, asked: Asked, now: datetime) -> PaymentTexts:
     Raises Refused: 409 `texts_unavailable`, 400 `country_not_served`.
     """
     if not is_offered():
-        raise Refused(409, "texts_unavailable", "Texts about payments are not sent here.")
+        raise Refused(409, "texts_unavailable", _("Texts about payments are not sent here."))
     if phones.mobile(staff.user.phone).country not in settings.SMS_COUNTRIES:
-        raise Refused(400, "country_not_served", "Texts are not sent to phones of this country yet.")
+        raise Refused(400, "country_not_served", _("Texts are not sent to phones of this country yet."))
     wanted = {
         "language": asked.language,
         "from_amount": asked.from_amount,
@@ -106,7 +107,7 @@ def ask(*, staff: Staff, asked: Asked, now: datetime) -> PaymentTexts:
         "quiet_until": asked.quiet_until,
     }
     begun = {"judged": NoticeCounter.objects.get(shop_id=staff.shop_id).last, "created_at": now}
-    row, _made = PaymentTexts.objects.update_or_create(
+    row, _is_new = PaymentTexts.objects.update_or_create(
         staff=staff, defaults=wanted, create_defaults={**wanted, **begun}
     )
     return row

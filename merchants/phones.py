@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 
 import phonenumbers
+from django.utils.translation import gettext as _
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from merchants.refusals import Refused
@@ -40,9 +41,9 @@ def mobile(text: str) -> Phone:
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_valid_number(number) or number.extension:
-        raise Refused(400, "phone_invalid", "This is not a phone number. Write it with + and the country's code.")
+        raise Refused(400, "phone_invalid", _("This is not a phone number. Write it with + and the country's code."))
     if phonenumbers.number_type(number) not in _CAN_RECEIVE_TEXTS:
-        raise Refused(400, "phone_not_mobile", "Codes are sent to mobile phones only.")
+        raise Refused(400, "phone_not_mobile", _("Codes are sent to mobile phones only."))
     national = phonenumbers.national_significant_number(number)
     return Phone(
         e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),

@@ -14,6 +14,7 @@ import zxingcpp
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
+from django.utils.translation import gettext as _
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from merchants import ids
@@ -62,7 +63,9 @@ def encode_logo(logo: File[bytes]) -> bytes:
     edge = LOGO_EDGE_PIXELS
     square = ImageOps.pad(opened(logo, EDGE_PIXELS), (edge, edge), Image.Resampling.LANCZOS, color="white")
     if zxingcpp.read_barcodes(square):
-        raise Refused(400, "logo_holds_code", "There is a code in this logo. A phone might open it instead of yours.")
+        raise Refused(
+            400, "logo_holds_code", _("There is a code in this logo. A phone might open it instead of yours.")
+        )
     return next(jpeg for jpeg in (_jpeg(square, quality) for quality in _QUALITIES) if len(jpeg) <= LOGO_BYTES_MAX)
 
 
@@ -73,22 +76,22 @@ def opened(photo: File[bytes], edge: int) -> Image.Image:
     PNG or WebP).
     """
     if (photo.size or 0) > settings.PHOTO_BYTES_MAX:
-        raise Refused(413, "photo_too_large", "The photo is too large.")
+        raise Refused(413, "photo_too_large", _("The photo is too large."))
     try:
         with warnings.catch_warnings():
             # The limit below is ours; Pillow's own is a warning at a size of its choosing.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(photo, formats=FORMATS)
         if picture.width * picture.height > settings.PHOTO_PIXELS_MAX:
-            raise Refused(400, "photo_too_many_pixels", "The photo has too many pixels.")
+            raise Refused(400, "photo_too_many_pixels", _("The photo has too many pixels."))
         # A JPEG can be decoded at a fraction of its size: an eighth of the memory, and quicker.
         picture.draft("RGB", (edge * 2, edge * 2))
         return _flat(ImageOps.exif_transpose(picture), edge)
     except Image.DecompressionBombError:
-        raise Refused(400, "photo_too_many_pixels", "The photo has too many pixels.") from None
+        raise Refused(400, "photo_too_many_pixels", _("The photo has too many pixels.")) from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, EOFError):
         # Pillow's plugins report a broken file by any of these.
-        raise Refused(400, "photo_unreadable", "The photo cannot be read. Send a JPEG, PNG or WebP.") from None
+        raise Refused(400, "photo_unreadable", _("The photo cannot be read. Send a JPEG, PNG or WebP.")) from None
 
 
 def forget(name: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import time
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -17,7 +19,7 @@ from merchants.shapes import Amount, PublicId
 class Bytes(serializers.CharField):
     """Bytes in base64url, as browsers write them."""
 
-    default_error_messages = {"not_base64url": "Write this in base64url."}
+    default_error_messages = {"not_base64url": gettext_lazy("Write this in base64url.")}
 
     def to_internal_value(self, data: Any) -> Any:
         try:
@@ -45,7 +47,7 @@ class QuietHours(serializers.Serializer[Any]):
         quiet_until: time | None = asked.get("quiet_until", before and before.quiet_until)
         if (quiet_from is None) != (quiet_until is None) or (quiet_from is not None and quiet_from == quiet_until):
             raise serializers.ValidationError(
-                {"quiet_until": [serializers.ErrorDetail("Quiet hours begin and end.", code="quiet_hours_unclear")]}
+                {"quiet_until": [serializers.ErrorDetail(_("Quiet hours begin and end."), code="quiet_hours_unclear")]}
             )
         return quiet_from, quiet_until
 
@@ -62,7 +64,13 @@ class WishesAsked(QuietHours):
         big = asked.get("big_amount")
         if big is not None and big["currency"] != currency:
             raise serializers.ValidationError(
-                {"big_amount": [serializers.ErrorDetail(f"This shop sells in {currency}.", code="currency_mismatch")]}
+                {
+                    "big_amount": [
+                        serializers.ErrorDetail(
+                            _("This shop sells in %(currency)s.") % {"currency": currency}, code="currency_mismatch"
+                        )
+                    ]
+                }
             )
         big_amount: int | None = before.big_amount if before else None
         if "big_amount" in asked:

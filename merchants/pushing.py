@@ -21,6 +21,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
 from prometheus_client import Counter
 from rest_framework.exceptions import AuthenticationFailed
 
@@ -71,7 +72,7 @@ def subscribe(
     with transaction.atomic():
         # Two requests of one phone, or for one address, must not both find nothing to replace.
         if not Token.objects.select_for_update().filter(pk=token.pk).exists():
-            raise AuthenticationFailed("This phone has just signed out.")
+            raise AuthenticationFailed(_("This phone has just signed out."))
         _hold(place)
         PushSubscription.objects.filter(token=token).delete()
         PushSubscription.objects.filter(address_digest=place.digest).delete()
@@ -100,7 +101,7 @@ def renew(*, subscription_id: UUID, address: str, p256dh: bytes, auth: bytes, no
         over = [PushSubscription.Ended.ASKED, PushSubscription.Ended.LEFT]
         row = PushSubscription.objects.select_for_update().filter(id=subscription_id).first()
         if row is None or row.ended_why in over:
-            raise Refused(404, "subscription_unknown", "This phone is told no more. Subscribe again in the app.")
+            raise Refused(404, "subscription_unknown", _("This phone is told no more. Subscribe again in the app."))
         PushSubscription.objects.filter(address_digest=place.digest).exclude(id=row.id).delete()
         PushSubscription.objects.filter(id=row.id).update(
             address_digest=place.digest,
@@ -116,7 +117,7 @@ def ask_test(*, subscription: PushSubscription) -> None:
     """Sends that phone one push that tells of no payment, also in quiet hours. Raises Refused 409 `push_ended`."""
     found = PushSubscription.objects.filter(id=subscription.id, ended_at=None)
     if not found.update(test_asked=True):
-        raise Refused(409, "push_ended", "This phone is told no more. Subscribe again in the app.")
+        raise Refused(409, "push_ended", _("This phone is told no more. Subscribe again in the app."))
     transaction.on_commit(lambda: bell.ring(SEND_TASK))
 
 
@@ -173,13 +174,13 @@ class _Place(NamedTuple):
 def _place(address: str, p256dh: bytes, auth: bytes) -> _Place:
     """Raises Refused for what is no address or no keys of a browser."""
     if not vapid.has_key():
-        raise Refused(409, "push_unavailable", "Push is not set up here.")
+        raise Refused(409, "push_unavailable", _("Push is not set up here."))
     if not push_services.is_known(address):
-        raise Refused(400, "push_service_unknown", "This is no address of a push service that we call.")
+        raise Refused(400, "push_service_unknown", _("This is no address of a push service that we call."))
     try:
         push_encryption.check(p256dh, auth)
     except push_encryption.BadKeys:
-        raise Refused(400, "push_keys_wrong", "These are not the keys of a push subscription.") from None
+        raise Refused(400, "push_keys_wrong", _("These are not the keys of a push subscription.")) from None
     kept = {"address": address, "p256dh": vapid.to_base64url(p256dh), "auth": vapid.to_base64url(auth)}
     return _Place(hashlib.sha256(address.encode()).digest(), seals.seal(json.dumps(kept)))
 

@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from merchants import codes, colours, countries, ids, links, mine, money, step_up
+from merchants import codes, colours, countries, ids, links, mine, money, notice_words, step_up
 from merchants.models import Code, Item, Notice, Shop, Staff
 
 NAME_LENGTH = 80
@@ -21,7 +23,7 @@ NAME_LENGTH = 80
 class PublicId(serializers.Field[UUID, str, str, Any]):
     """A prefixed id. Written, it must be one of that prefix: `unknown_id` otherwise."""
 
-    default_error_messages = {"unknown_id": "There is no such id."}
+    default_error_messages = {"unknown_id": gettext_lazy("There is no such id.")}
 
     def __init__(self, prefix: str, **options: Any) -> None:
         super().__init__(**options)
@@ -58,7 +60,7 @@ class Amount(serializers.Serializer[Any]):
 
     def validate_currency(self, value: str) -> str:
         if not money.is_currency(value):
-            raise serializers.ValidationError("This is not a currency code of ISO 4217.", code="currency_unknown")
+            raise serializers.ValidationError(_("This is not a currency code of ISO 4217."), code="currency_unknown")
         return value
 
 
@@ -114,24 +116,26 @@ class ShopShape(serializers.ModelSerializer[Shop]):
 
     def validate_country(self, value: str) -> str:
         if not countries.is_country(value):
-            raise serializers.ValidationError("This is not a country code of ISO 3166.", code="country_unknown")
+            raise serializers.ValidationError(_("This is not a country code of ISO 3166."), code="country_unknown")
         return value
 
     def validate_currency(self, value: str) -> str:
         if not money.is_currency(value):
-            raise serializers.ValidationError("This is not a currency code of ISO 4217.", code="currency_unknown")
+            raise serializers.ValidationError(_("This is not a currency code of ISO 4217."), code="currency_unknown")
         return value
 
     def validate_colour(self, value: str) -> str:
         if value and not colours.is_colour(value):
-            raise serializers.ValidationError("Write a colour as #rrggbb.", code="colour_unknown")
+            raise serializers.ValidationError(_("Write a colour as #rrggbb."), code="colour_unknown")
         if value and (sentence := colours.objection(value)):
             raise serializers.ValidationError(sentence, code="colour_unreadable")
         return value.lower()
 
     def validate_time_zone(self, value: str) -> str:
         if not countries.is_time_zone(value):
-            raise serializers.ValidationError("This is not a time zone of the IANA database.", code="time_zone_unknown")
+            raise serializers.ValidationError(
+                _("This is not a time zone of the IANA database."), code="time_zone_unknown"
+            )
         return value
 
 
@@ -257,11 +261,15 @@ class ItemShape(serializers.ModelSerializer[Item]):
 class NoticeShape(serializers.ModelSerializer[Notice]):
     """Something the shop was told. `number` counts up by one within the shop; ask for what comes after the last."""
 
-    data = serializers.DictField()  # type: ignore[assignment]
+    data = serializers.SerializerMethodField()  # type: ignore[assignment]
 
     class Meta:
         model = Notice
         fields = ["number", "kind", "data", "created_at"]
+
+    @extend_schema_field(serializers.DictField())
+    def get_data(self, notice: Notice) -> dict[str, Any]:
+        return notice_words.worded(notice.kind, notice.data)
 
 
 class NoticePage(serializers.Serializer[Any]):

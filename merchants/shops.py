@@ -11,6 +11,7 @@ from uuid import UUID
 from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from merchants import audit, check_words, photos
 from merchants.models import Code, Item, Shop, User, WalletCode
@@ -113,10 +114,18 @@ def give_check_word(*, shop_id: UUID, operator: User, reason: str, now: datetime
 
 def _check_currency_is_free(shop: Shop, now: datetime) -> None:
     if shop.currency_locked_at is not None:
-        raise Refused(409, "currency_locked", "The currency is fixed: a customer has already begun to pay.")
+        raise Refused(409, "currency_locked", _("The currency is fixed: a customer has already begun to pay."))
     live = Q(state__in=[Code.State.ACTIVE, Code.State.SUSPENDED], expires_at__gt=now)
     priced = Item.objects.filter(shop=shop, deleted_at=None).exists()
     if priced or Code.objects.filter(live, shop=shop, kind=Code.Kind.ONE_TIME).exists():
-        raise Refused(409, "currency_in_use", f"There are prices in {shop.currency}: delete those items first.")
+        raise Refused(
+            409,
+            "currency_in_use",
+            _("There are prices in %(currency)s: delete those items first.") % {"currency": shop.currency},
+        )
     if WalletCode.objects.filter(shop=shop, state=WalletCode.State.ACTIVE).exists():
-        raise Refused(409, "currency_in_use", f"Your own wallet codes are paid in {shop.currency}: retire them first.")
+        raise Refused(
+            409,
+            "currency_in_use",
+            _("Your own wallet codes are paid in %(currency)s: retire them first.") % {"currency": shop.currency},
+        )

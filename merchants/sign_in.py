@@ -10,15 +10,21 @@ from datetime import datetime
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from merchants import countries, ids, one_time_codes, phones, shops
 from merchants.models import Code, NoticeCounter, OneTimeCode, Shop, Staff, Token, User
 from merchants.phones import Phone
 from merchants.refusals import Refused
 
-SHOP_NAME = "My shop"  # Until the owner gives it another; nobody should have to think of a name before selling.
+SHOP_NAME = gettext_noop(
+    "My shop"
+)  # Until the owner gives it another; nobody should have to think of a name before selling.
 
-_TEXT = "{code} is your Pushcart code. It works for {minutes} minutes. We never ask you for it: tell nobody."
+_TEXT = gettext_noop(
+    "%(code)s is your Pushcart code. It works for %(minutes)s minutes. We never ask you for it: tell nobody."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ def send_code(*, phone: str, address: str, now: datetime) -> None:
     503 `codes_unavailable`. Nothing is sent then.
     """
     one_time_codes.send(
-        phone=phones.mobile(phone), purpose=OneTimeCode.Purpose.SIGN_IN, text=_TEXT, address=address, now=now
+        phone=phones.mobile(phone), purpose=OneTimeCode.Purpose.SIGN_IN, text=_(_TEXT), address=address, now=now
     )
 
 
@@ -80,7 +86,7 @@ def _open_shop(owner: User, country: str, name: str, now: datetime) -> Staff:
     def write(check_word: str) -> Shop:
         return Shop.objects.create(
             id=ids.new(now),
-            name=name.strip() or SHOP_NAME,
+            name=name.strip() or _(SHOP_NAME),
             country=country,
             currency=countries.currency(country),
             time_zone=countries.time_zone(country),
@@ -94,4 +100,4 @@ def _open_shop(owner: User, country: str, name: str, now: datetime) -> Staff:
 
 
 def _code_invalid() -> Refused:
-    return Refused(400, "code_invalid", "This code is not right, or it is too late for it. Ask for a new one.")
+    return Refused(400, "code_invalid", _("This code is not right, or it is too late for it. Ask for a new one."))

@@ -11,6 +11,8 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from merchants import one_time_codes, phones
 from merchants.models import OneTimeCode, Staff, User
@@ -19,11 +21,19 @@ from merchants.tokens import require
 
 Purpose = OneTimeCode.Purpose
 
-_NEVER = "It works for {minutes} minutes. We never ask you for it: tell nobody."
 _TEXTS = {
-    Purpose.REFUND: "{code} confirms a refund in Pushcart. " + _NEVER,
-    Purpose.ACCOUNT: "{code} confirms a change of where your Pushcart sales are paid to. " + _NEVER,
-    Purpose.PAYOUT: "{code} confirms the bank account that Pushcart pays your money out to. " + _NEVER,
+    Purpose.REFUND: gettext_noop(
+        "%(code)s confirms a refund in Pushcart. "
+        "It works for %(minutes)s minutes. We never ask you for it: tell nobody."
+    ),
+    Purpose.ACCOUNT: gettext_noop(
+        "%(code)s confirms a change of where your Pushcart sales are paid to. "
+        "It works for %(minutes)s minutes. We never ask you for it: tell nobody."
+    ),
+    Purpose.PAYOUT: gettext_noop(
+        "%(code)s confirms the bank account that Pushcart pays your money out to. "
+        "It works for %(minutes)s minutes. We never ask you for it: tell nobody."
+    ),
 }
 # Who may do what such a code confirms: nobody else has a use for one.
 _ROLES = {
@@ -50,7 +60,7 @@ def send_code(*, staff: Staff, purpose: str, address: str, now: datetime) -> Non
     wanted = Purpose(purpose)
     require(staff, *_ROLES[wanted])
     one_time_codes.send(
-        phone=phones.mobile(staff.user.phone), purpose=wanted, text=_TEXTS[wanted], address=address, now=now
+        phone=phones.mobile(staff.user.phone), purpose=wanted, text=_(_TEXTS[wanted]), address=address, now=now
     )
 
 
@@ -78,10 +88,13 @@ def required(purpose: str) -> Refused:
     return Refused(
         403,
         "step_up_required",
-        f'This needs a fresh code: POST /api/v1/auth/step-up {{"purpose": "{purpose}"}} sends one to your phone. '
-        "Send it as `code`.",
+        _(
+            'This needs a fresh code: POST /api/v1/auth/step-up {"purpose": "%(purpose)s"} sends '
+            "one to your phone. Send it as `code`."
+        )
+        % {"purpose": purpose},
     )
 
 
 def _invalid() -> Refused:
-    return Refused(403, "step_up_invalid", "This code is not right, or it is too late for it. Ask for a new one.")
+    return Refused(403, "step_up_invalid", _("This code is not right, or it is too late for it. Ask for a new one."))

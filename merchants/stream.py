@@ -29,9 +29,12 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, override
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.renderers import JSONRenderer
 
+from merchants import languages
 from merchants.announcements import Announcements, Listener
 from merchants.journal import journal
 from merchants.models import Notice, NoticeCounter, Token
@@ -70,7 +73,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 @dataclass
 class _Refusal(Exception):
-    """An answer that is a problem document (RFC 9457) instead of a stream."""
+    """An answer that is a problem document (RFC 9457) instead of a stream; `detail` in English, said when answered."""
 
     status: int
     code: str
@@ -102,7 +105,7 @@ class _Office:
             return await asyncio.get_running_loop().run_in_executor(self.threads, ask)
         except DatabaseError as failure:
             _log.warning("database_not_answering", failure=str(failure))
-            raise _Refusal(503, "unavailable", "The stream cannot be read at this moment.") from failure
+            raise _Refusal(503, "unavailable", gettext_noop("The stream cannot be read at this moment.")) from failure
 
     def close(self) -> None:
         """Ends all streams; their clients come back after RETRY_MS."""
@@ -157,22 +160,26 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
         if path == "/healthz/live" and method in {"GET", "HEAD"}:
             await _reply(send, 200, b"live\n", [(b"content-type", b"text/plain")])
         elif path != PATH:
-            raise _Refusal(404, "not_found", "There is nothing at this address.")
+            raise _Refusal(404, "not_found", gettext_noop("There is nothing at this address."))
         elif method == "OPTIONS":
             await _reply(send, 204, b"", cors)
         elif method != "GET":
-            raise _Refusal(405, "method_not_allowed", "Only GET.")
+            raise _Refusal(405, "method_not_allowed", gettext_noop("Only GET."))
         else:
             await _stream(scope, receive, send, cors)
     except _Refusal as refusal:
+        language = _language(scope)
+        with override(language):
+            detail = _(refusal.detail)
         body = {
             "type": f"urn:pushcart:problem:{refusal.code}",
             "title": HTTPStatus(refusal.status).phrase,
             "status": refusal.status,
-            "detail": refusal.detail,
+            "detail": detail,
             "code": refusal.code,
         }
         headers = [*cors, (b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+        headers.append((b"content-language", language.encode()))
         if refusal.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         await _reply(send, refusal.status, json.dumps(body).encode(), headers)
@@ -184,11 +191,15 @@ async def _stream(scope: Scope, receive: Receive, send: Send, cors: Headers) -> 
     authorization = _header(scope, b"authorization")
     after = _after(scope)
     if office.closing or office.streams.total() >= STREAMS_PER_PROCESS:
-        raise _Refusal(503, "too_many_streams", "Too many streams are open here. Try again in a moment.")
+        raise _Refusal(503, "too_many_streams", gettext_noop("Too many streams are open here. Try again in a moment."))
     shop = await office.ask_database(lambda: _token(authorization).shop_id)
     # Nothing is awaited between the question and the count, so the limit is exact.
     if office.streams[shop] >= STREAMS_PER_SHOP or office.streams.total() >= STREAMS_PER_PROCESS:
-        raise _Refusal(503, "too_many_streams", f"A shop can hold {STREAMS_PER_SHOP} streams open.")
+        raise _Refusal(
+            503,
+            "too_many_streams",
+            gettext_noop("Too many of this shop's phones are listening. Close one and try again."),
+        )
     listener = Listener(shop)
     office.streams[shop] += 1
     office.listeners.add(listener)
@@ -205,7 +216,7 @@ async def _stream(scope: Scope, receive: Receive, send: Send, cors: Headers) -> 
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await _write(send, f"retry: {RETRY_MS}\n: welcome\n\n".encode())
-        await _tell(office, listener, authorization, after, send)
+        await _tell(office, listener, authorization, after, send, _language(scope))
         await send({"type": "http.response.body", "body": b""})
     finally:
         watching.cancel()
@@ -214,7 +225,7 @@ async def _stream(scope: Scope, receive: Receive, send: Send, cors: Headers) -> 
         await office.announcements.leave(listener)
 
 
-async def _tell(office: _Office, listener: Listener, authorization: str, last: int, send: Send) -> None:
+async def _tell(office: _Office, listener: Listener, authorization: str, last: int, send: Send, language: str) -> None:
     """Tells what is above `last`, for as long as the client listens and its token is good."""
     clock = asyncio.get_running_loop().time
     spoke_at = checked_at = clock()
@@ -225,7 +236,7 @@ async def _tell(office: _Office, listener: Listener, authorization: str, last: i
             if clock() - checked_at >= RECHECK_S:
                 await office.ask_database(lambda: _token(authorization))
                 checked_at = clock()
-            events = await office.ask_database(lambda last=last: _events(listener.shop_id, last))  # type: ignore[misc]
+            events = await office.ask_database(lambda last=last: _events(listener.shop_id, last, language))  # type: ignore[misc]
         except _Refusal as refusal:
             # The client comes back by itself, names what it heard last, and is told then what is wrong.
             _log.info("stream_ended", reason=refusal.code)
@@ -262,7 +273,7 @@ def _token(authorization: str) -> Token:
     except AuthenticationFailed as failure:
         raise _Refusal(401, str(failure.get_codes()), str(failure.detail)) from failure
     if found is None:
-        raise _Refusal(401, "not_authenticated", "Send your token in the header Authorization.")
+        raise _Refusal(401, "not_authenticated", gettext_noop("Send your token in the header Authorization."))
     token: Token = found[1]
     return token
 
@@ -272,14 +283,15 @@ def _newest(shop: UUID) -> int:
     return counter.last if counter else 0
 
 
-def _events(shop: UUID, after: int) -> list[tuple[int, bytes]]:
-    """The next notices as (number, event), in the order of their numbers."""
+def _events(shop: UUID, after: int, language: str) -> list[tuple[int, bytes]]:
+    """The next notices as (number, event), in the order of their numbers, worded in that language."""
     rows = Notice.objects.filter(shop_id=shop, number__gt=after).order_by("number")[:PAGE]
     render = JSONRenderer().render
-    return [
-        (row.number, b"id: %d\nevent: notice\ndata: %b\n\n" % (row.number, render(NoticeShape(row).data)))
-        for row in rows
-    ]
+    with override(language):
+        return [
+            (row.number, b"id: %d\nevent: notice\ndata: %b\n\n" % (row.number, render(NoticeShape(row).data)))
+            for row in rows
+        ]
 
 
 def _after(scope: Scope) -> int | None:
@@ -289,7 +301,7 @@ def _after(scope: Scope) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise _Refusal(400, "after_invalid", "Last-Event-ID is the number of a notice.")
+        raise _Refusal(400, "after_invalid", gettext_noop("Last-Event-ID is the number of a notice."))
     return int(text)
 
 
@@ -306,6 +318,11 @@ def _cross_origin(scope: Scope) -> Headers:
             (b"access-control-max-age", b"3600"),
         ]
     return headers
+
+
+def _language(scope: Scope) -> str:
+    """The language that the client asks for, as LocaleMiddleware chooses it elsewhere."""
+    return languages.asked(_header(scope, b"accept-language")) or settings.LANGUAGE_CODE
 
 
 def _header(scope: Scope, name: bytes) -> str:

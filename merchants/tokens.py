@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
@@ -20,13 +21,13 @@ class ShopTokenAuthentication(TokenAuthentication):
         try:
             found: tuple[User, Token] = super().authenticate_credentials(token)
         except UnicodeDecodeError:  # The library decodes whatever stands in the header.
-            raise AuthenticationFailed("Invalid token.") from None
+            raise AuthenticationFailed(_("Invalid token.")) from None
         return found
 
     def validate_user(self, auth_token: Token) -> tuple[User, Token]:
         user, token = super().validate_user(auth_token)
         if not Staff.objects.filter(user=user, shop_id=token.shop_id).exists():
-            raise AuthenticationFailed("This phone no longer works for this shop.", code="not_staff")
+            raise AuthenticationFailed(_("This phone no longer works for this shop."), code="not_staff")
         return user, token
 
 
@@ -51,7 +52,7 @@ def shop_of(request: Request) -> Shop:
 def require(staff: Staff, *roles: str) -> None:
     """Refuses with 403 `role_too_low` a caller whose role is none of these."""
     if staff.role not in roles:
-        raise PermissionDenied("Your role in this shop does not allow this.", code="role_too_low")
+        raise PermissionDenied(_("Your role in this shop does not allow this."), code="role_too_low")
 
 
 def tokens_of(staff: Staff) -> QuerySet[Token]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -19,10 +20,13 @@ class FieldShape(serializers.Serializer[Field]):
     """One field of a form: `secret` ones are never shown again; `form` says what is checked."""
 
     name = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]  # DRF's metaclass keeps fields apart from attributes.
+    label = serializers.SerializerMethodField()  # type: ignore[assignment]  # DRF keeps fields apart from attributes.
     secret = serializers.BooleanField()
     required = serializers.BooleanField()  # type: ignore[assignment]
     form = serializers.CharField(help_text="text, secrets, private_key, public_key, certificate or address")
+
+    def get_label(self, field: Field) -> str:
+        return _(field.label)
 
 
 class ProviderShape(serializers.Serializer[Any]):
@@ -92,5 +96,5 @@ class NewCredentials(serializers.Serializer[Any]):
 
     def validate_credentials(self, given: dict[str, str]) -> dict[str, str]:
         if len(given) > FIELDS_MAX:
-            raise serializers.ValidationError("There are too many fields.", code="too_many_fields")
+            raise serializers.ValidationError(_("There are too many fields."), code="too_many_fields")
         return given

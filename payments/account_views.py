@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
@@ -102,7 +103,7 @@ def _owner(request: Request) -> Staff:
 def _read(staff: Staff, asked: dict[str, Any]) -> tuple[str, dict[str, str]]:
     provider = asked["provider"]
     if provider not in accounts.offered(staff.shop):
-        raise ValidationError({"provider": ["This shop cannot have an account there."]}, code="provider_unknown")
+        raise ValidationError({"provider": [_("This shop cannot have an account there.")]}, code="provider_unknown")
     try:
         return provider, entered.read(provider, asked["credentials"])
     except entered.Wrong as wrong:

@@ -8,15 +8,17 @@ the provider are no replacement: they open an account of their own here, and the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
-from merchants import ids, step_up
+from merchants import ids, languages, step_up
 from merchants.journal import journal
 from merchants.models import Shop, Staff
 from merchants.step_up import Confirmation
@@ -32,13 +34,20 @@ _State = CredentialChange.State
 _NAME_TAIL = 13  # Letters of the shop's id that are its own; those before them are a time.
 
 _TEXTS = {
-    "requested": (
-        "Pushcart: new {title} credentials of {shop} take effect {when}: they decide where its sales are paid to. "
-        "Not you? Stop {change} before then at {app}, or tell us its number."
+    "requested": gettext_noop(
+        "Pushcart: new %(title)s credentials of %(shop)s take effect %(when)s: "
+        "they decide where its sales are paid to. "
+        "Not you? Stop %(change)s before then at %(app)s, or tell us its number."
     ),
-    "canceled": "Pushcart: the new {title} credentials of {shop} ({change}) were canceled. Nothing has changed.",
-    "applied": "Pushcart: the new {title} credentials of {shop} ({change}) took effect. Not you? Tell us at once.",
-    "entered_by_operator": "Pushcart: an operator entered {title} credentials of {shop}. Not what you wanted? Tell us.",
+    "canceled": gettext_noop(
+        "Pushcart: the new %(title)s credentials of %(shop)s (%(change)s) were canceled. Nothing has changed."
+    ),
+    "applied": gettext_noop(
+        "Pushcart: the new %(title)s credentials of %(shop)s (%(change)s) took effect. Not you? Tell us at once."
+    ),
+    "entered_by_operator": gettext_noop(
+        "Pushcart: an operator entered %(title)s credentials of %(shop)s. Not what you wanted? Tell us."
+    ),
 }
 
 
@@ -105,9 +114,9 @@ def request_change(
         step_up.redeem(confirmation, purpose=step_up.Purpose.ACCOUNT, now=now)
         shop = Shop.objects.select_for_update(no_key=True).get(id=staff.shop_id)
         if shop.state != Shop.State.ACTIVE:
-            raise UnableToChange(f"shop_{shop.state}", "This shop cannot change its accounts at the moment.")
+            raise UnableToChange(f"shop_{shop.state}", _("This shop cannot change its accounts at the moment."))
         if CredentialChange.objects.filter(shop=shop, provider=provider, state=_State.WAITING).exists():
-            raise UnableToChange("change_waiting", "Other credentials are waiting already. Cancel them first.")
+            raise UnableToChange("change_waiting", _("Other credentials are waiting already. Cancel them first."))
         change = CredentialChange.objects.create(
             id=ids.new(now),
             shop=shop,
@@ -132,7 +141,7 @@ def cancel(*, shop: Shop, change_id: UUID, now: datetime) -> CredentialChange:
         locked = Shop.objects.select_for_update(no_key=True).get(id=shop.id)
         change = CredentialChange.objects.select_for_update(no_key=True).get(id=change_id, shop=locked)
         if change.state != _State.WAITING:
-            raise UnableToChange("change_not_waiting", f"This change is {change.state} already.")
+            raise UnableToChange("change_not_waiting", _("This change is %(state)s already.") % {"state": change.state})
         _end(change, _State.CANCELED, now)
         _tell(locked, "canceled", change, now)
     return change
@@ -189,7 +198,9 @@ def revoke_old(account: ProviderAccount) -> int:
 def tell_of_operator(account: ProviderAccount, *, now: datetime) -> None:
     """Tells a shop that an operator entered credentials of its own account; in the transaction of that."""
     if account.shop is not None:
-        _say(account.shop, "entered_by_operator", account.provider, {"account": ids.public("pac", account.id)}, {}, now)
+        _say(
+            account.shop, "entered_by_operator", account.provider, {"account": ids.public("pac", account.id)}, dict, now
+        )
 
 
 # --- Taking effect ---------------------------------------------------------------------------------------------------
@@ -290,18 +301,23 @@ def _announced(change: CredentialChange) -> Own:
 
 def _tell(shop: Shop, step: str, change: CredentialChange, now: datetime) -> None:
     data = {"change": str(change), "effective_at": change.effective_at.isoformat()}
-    when = change.effective_at.astimezone(ZoneInfo(shop.time_zone)).strftime("%d %b %H:%M %Z")
-    _say(shop, step, change.provider, data, {"change": str(change), "when": when}, now)
+
+    def words() -> dict[str, str]:
+        return {"change": str(change), "when": languages.moment(change.effective_at, shop.time_zone)}
+
+    _say(shop, step, change.provider, data, words, now)
 
 
-def _say(shop: Shop, step: str, provider: str, data: dict[str, str], words: dict[str, str], now: datetime) -> None:
+def _say(
+    shop: Shop, step: str, provider: str, data: dict[str, str], words: Callable[[], dict[str, str]], now: datetime
+) -> None:
     title = providers.named(provider).TITLE
     owners.tell(
         shop,
         kind=NOTICE,
         data={"step": step, "provider": provider, "title": title, **data},
         text=_TEXTS[step],
-        words={"title": title, **words},
+        words=lambda: {"title": title, **words()},
         of_use_for=settings.CREDENTIAL_CHANGE_DELAY,
         now=now,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -12,10 +14,14 @@ from merchants.shapes import PublicId
 from payments import code_watch
 
 _ADVICE = {
-    "": "Look at it: your sign must show your check word, and scanning the sticker must open your own page.",
-    "fine": "Thank you. A silence like this one will raise no alarm again.",
-    "resumed": "It was paid again.",
-    "swapped": "Your code is paused. Take the strange sticker off, keep it, print a new code and replace the old one.",
+    "": gettext_noop(
+        "Look at it: your sign must show your check word, and scanning the sticker must open your own page."
+    ),
+    "fine": gettext_noop("Thank you. A silence like this one will raise no alarm again."),
+    "resumed": gettext_noop("It was paid again."),
+    "swapped": gettext_noop(
+        "Your code is paused. Take the strange sticker off, keep it, print a new code and replace the old one."
+    ),
 }
 
 
@@ -48,7 +54,7 @@ class AlarmShape(serializers.ModelSerializer[CodeAlarm]):
         return code_watch.sentence(alarm)
 
     def get_advice(self, alarm: CodeAlarm) -> str:
-        return _ADVICE[alarm.ending]
+        return _(_ADVICE[alarm.ending])
 
 
 class AlarmAnswer(serializers.Serializer[Any]):

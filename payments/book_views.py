@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import FileResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
@@ -131,7 +132,8 @@ class StatementPdfView(APIView):
             raise Refused(
                 422,
                 "statement_too_long",
-                f"A PDF holds {settings.STATEMENT_PDF_LINES_MAX:,} movements. Ask for single days, or for the CSV.",
+                _("A PDF holds %(statement_pdf_lines_max)s movements. Ask for single days, or for the CSV.")
+                % {"statement_pdf_lines_max": f"{settings.STATEMENT_PDF_LINES_MAX:,}"},
             )
         paper = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  The answer closes it when it is sent.
         statement_pdf.write(asked, now, paper)
@@ -217,5 +219,5 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None or not 1971 <= moment.year <= 9998:
-        raise Refused(400, "moment_wrong", "A moment is a time with its zone, for example 2026-11-22T18:00:00Z.")
+        raise Refused(400, "moment_wrong", _("A moment is a time with its zone, for example 2026-11-22T18:00:00Z."))
     return moment

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from merchants import ids
 from merchants.journal import journal
@@ -157,18 +158,18 @@ def on_phone(user_agent: str) -> bool:
 def blocked(code: Code, shop: Shop, now: datetime) -> UnableToStart | None:
     """Why nobody can pay by this code at this moment, or None. Asked by the page, and again under the shop's lock."""
     if shop.state != Shop.State.ACTIVE:
-        return UnableToStart(f"shop_{shop.state}", "This shop cannot take payments at the moment.")
+        return UnableToStart(f"shop_{shop.state}", _("This shop cannot take payments at the moment."))
     if code.state != Code.State.ACTIVE:
-        return UnableToStart(f"code_{code.state}", "This code is not in use.")
+        return UnableToStart(f"code_{code.state}", _("This code is not in use."))
     if code.expires_at is not None and code.expires_at <= now:
-        return UnableToStart("code_expired", "This code has expired.")
+        return UnableToStart("code_expired", _("This code has expired."))
     if code.item is not None and (not code.item.active or code.item.deleted_at is not None):
-        return UnableToStart("item_not_sold", "This is not sold at the moment.")
+        return UnableToStart("item_not_sold", _("This is not sold at the moment."))
     # Money that came after its intent was closed paid the code as well: nobody shall pay it twice.
     single = PaymentIntent.objects.filter(code=code, single_use=True)
     paid = Q(state=PaymentIntent.State.PAID) | Q(payments__placed=True)
     if code.kind == Code.Kind.ONE_TIME and single.filter(paid).exists():
-        return UnableToStart("code_used", "This code was paid already.")
+        return UnableToStart("code_used", _("This code was paid already."))
     return None
 
 
@@ -224,20 +225,23 @@ def _other_start(code: Code, page: UUID, payer: str) -> PaymentIntent:
         return _of_this_payer(same, code, payer)
     # Whoever held it may have let go in this moment; then her next tap succeeds.
     assert code.kind == Code.Kind.ONE_TIME, "the database refused an intent for a reason that we do not know"
-    raise UnableToStart("code_in_use", "Somebody is paying by this code right now.")
+    raise UnableToStart("code_in_use", _("Somebody is paying by this code right now."))
 
 
 def _of_this_payer(intent: PaymentIntent, code: Code, payer: str) -> PaymentIntent:
     """A page belongs to the payer who opened it: nobody else is shown where it leads."""
     if intent.payer != payer or intent.code_id != code.id:
-        raise UnableToStart("page_of_another", "This page was opened by somebody else.")
+        raise UnableToStart("page_of_another", _("This page was opened by somebody else."))
     return intent
 
 
 def _price(code: Code, shop: Shop, amount: int | None, quantity: int) -> tuple[int, str, str]:
     """The total in minor units, its currency, and what the payer's wallet shows."""
     if not 1 <= quantity <= settings.QUANTITY_MAX:
-        raise UnableToStart("quantity_wrong", f"The quantity must be from 1 to {settings.QUANTITY_MAX}.")
+        raise UnableToStart(
+            "quantity_wrong",
+            _("The quantity must be from 1 to %(quantity_max)s.") % {"quantity_max": settings.QUANTITY_MAX},
+        )
     if code.item is not None:
         total, currency = code.item.amount * quantity, code.item.currency
         _check_shown(amount, total)
@@ -246,30 +250,30 @@ def _price(code: Code, shop: Shop, amount: int | None, quantity: int) -> tuple[i
         total, currency, description = code.amount, code.currency, code.label or shop.name
         _check_shown(amount, total)
     elif amount is None or amount <= 0:
-        raise UnableToStart("amount_missing", "Please enter what you want to pay.")
+        raise UnableToStart("amount_missing", _("Please enter what you want to pay."))
     else:
         total, currency, description = amount, shop.currency, code.label or shop.name
     if total > settings.AMOUNT_MAX:
-        raise UnableToStart("amount_too_large", "This amount is too large.")
+        raise UnableToStart("amount_too_large", _("This amount is too large."))
     return total, currency, description
 
 
 def _check_shown(shown: int | None, total: int) -> None:
     """Nobody pays another price than the one she saw, however close to her tap it was changed."""
     if shown is not None and shown != total:
-        raise UnableToStart("price_changed", "The price has changed; please look again.")
+        raise UnableToStart("price_changed", _("The price has changed; please look again."))
 
 
 def _provider_account(shop: Shop, wallet: str, browser: Browser) -> ProviderAccount:
     """The account of the wallet that the payer chose, or of the first that the page offered her."""
     offered = accepted(shop, browser.user_agent)
     if not offered:
-        raise UnableToStart("no_provider", "This shop cannot take payments yet.")
+        raise UnableToStart("no_provider", _("This shop cannot take payments yet."))
     if not wallet:
         return offered[0]
     chosen = next((account for account in offered if account.provider == wallet), None)
     if chosen is None:
-        raise UnableToStart("wallet_not_taken", "This shop does not take that wallet.")
+        raise UnableToStart("wallet_not_taken", _("This shop does not take that wallet."))
     return chosen
 
 

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.db.models import Count, Sum
+from django.utils.translation import gettext as _
 
-from merchants import codes, ids, notify
+from merchants import codes, ids, notice_words, notify
 from merchants.models import Code, CodeAlarm, CodeRhythm, ScanCount, Staff
 from merchants.notify import Telling
 from merchants.refusals import Refused
@@ -55,7 +56,7 @@ def answer(*, alarm: CodeAlarm, ending: str, staff: Staff, now: datetime) -> Cod
     with transaction.atomic():
         current = CodeAlarm.objects.select_for_update(no_key=True, of=("self",)).get(id=alarm.id, shop=staff.shop)
         if current.ended_at is not None and current.ending != ending:
-            raise Refused(409, "alarm_ended", "This alarm has ended already.")
+            raise Refused(409, "alarm_ended", _("This alarm has ended already."))
         if current.ended_at is None:
             current.ended_at, current.ending, current.ended_by = now, ending, staff
             current.save(update_fields=["ended_at", "ending", "ended_by"])
@@ -66,15 +67,16 @@ def answer(*, alarm: CodeAlarm, ending: str, staff: Staff, now: datetime) -> Cod
 
 def sentence(alarm: CodeAlarm) -> str:
     """What the shop is told, in one sentence."""
-    title, count = called(alarm.code), alarm.evidence["count"]
-    if alarm.kind == SILENT:
-        return f"Nobody has paid by “{title}” while {count} others paid you. Is another sticker over it?"
-    return f"“{title}” was opened {count} times, and nobody paid. Is something stuck on it or beside it?"
+    return notice_words.alarm(alarm.kind, _label(alarm.code), alarm.evidence["count"])
 
 
 def called(code: Code) -> str:
     """The name by which the vendor knows a code."""
-    return code.label or (code.item.name if code.item else "the code for any amount")
+    return notice_words.called(_label(code))
+
+
+def _label(code: Code) -> str:
+    return code.label or (code.item.name if code.item else "")
 
 
 def _end_resumed(now: datetime) -> None:
@@ -111,9 +113,9 @@ def _raise(row: CodeRhythm, evidence: Mapping[str, Any], now: datetime) -> None:
     data = {
         "alarm": ids.public(CodeAlarm.prefix, alarm.id),
         "code": ids.public(Code.prefix, row.code_id),
-        "label": called(row.code),
+        "label": _label(row.code),
         "kind": alarm.kind,
-        "sentence": sentence(alarm),
+        "count": evidence["count"],
     }
     notify.tell([Telling(row.shop_id, "code_alarm", data)], now=now)
     transaction.on_commit(lambda: notify.announce([row.shop_id]))

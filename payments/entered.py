@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from payments import providers
 from payments.providers.base import Field
@@ -50,7 +51,7 @@ def read(provider: str, given: Mapping[str, str]) -> dict[str, str]:
     """The credentials as they are kept, by field; what was left empty is left out. Raises Wrong."""
     fields = {field.name: field for field in providers.named(provider).FIELDS}
     errors = {
-        name[:40]: ("unknown_field", f"{providers.named(provider).TITLE} has no such field.")
+        name[:40]: ("unknown_field", _("%(network)s has no such field.") % {"network": providers.named(provider).TITLE})
         for name in given
         if name not in fields
     }
@@ -61,9 +62,11 @@ def read(provider: str, given: Mapping[str, str]) -> dict[str, str]:
             if value:
                 kept[name] = _READERS[field.form](field, value, provider)
                 if field.length and len(kept[name]) != field.length:
-                    raise _Refusal("length_wrong", f"This has exactly {field.length} characters.")
+                    raise _Refusal(
+                        "length_wrong", _("This has exactly %(length)s characters.") % {"length": field.length}
+                    )
             elif field.required:
-                raise _Refusal("required", "This field is required.")
+                raise _Refusal("required", _("This field is required."))
         except _Refusal as refusal:
             errors[name] = (refusal.code, refusal.detail)
     if errors:
@@ -87,7 +90,7 @@ def _text(field: Field, value: str, provider: str) -> str:
     if "-----BEGIN " in value:
         _bound(value, PEM_MAX)
         if "PRIVATE KEY-----" in value and not field.secret:
-            raise _Refusal("private_key_shown", "This is a private key, and what is entered here is shown.")
+            raise _Refusal("private_key_shown", _("This is a private key, and what is entered here is shown."))
         return _plain("\n".join(_pem(label, body) for label, body in _BLOCK.findall(value)), lines=True)
     _bound(value, TEXT_MAX)
     return _plain(value, ascii_only=field.secret)
@@ -101,7 +104,7 @@ def _secrets(field: Field, value: str, provider: str) -> str:
 def _address(field: Field, value: str, provider: str) -> str:
     address = value.rstrip("/")
     if address not in allowed_addresses(provider):
-        raise _Refusal("address_not_allowed", "This address is not among those that the operators allow.")
+        raise _Refusal("address_not_allowed", _("This address is not among those that the operators allow."))
     return address
 
 
@@ -112,7 +115,7 @@ def _private_key(field: Field, value: str, provider: str) -> str:
     try:
         key = load_pem_private_key(pem.encode(), None) if pem else load_der_private_key(_bare(value), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _Refusal("private_key_wrong", "This is not a private key (PEM, without a password).") from None
+        raise _Refusal("private_key_wrong", _("This is not a private key (PEM, without a password).")) from None
     _check_size(key)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
@@ -123,7 +126,7 @@ def _public_key(field: Field, value: str, provider: str) -> str:
     try:
         key = load_pem_public_key(pem.encode()) if pem else load_der_public_key(_bare(value))
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _Refusal("public_key_wrong", "This is not a public key (PEM).") from None
+        raise _Refusal("public_key_wrong", _("This is not a public key (PEM).")) from None
     _check_size(key)
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
@@ -136,7 +139,7 @@ def _certificate(field: Field, value: str, provider: str) -> str:
         for certificate in x509.load_pem_x509_certificates(pem.encode()):
             _check_size(certificate.public_key())
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _Refusal("certificate_wrong", "This is not a certificate (PEM).") from None
+        raise _Refusal("certificate_wrong", _("This is not a certificate (PEM).")) from None
     return pem
 
 
@@ -166,17 +169,20 @@ def _bare(value: str) -> bytes:
 
 def _check_size(key: object) -> None:
     if isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey) and key.key_size < RSA_BITS_MIN:
-        raise _Refusal("key_too_small", f"RSA keys of less than {RSA_BITS_MIN} bits are not safe.")
+        raise _Refusal(
+            "key_too_small",
+            _("RSA keys of less than %(rsa_bits_min)s bits are not safe.") % {"rsa_bits_min": RSA_BITS_MIN},
+        )
 
 
 def _bound(value: str, limit: int) -> None:
     if len(value) > limit:
-        raise _Refusal("too_long", f"At most {limit} letters.")
+        raise _Refusal("too_long", _("At most %(limit)s letters.") % {"limit": limit})
 
 
 def _plain(value: str, *, ascii_only: bool = False, lines: bool = False) -> str:
     """Nothing that could end a header's line, or that the database does not take."""
     shown = value.replace("\n", "") if lines else value
     if not shown or not shown.isprintable() or (ascii_only and not shown.isascii()):
-        raise _Refusal("not_plain", "There are letters in it that cannot be part of it.")
+        raise _Refusal("not_plain", _("There are letters in it that cannot be part of it."))
     return value

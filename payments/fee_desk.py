@@ -138,6 +138,6 @@ def _told(row: FeeContract) -> dict[str, Any]:
     return {
         "version": row.version,
         "valid_from": row.valid_from.isoformat(),
-        "rates": fees.shown(fees.rates_of(row), row.currency),
+        "rates": fees.kept(row),
         "tolerance_amount": row.tolerance_amount,
     }

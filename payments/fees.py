@@ -17,7 +17,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
+from django.utils.translation import get_language, override
+from django.utils.translation import gettext as _
 
 from merchants import money
 from merchants.models import Shop
@@ -172,18 +175,27 @@ def rates_of(row: FeeContract) -> Rates:
 def shown(rates: Rates, currency: str) -> str:
     """The rates as a person reads them: "0.6 % + CN¥0.10, at least CN¥0.20, at most CN¥5.00"."""
     if rates.nothing:
-        return "nothing"
+        return _("nothing")
     parts = [_rate_shown(rates.parts_per_million, rates.fixed_amount, currency)]
     parts += [
-        f"from {money.shown(tier.from_amount, currency)} on "
-        f"{_rate_shown(tier.parts_per_million, tier.fixed_amount, currency)}"
+        _("from %(amount)s on %(rate)s")
+        % {
+            "amount": _shown(tier.from_amount, currency),
+            "rate": _rate_shown(tier.parts_per_million, tier.fixed_amount, currency),
+        }
         for tier in rates.tiers
     ]
     if rates.floor_amount:
-        parts.append(f"at least {money.shown(rates.floor_amount, currency)}")
+        parts.append(_("at least %(amount)s") % {"amount": _shown(rates.floor_amount, currency)})
     if rates.cap_amount is not None:
-        parts.append(f"at most {money.shown(rates.cap_amount, currency)}")
+        parts.append(_("at most %(amount)s") % {"amount": _shown(rates.cap_amount, currency)})
     return ", ".join(parts)
+
+
+def kept(row: FeeContract) -> str:
+    """A version's rates as the operators' trail keeps them: in English, whoever has entered them."""
+    with override(settings.LANGUAGE_CODE):
+        return shown(rates_of(row), row.currency)
 
 
 def percent(per_million: int) -> str:
@@ -196,7 +208,11 @@ def _rate_shown(per_million: int, fixed: int, currency: str) -> str:
     share = f"{percent(per_million)} %"
     if not fixed:
         return share
-    return f"{share} + {money.shown(fixed, currency)}" if per_million else money.shown(fixed, currency)
+    return f"{share} + {_shown(fixed, currency)}" if per_million else _shown(fixed, currency)
+
+
+def _shown(amount: int, currency: str) -> str:
+    return money.shown(amount, currency, get_language() or "en")
 
 
 def _offer(shop: Shop, account: ProviderAccount, terms: ChargeTerms, now: datetime) -> Offer:

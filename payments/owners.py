@@ -5,13 +5,15 @@ Both are written in the transaction of what they tell of, so that the phones are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
-from merchants import notify, texts
+from merchants import languages, notify, texts
 from merchants.models import Shop, Staff, User
 from merchants.notify import Telling
 
@@ -32,21 +34,25 @@ def tell(
     kind: str,
     data: Mapping[str, str],
     text: str,
-    words: Mapping[str, str],
+    words: Callable[[], Mapping[str, str]],
     of_use_for: timedelta,
     now: datetime,
 ) -> None:
-    """A notice `kind` with its `data`, and a text in which `words`, `{shop}` and `{app}` are filled in."""
+    """A notice `kind` with its `data`, and a text to each owner in her own language.
+
+    `text` is the sentence in English, as the catalogues have it; `words`, `shop` and `app` fill its blanks. The words
+    are asked for in each language.
+    """
     notify.tell([Telling(shop.id, kind, data)], now=now)
-    said = text.format(shop=_named(shop), app=f"{settings.PUBLIC_URL}/app/", **words)
-    for phone in _phones(shop):
-        texts.queue(phone=phone, text=said, code="", now=now, expires_at=now + of_use_for)
+    for owner in _owners(shop):
+        with override(languages.of(owner)):
+            said = _(text) % {"shop": _named(shop), "app": f"{settings.PUBLIC_URL}/app/", **words()}
+        texts.queue(phone=owner.phone, text=said, code="", now=now, expires_at=now + of_use_for)
     transaction.on_commit(lambda: notify.announce([shop.id]))
 
 
-def _phones(shop: Shop) -> list[str]:
-    owners = User.objects.filter(roles__shop=shop, roles__role=Staff.Role.OWNER)
-    return list(owners.order_by("id").values_list("phone", flat=True))
+def _owners(shop: Shop) -> list[User]:
+    return list(User.objects.filter(roles__shop=shop, roles__role=Staff.Role.OWNER).order_by("id"))
 
 
 def _named(shop: Shop) -> str:

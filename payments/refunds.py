@@ -15,6 +15,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Sum
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from merchants import bell, ids, money, step_up
 from merchants.journal import journal
@@ -63,7 +65,7 @@ def request(
     with transaction.atomic():
         shop = Shop.objects.select_for_update(no_key=True).get(id=staff.shop_id)
         if shop.state != Shop.State.ACTIVE:
-            raise UnableToRefund(f"shop_{shop.state}", "This shop cannot refund at the moment.")
+            raise UnableToRefund(f"shop_{shop.state}", _("This shop cannot refund at the moment."))
         row = (
             Payment.objects.select_for_update(of=("self",), no_key=True)
             .select_related("provider_account")
@@ -141,21 +143,24 @@ def send_due(*, now: datetime, limit: int = 50, in_time: Callable[[], bool] = la
 
 def _check(payment: Payment, amount: int, returned: int, disputed: int) -> None:
     if not payment.placed:
-        raise UnableToRefund("payment_in_suspense", "This payment is being looked into and cannot be refunded yet.")
+        raise UnableToRefund("payment_in_suspense", _("This payment is being looked into and cannot be refunded yet."))
     if amount <= 0:
-        raise UnableToRefund("amount_wrong", "The amount must be above zero.")
+        raise UnableToRefund("amount_wrong", _("The amount must be above zero."))
     if payment.amount - returned >= amount > payment.amount - returned - disputed:
-        raise UnableToRefund("payment_disputed", "The payer contests this payment; her bank decides.")
+        raise UnableToRefund("payment_disputed", _("The payer contests this payment; her bank decides."))
     if amount > payment.amount - returned:
-        raise UnableToRefund("refund_too_large", "More than is left of this payment cannot be refunded.")
+        raise UnableToRefund("refund_too_large", _("More than is left of this payment cannot be refunded."))
 
 
 def _too_low(payment: Payment, stands: int) -> str:
     """Why it is not covered: a payment that was charged for left less than came, and its fee is not given back."""
-    said = f"The shop's balance of {money.shown(stands, payment.currency)} does not cover this refund."
+    balance = money.shown(stands, payment.currency, get_language() or "en")
     if not payment.fee_amount:
-        return said
-    return f"{said} Our fee of {money.shown(payment.fee_amount, payment.currency)} for this payment is not given back."
+        return _("The shop's balance of %(balance)s does not cover this refund.") % {"balance": balance}
+    return _(
+        "The shop's balance of %(balance)s does not cover this refund. "
+        "Our fee of %(fee)s for this payment is not given back."
+    ) % {"balance": balance, "fee": money.shown(payment.fee_amount, payment.currency, get_language() or "en")}
 
 
 def _wants_code(shop: Shop, amount: int, currency: str, now: datetime) -> bool:

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Count, QuerySet, Sum
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from rest_framework.exceptions import PermissionDenied
 
 from merchants import ids
@@ -23,7 +25,7 @@ from payments.models import ReportedSale
 from payments.statement import Period
 
 STATE = "unconfirmed"
-SENTENCE = "Noted by you. No server has confirmed any of it, and it is in none of your totals."
+SENTENCE = gettext_noop("Noted by you. No server has confirmed any of it, and it is in none of your totals.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,16 @@ def report(
     Raises Refused: 400 `wallet_code_unknown`, `amount_out_of_range`, `currency_mismatch`; 409 `wallet_code_retired`.
     """
     if not 1 <= amount <= settings.AMOUNT_MAX:
-        raise Refused(400, "amount_out_of_range", "The amount is too small or too large.")
+        raise Refused(400, "amount_out_of_range", _("The amount is too small or too large."))
     code = WalletCode.objects.select_related("shop").filter(shop_id=staff.shop_id, id=wallet_code_id).first()
     if code is None:
-        raise Refused(400, "wallet_code_unknown", "There is no such wallet code.")
+        raise Refused(400, "wallet_code_unknown", _("There is no such wallet code."))
     if currency != code.shop.currency:
-        raise Refused(400, "currency_mismatch", f"This shop sells in {code.shop.currency}.")
+        raise Refused(
+            400, "currency_mismatch", _("This shop sells in %(currency)s.") % {"currency": code.shop.currency}
+        )
     if code.state == WalletCode.State.RETIRED:
-        raise Refused(409, "wallet_code_retired", "This wallet code is retired: nobody should pay by it.")
+        raise Refused(409, "wallet_code_retired", _("This wallet code is retired: nobody should pay by it."))
     return ReportedSale.objects.create(
         id=ids.new(now),
         shop_id=staff.shop_id,
@@ -71,10 +75,10 @@ def withdraw(*, staff: Staff, sale_id: UUID, now: datetime) -> ReportedSale:
     """
     sale = ReportedSale.objects.select_related("shop").get(shop_id=staff.shop_id, id=sale_id)
     if staff.role == Staff.Role.ASSISTANT and sale.staff_id != staff.id:
-        raise PermissionDenied("This was noted by somebody else.", code="role_too_low")
+        raise PermissionDenied(_("This was noted by somebody else."), code="role_too_low")
     if sale.withdrawn_at is None:
         if sale.reported_at < day(sale.shop, "", now=now).start:
-            raise Refused(409, "day_over", "This was noted on another day, which is over. It stays as it was noted.")
+            raise Refused(409, "day_over", _("This was noted on another day, which is over. It stays as it was noted."))
         ReportedSale.objects.filter(id=sale.id, withdrawn_at=None).update(withdrawn_at=now)
         sale.refresh_from_db()
     return sale

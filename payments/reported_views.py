@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -98,7 +99,7 @@ class ReportedSalesView(ListAPIView[ReportedSale]):
         answer.data = {
             "day": period.name,
             "state": reported.STATE,
-            "sentence": reported.SENTENCE,
+            "sentence": _(reported.SENTENCE),
             "sums": NotedShape(reported.sums(staff.shop, period), many=True).data,
             **answer.data,
         }

@@ -17,6 +17,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from merchants import ids
 from merchants.models import Shop
@@ -129,19 +130,19 @@ def period(*, day: str, month: str, zone: str, known_at: datetime) -> Period:
     other without a gap, and one that the zone has skipped is empty.
     """
     if bool(day) == bool(month):
-        raise PeriodWrong("Name a day (day=2026-11-22) or a month (month=2026-11).")
+        raise PeriodWrong(_("Name a day (day=2026-11-22) or a month (month=2026-11)."))
     found = _DAY.fullmatch(day) if day else _MONTH.fullmatch(month)
     try:
         first = date(*(int(part) for part in (*(found.groups() if found else ()), 1)[:3]))
     except (TypeError, ValueError):
-        raise PeriodWrong("A day is written as 2026-11-22 and a month as 2026-11.")
+        raise PeriodWrong(_("A day is written as 2026-11-22 and a month as 2026-11."))
     if not 1971 <= first.year <= 9998:
-        raise PeriodWrong("Our book does not reach so far.")
+        raise PeriodWrong(_("Our book does not reach so far."))
     following = first + timedelta(days=1) if day else (first + timedelta(days=31)).replace(day=1)
     clock = ZoneInfo(zone)
     start, end = (datetime.combine(each, time(), tzinfo=clock).astimezone(UTC) for each in (first, following))
     if start > known_at:
-        raise PeriodWrong("This period has not begun.")
+        raise PeriodWrong(_("This period has not begun."))
     return Period(name=day or month, zone=clock, start=start, end=end)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 
+from django.utils.translation import gettext as _
+
 from merchants import money
 from payments import statement, statement_file
 from payments.ledger import Balance
@@ -56,11 +58,11 @@ class _Echo:
 
 def _rows(asked: Asked, first: Balance) -> Iterator[tuple[str, ...]]:
     total = first.total
-    yield _edge(asked, "Opening balance", asked.period.start, total)
+    yield _edge(asked, _("Opening balance"), asked.period.start, total)
     for line in statement.lines(asked, first):
         total = line.balance
         yield _row(asked, line)
-    yield _edge(asked, "Closing balance", asked.until, total)
+    yield _edge(asked, _("Closing balance"), asked.until, total)
 
 
 def _edge(asked: Asked, said: str, moment: datetime, total: int) -> tuple[str, ...]:

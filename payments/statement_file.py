@@ -13,10 +13,12 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
-from merchants import ids
+from merchants import ids, languages
 from payments import chain, statement
 from payments.ledger import Balance
 from payments.models import Dispute, LedgerEntry, Payment, Refund, Seal
@@ -24,23 +26,23 @@ from payments.statement import Asked, Basis, Line, Summary, Total
 
 Kind = LedgerEntry.Kind
 _WORDS: dict[str, str] = {
-    Kind.PAID: "Payment",
-    Kind.DUE: "Became available",
-    Kind.FEE: "Our fee",
-    Kind.REFUND_ASKED: "Refund",
-    Kind.REFUND_CONFIRMED: "Refund confirmed",
-    Kind.REFUND_FAILED: "Refund came back",
-    Kind.REFUND_REPORTED: "Refund made at the provider",
-    Kind.DISPUTE_HELD: "Contested: held",
-    Kind.DISPUTE_RELEASED: "Contested: yours again",
-    Kind.DISPUTE_LOST: "Contested: lost",
-    Kind.ADJUSTED: "Correction",
-    Kind.PROVIDER_FEE: "Fee of the network",
-    Kind.PAYOUT_ASKED: "Payout",
-    Kind.PAYOUT_PAID: "Payout arrived",
-    Kind.PAYOUT_FAILED: "Payout failed: yours again",
-    Kind.PAYOUT_RETURNED: "Payout came back",
-    Kind.REVERSED: "Taken back",
+    Kind.PAID: gettext_noop("Payment"),
+    Kind.DUE: gettext_noop("Became available"),
+    Kind.FEE: gettext_noop("Our fee"),
+    Kind.REFUND_ASKED: gettext_noop("Refund"),
+    Kind.REFUND_CONFIRMED: gettext_noop("Refund confirmed"),
+    Kind.REFUND_FAILED: gettext_noop("Refund came back"),
+    Kind.REFUND_REPORTED: gettext_noop("Refund made at the provider"),
+    Kind.DISPUTE_HELD: gettext_noop("Contested: held"),
+    Kind.DISPUTE_RELEASED: gettext_noop("Contested: yours again"),
+    Kind.DISPUTE_LOST: gettext_noop("Contested: lost"),
+    Kind.ADJUSTED: gettext_noop("Correction"),
+    Kind.PROVIDER_FEE: gettext_noop("Fee of the network"),
+    Kind.PAYOUT_ASKED: gettext_noop("Payout"),
+    Kind.PAYOUT_PAID: gettext_noop("Payout arrived"),
+    Kind.PAYOUT_FAILED: gettext_noop("Payout failed: yours again"),
+    Kind.PAYOUT_RETURNED: gettext_noop("Payout came back"),
+    Kind.REVERSED: gettext_noop("Taken back"),
 }
 
 
@@ -101,7 +103,7 @@ class Telling:
 
 def words(kind: str) -> str:
     """A kind of movement as a bookkeeper reads it."""
-    return _WORDS.get(kind, kind.replace("_", " ").capitalize())
+    return _(_WORDS[kind]) if kind in _WORDS else kind.replace("_", " ").capitalize()
 
 
 def name(asked: Asked, ending: str) -> str:
@@ -112,8 +114,22 @@ def name(asked: Asked, ending: str) -> str:
 def title(asked: Asked) -> str:
     """The period in words: "November 2026", "Sunday, 22 November 2026"."""
     if len(asked.period.name) == len("2026-11"):
-        return format_date(date.fromisoformat(f"{asked.period.name}-01"), "MMMM y", locale="en")
-    return format_date(date.fromisoformat(asked.period.name), "EEEE, d MMMM y", locale="en")
+        month = date.fromisoformat(f"{asked.period.name}-01")
+        return str(format_skeleton("yMMMM", month, locale=languages.cldr()))
+    return format_date(date.fromisoformat(asked.period.name), "full", locale=languages.cldr())
+
+
+def heading(asked: Asked) -> str:
+    """What the document is called."""
+    return _("Statement %(period)s of %(shop)s") % {"period": asked.period.name, "shop": asked.shop.name}
+
+
+def about(asked: Asked) -> str:
+    """In what it is written, to a person."""
+    return _("Amounts in %(currency)s · times of %(zone)s") % {
+        "currency": asked.shop.currency,
+        "zone": asked.period.zone.key,
+    }
 
 
 def as_of(asked: Asked) -> datetime:
@@ -124,23 +140,48 @@ def as_of(asked: Asked) -> datetime:
 def finality(asked: Asked, now: datetime) -> str:
     """Whether this can still change, to a person."""
     if asked.final(now):
-        return "Final: the same question has this answer for ever."
-    return "Not final yet: movements may still be added."
+        return _("Final: the same question has this answer for ever.")
+    return _("Not final yet: movements may still be added.")
 
 
 def counted(telling: Telling) -> str:
     """What was told, to whoever compares two files of one period."""
     asked = telling.asked
-    movements = "1 movement" if telling.count == 1 else f"{telling.count:,} movements"
-    return (
-        f"{movements} of {asked.period.name}, {asked.basis}, as of {local(asked, as_of(asked))}. "
-        "Opening + changes = closing, to the minor unit."
-    )
+    if asked.basis is Basis.RECORDED:
+        said = ngettext(
+            "%(count)s movement of %(period)s, recorded, as of %(moment)s. "
+            "Opening + changes = closing, to the minor unit.",
+            "%(count)s movements of %(period)s, recorded, as of %(moment)s. "
+            "Opening + changes = closing, to the minor unit.",
+            telling.count,
+        )
+    else:
+        said = ngettext(
+            "%(count)s movement of %(period)s, effective, as of %(moment)s. "
+            "Opening + changes = closing, to the minor unit.",
+            "%(count)s movements of %(period)s, effective, as of %(moment)s. "
+            "Opening + changes = closing, to the minor unit.",
+            telling.count,
+        )
+    return said % {"count": f"{telling.count:,}", "period": asked.period.name, "moment": local(asked, as_of(asked))}
+
+
+def parts(available: str, pending: str, direct: str) -> str:
+    """What the closing balance is made of, to a person; the amounts as they are shown."""
+    return _(
+        "Of the closing balance, %(available)s is available and %(pending)s still on its way. "
+        "%(direct)s has reached the shop directly."
+    ) % {"available": available, "pending": pending, "direct": direct}
+
+
+def when(asked: Asked) -> str:
+    """What the column of times is called."""
+    return _("Recorded") if asked.basis is Basis.RECORDED else _("Happened")
 
 
 def sealed(seal: Seal) -> str:
     """By which link of the ledger's chain it can be verified, to whoever has a published head."""
-    return f"Sealed in the ledger's chain by link {seal.number}: {seal.hash}"
+    return _("Sealed in the ledger's chain by link %(number)s: %(hash)s") % {"number": seal.number, "hash": seal.hash}
 
 
 def moment(asked: Asked, line: Line) -> datetime:
@@ -151,8 +192,8 @@ def moment(asked: Asked, line: Line) -> datetime:
 def basis(asked: Asked) -> str:
     """What makes a movement belong to the period, to a person."""
     if asked.basis is Basis.RECORDED:
-        return "Movements by the time at which our book learned of them."
-    return "Movements by the time at which they happened."
+        return _("Movements by the time at which our book learned of them.")
+    return _("Movements by the time at which they happened.")
 
 
 def local(asked: Asked, moment: datetime) -> str:

@@ -12,11 +12,13 @@ from itertools import islice
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, get_language_bidi
+from django.utils.translation import gettext as _
 
 from merchants import countries, ids, money
 from merchants.models import Shop
 from payments import statement_file
-from payments.statement import Asked, Basis, Line, Summary
+from payments.statement import Asked, Line, Summary
 from payments.statement_file import Telling
 
 CONTENT_TYPE = "text/html; charset=utf-8"
@@ -27,10 +29,11 @@ body { font: 15px/1.4 system-ui, sans-serif; color: #1d1a16; max-width: 60rem; m
 h1 { font-size: 1.8rem; margin: 0; } h2 { font-size: 1.15rem; font-weight: 400; margin: 0 0 .6rem; }
 p { color: #655d52; font-size: .85rem; margin: .2rem 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; margin: 1.2rem 0; }
-th { text-align: left; color: #655d52; font-size: .8rem; border-bottom: 1.5px solid #1d1a16; }
+th { text-align: start; color: #655d52; font-size: .8rem; border-bottom: 1.5px solid #1d1a16; }
 th, td { padding: .28rem .4rem; vertical-align: top; } td { border-bottom: 1px solid #ddd5c9; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-small, .t { color: #655d52; } small { overflow-wrap: anywhere; } .t { white-space: nowrap; }
+.n { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
+small, .t { color: #655d52; } small, .t, .n { direction: ltr; unicode-bidi: isolate; }
+small { overflow-wrap: anywhere; } .t { white-space: nowrap; }
 .e td { font-weight: 600; } .c td { background: #0b6b46; color: #fff; } a { color: #0b6b46; }
 thead { display: table-header-group; } tr { break-inside: avoid; }
 @media (max-width: 40rem) { .t { white-space: normal; width: 5.6rem; } th, td { padding: .28rem .2rem; } }
@@ -50,26 +53,30 @@ def pieces(asked: Asked, now: datetime) -> Iterator[bytes]:
 
 def _head(asked: Asked, now: datetime, telling: Telling) -> SafeString:
     return format_html(
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+        '<!doctype html>\n<html lang="{lang}" dir="{dir}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         # The document must run nothing even where it is opened from a file, whatever a shop is called.
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         '<meta name="referrer" content="no-referrer">'
-        "<title>Statement {name} of {shop}</title><style>{style}</style>\n"
-        '<h1 dir="auto">{shop}</h1><h2>Statement of {title}</h2>'
-        "<p>Amounts in {currency} · times of {zone} · {id}</p><p>{basis} {finality}</p>\n"
-        '<table><thead><tr><th>{when}<th>Movement<th class="n">Change<th class="n">Balance</thead>\n{opening}',
-        name=asked.period.name,
+        "<title>{heading}</title><style>{style}</style>\n"
+        '<h1 dir="auto">{shop}</h1><h2>{title}</h2>'
+        "<p>{about} · <bdi>{id}</bdi></p><p>{basis} {finality}</p>\n"
+        '<table><thead><tr><th>{when}<th>{movement}<th class="n">{change}<th class="n">{balance}</thead>\n{opening}',
+        lang=get_language(),
+        dir="rtl" if get_language_bidi() else "ltr",
+        heading=statement_file.heading(asked),
         shop=asked.shop.name,
         style=_STYLE,
-        title=statement_file.title(asked),
-        currency=asked.shop.currency,
-        zone=asked.period.zone.key,
+        title=_("Statement of %(period)s") % {"period": statement_file.title(asked)},
+        about=statement_file.about(asked),
         id=ids.public(Shop.prefix, asked.shop.id),
         basis=statement_file.basis(asked),
         finality=statement_file.finality(asked, now),
-        when="Recorded" if asked.basis is Basis.RECORDED else "Happened",
-        opening=_edge(asked, "Opening balance", asked.period.start, telling.opening.total),
+        when=statement_file.when(asked),
+        movement=_("Movement"),
+        change=_("Change"),
+        balance=_("Balance"),
+        opening=_edge(asked, _("Opening balance"), asked.period.start, telling.opening.total),
     )
 
 
@@ -102,19 +109,24 @@ def _foot(asked: Asked, now: datetime, telling: Telling) -> SafeString:
     found = telling.summary()
     seal = telling.seal() if asked.final(now) else None
     return format_html(
-        "{}</table>\n<table><thead><tr><th>By kind<th class=n>Count<th class=n>Together</thead>\n{}{}</table>\n"
-        "<p>Of the closing balance, {} is available and {} still on its way. {} has reached the shop directly.</p>\n"
+        "{}</table>\n<table><thead><tr><th>{}<th class=n>{}<th class=n>{}</thead>\n{}{}</table>\n"
+        "<p>{}</p>\n"
         "<p>{}</p>{}\n</html>\n",
-        _edge(asked, "Closing balance", asked.until, found.closing.total, "e c"),
+        _edge(asked, _("Closing balance"), asked.until, found.closing.total, "e c"),
+        _("By kind"),
+        _("Count"),
+        _("Together"),
         format_html_join(
             "",
             '<tr><td>{}<td class="n">{}<td class="n">{}\n',
             ((statement_file.words(each.kind), each.count, _signed(asked, each.change)) for each in found.totals),
         ),
         _turnover(asked, found),
-        _amount(asked, found.closing.available),
-        _amount(asked, found.closing.pending),
-        _amount(asked, found.closing.direct),
+        statement_file.parts(
+            _amount(asked, found.closing.available),
+            _amount(asked, found.closing.pending),
+            _amount(asked, found.closing.direct),
+        ),
         statement_file.counted(telling),
         format_html("<p>{}</p>", statement_file.sealed(seal)) if seal else "",
     )
@@ -122,8 +134,10 @@ def _foot(asked: Asked, now: datetime, telling: Telling) -> SafeString:
 
 def _turnover(asked: Asked, found: Summary) -> SafeString:
     return format_html(
-        '<tr class="e"><td>Money in<td><td class="n">{}\n<tr class="e"><td>Money out<td><td class="n">{}\n',
+        '<tr class="e"><td>{}<td><td class="n">{}\n<tr class="e"><td>{}<td><td class="n">{}\n',
+        _("Money in"),
         _signed(asked, found.money_in),
+        _("Money out"),
         _signed(asked, -found.money_out),
     )
 

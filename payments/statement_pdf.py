@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import IO
 
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.pdfgen.canvas import Canvas
 
-from merchants import countries, ids, lettering, money
+from merchants import countries, ids, languages, lettering, money
 from merchants.models import Shop
 from payments import statement_file
 from payments.statement import Asked, Basis, Line
@@ -28,6 +30,7 @@ _INK, _SOFT, _RULE, _BAND, _GREEN, _WHITE = map(
 _MARGIN = 40.0
 _ROW = 14.0
 _TEXT, _SMALL, _TINY = 8.0, 7.0, 6.2
+_TIMES = 58.0  # How wide a time may be beside its movement.
 _BOTTOM = 52.0  # Below it stands the foot of the page.
 _BOXES = 46.0  # How high the four sums are.
 
@@ -56,11 +59,11 @@ class _Paper:
     def write(self) -> None:
         self._first_page()
         balance = self.telling.opening.total
-        self._edge("Opening balance", self.asked.period.start, balance)
+        self._edge(_("Opening balance"), self.asked.period.start, balance)
         for line in self.telling.lines():
             balance = line.balance
             self._line(line)
-        self._edge("Closing balance", self.asked.until, balance)
+        self._edge(_("Closing balance"), self.asked.until, balance)
         self._sums_by_kind()
         self._proof()
         self._end_page()
@@ -71,10 +74,12 @@ class _Paper:
         lettering.save(self.canvas)
 
     def _canvas(self, file: IO[bytes]) -> Canvas:
-        canvas = Canvas(file, pagesize=(self.wide, self.high), pageCompression=1, invariant=1, lang="en")
+        canvas = Canvas(
+            file, pagesize=(self.wide, self.high), pageCompression=1, invariant=1, lang=get_language() or "en"
+        )
         made = f"D:{statement_file.as_of(self.asked).astimezone(UTC):%Y%m%d%H%M%S}+00'00'"
         canvas.setDateFormatter(lambda *_moment: made)
-        canvas.setTitle(f"Statement {self.asked.period.name} of {self.shop.name}")
+        canvas.setTitle(statement_file.heading(self.asked))
         canvas.setAuthor(self.shop.name)
         canvas.setSubject(self.id)
         canvas.setCreator("Pushcart")
@@ -89,9 +94,9 @@ class _Paper:
         while size > 11 and lettering.width(name, size, bold=True) > self.right - self.left - 90:
             size -= 1
         self._text(self.left, top - 16, lettering.fitted(name, self.right - self.left - 90, size), size, bold=True)
-        self._text(self.right, top - 12, "STATEMENT", _TEXT, _GREEN, bold=True, right=True)
+        self._text(self.right, top - 12, _("Statement").upper(), _TEXT, _GREEN, bold=True, right=True)
         self._text(self.left, top - 36, statement_file.title(self.asked), 12)
-        about = f"Amounts in {self.currency}  ·  times of {self.asked.period.zone.key}  ·  {self.id}"
+        about = f"{statement_file.about(self.asked)} · {self.id}"
         self._text(self.left, top - 51, about, _SMALL, _SOFT)
         said = f"{statement_file.basis(self.asked)}  {statement_file.finality(self.asked, self.now)}"
         self._text(self.left, top - 61, said, _SMALL, _SOFT)
@@ -116,7 +121,7 @@ class _Paper:
         beside = self.left + lettering.width(who, _SMALL)
         self._text(beside, 28, f"  ·  {statement_file.title(self.asked)}", _SMALL, _SOFT)
         # How many there will be is known in the end: a form that is drawn then is shown here.
-        self._text(self.right - 20, 28, f"Page {self.pages:,} of", _SMALL, _SOFT, right=True)
+        self._text(self.right - 20, 28, f"{self.pages:,} /", _SMALL, _SOFT, right=True)
         self.canvas.doForm("pages")
         self.canvas.showPage()
 
@@ -128,13 +133,12 @@ class _Paper:
     @cached_property
     def _columns(self) -> list[tuple[float, str, bool]]:
         """Where each column stands, what it is called, and whether it is set to the right."""
-        when = "Recorded" if self.asked.basis is Basis.RECORDED else "Happened"
         return [
-            (self.left + 4, when, False),
-            (self.left + 66, "Movement", False),
-            (self.right - 264, "Reference", False),
-            (self.right - 82, "Change", True),
-            (self.right - 4, "Balance", True),
+            (self.left + 4, statement_file.when(self.asked), False),
+            (self.left + 66, _("Movement"), False),
+            (self.right - 264, _("Reference"), False),
+            (self.right - 82, _("Change"), True),
+            (self.right - 4, _("Balance"), True),
         ]
 
     # --- Rows --------------------------------------------------------------------------------------------------------
@@ -177,11 +181,11 @@ class _Paper:
         """What people wrote about it, and when it happened if that was another day."""
         written = [lettering.drawable(text) for text in (line.description, line.reason) if text]
         self.left_out = self.left_out or None in written
-        parts = ["(text on the print page)" if text is None else text for text in written]
+        parts = [_("(text on the print page)") if text is None else text for text in written]
         if self.asked.basis is Basis.RECORDED:
             recorded, happened = (self._here(moment) for moment in (line.recorded_at, line.occurred_at))
             if recorded.date() != happened.date():
-                parts.append(f"of {happened:%d %b %H:%M}")
+                parts.append(_("of %(moment)s") % {"moment": f"{languages.day(happened)} {happened:%H:%M}"})
         return " · ".join(part for part in parts if part)
 
     # --- Sums --------------------------------------------------------------------------------------------------------
@@ -190,10 +194,10 @@ class _Paper:
         """What stands at the head of the first page, drawn when all is read."""
         found = self.telling.summary()
         sums = (
-            ("Opening balance", self._amount(found.opening.total)),
-            ("Money in", self._signed(found.money_in)),
-            ("Money out", self._signed(-found.money_out)),
-            ("Closing balance", self._amount(found.closing.total)),
+            (_("Opening balance"), self._amount(found.opening.total)),
+            (_("Money in"), self._signed(found.money_in)),
+            (_("Money out"), self._signed(-found.money_out)),
+            (_("Closing balance"), self._amount(found.closing.total)),
         )
         self.canvas.beginForm("sums")
         gap = 8.0
@@ -209,10 +213,10 @@ class _Paper:
             while lettering.width(amount, size, bold=True) > wide - 20:
                 size -= 0.5
             self._text(x + 10, y + 11, amount, size, _WHITE if last else _INK, bold=True)
-        parts = (
-            f"Of the closing balance, {self._amount(found.closing.available)} is available and "
-            f"{self._amount(found.closing.pending)} still on its way. "
-            f"{self._amount(found.closing.direct)} has reached the shop directly."
+        parts = statement_file.parts(
+            self._amount(found.closing.available),
+            self._amount(found.closing.pending),
+            self._amount(found.closing.direct),
         )
         self._text(self.left, y - 12, parts, _SMALL, _SOFT)
         self.canvas.endForm()
@@ -223,9 +227,9 @@ class _Paper:
             return
         self._room(30 + _ROW * min(len(totals), 6))
         self.y -= 26
-        self._text(self.left + 4, self.y, "By kind", _TEXT, bold=True)
-        self._text(self.left + 220, self.y, "Count", _SMALL, _SOFT, bold=True, right=True)
-        self._text(self.left + 310, self.y, "Together", _SMALL, _SOFT, bold=True, right=True)
+        self._text(self.left + 4, self.y, _("By kind"), _TEXT, bold=True)
+        self._text(self.left + 220, self.y, _("Count"), _SMALL, _SOFT, bold=True, right=True)
+        self._text(self.left + 310, self.y, _("Together"), _SMALL, _SOFT, bold=True, right=True)
         self.y -= 3
         for total in totals:
             self._room(_ROW)
@@ -241,7 +245,10 @@ class _Paper:
             said.append(statement_file.sealed(seal))
         if self.name is None or self.left_out:
             said.append(
-                "This file has no letters for some of the names; the print page of the same statement shows them all."
+                _(
+                    "This file has no letters for some of the names; "
+                    "the print page of the same statement shows them all."
+                )
             )
         self._room(16 + 11.0 * len(said))
         self.y -= 16
@@ -277,4 +284,8 @@ class _Paper:
     def _clock(self, moment: datetime) -> str:
         """The shop's own clock: with the second on a day's statement, with the day on a month's."""
         day = len(self.asked.period.name) == len("2026-11-22")
-        return f"{self._here(moment):%H:%M:%S}" if day else f"{self._here(moment):%d %b %H:%M}"
+        here = self._here(moment)
+        if day:
+            return f"{here:%H:%M:%S}"
+        said = f"{languages.day(here)} {here:%H:%M}"
+        return said if lettering.width(said, _TEXT) <= _TIMES else f"{here:%m-%d %H:%M}"

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from drf_spectacular.types import OpenApiTypes
@@ -189,5 +190,7 @@ def _refund_amount(payment: Payment, asked: dict[str, Any]) -> int:
     if "amount" not in asked:
         return payment.amount - sum(r.amount for r in payment.refunds.all() if r.state != "failed")
     if asked["amount"]["currency"] != payment.currency:
-        raise Refused(400, "currency_wrong", f"This payment was made in {payment.currency}.")
+        raise Refused(
+            400, "currency_wrong", _("This payment was made in %(currency)s.") % {"currency": payment.currency}
+        )
     return int(asked["amount"]["amount"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from django.utils.translation import gettext as _
 from qrcode.base import rs_blocks
 from qrcode.constants import ERROR_CORRECT_H
 
@@ -42,7 +43,7 @@ class Style:
         if self.colour and (sentence := colours.objection(self.colour)):
             raise Unreadable(sentence)
         if self.logo and self.level != LOGO_LEVEL:
-            raise Unreadable(f"A code with a logo needs error correction {LOGO_LEVEL}.")
+            raise Unreadable(_("A code with a logo needs error correction %(level)s.") % {"level": LOGO_LEVEL})
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from io import BytesIO
 from itertools import pairwise
 
 import zxingcpp
+from django.utils.translation import gettext as _
 from PIL import Image
 
 from merchants import colours
@@ -90,7 +91,7 @@ def _prove(text: str, style: Style) -> None:
     if not style.logo:
         return
     if _holds_code(style.logo):
-        raise Unreadable("There is a code in this logo. A phone might open it instead of yours.")
+        raise Unreadable(_("There is a code in this logo. A phone might open it instead of yours."))
     drawn = symbol(text, style.level)
     picture = _png(drawn, (drawn.size + 2 * QUIET_ZONE) * _PROOF_PIXELS, _PROOF_PIXELS, style)
     found = zxingcpp.read_barcodes(
@@ -101,7 +102,7 @@ def _prove(text: str, style: Style) -> None:
         try_invert=False,
     )
     if [code.text for code in found] != [text]:
-        raise Unreadable("With this logo the code cannot be read. Choose another, or none.")
+        raise Unreadable(_("With this logo the code cannot be read. Choose another, or none."))
 
 
 @lru_cache(maxsize=64)

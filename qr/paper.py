@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
 
+from django.utils.translation import gettext as _
 from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
@@ -66,8 +67,11 @@ def drawable(text: str) -> str:
         raise Refused(
             422,
             "letters_not_drawable",
-            f"No font here has all the letters of “{text}”. Print from /api/v1/codes/print.html: "
-            "it takes the letters that your phone has.",
+            _(
+                "No font here has all the letters of “%(text)s”. Print from /api/v1/codes/print.html: "
+                "it takes the letters that your phone has."
+            )
+            % {"text": text},
         )
     return found
 
@@ -256,8 +260,11 @@ def module_of(sticker: Sticker, side: float) -> float:
         raise Refused(
             422,
             "label_too_small",
-            f"On this label a module of the code would be {module:.2f} mm wide; scanners need {MODULE_MIN} mm. "
-            "Choose larger labels.",
+            _(
+                "On this label a module of the code would be %(module)s mm wide; scanners need "
+                "%(module_min)s mm. Choose larger labels."
+            )
+            % {"module": f"{module:.2f}", "module_min": MODULE_MIN},
         )
     return module
 

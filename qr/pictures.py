@@ -10,6 +10,7 @@ from typing import ClassVar
 from django.core.files.storage import default_storage
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
@@ -107,7 +108,7 @@ class _Picture(APIView):
         except Unreadable as unreadable:
             raise Refused(409, "code_unreadable", str(unreadable)) from None
         except draw.TooSmall:
-            raise ValidationError({"size": "is too small for this code"}) from None
+            raise ValidationError({"size": _("is too small for this code")}) from None
 
 
 class PngPicture(_Picture):
@@ -161,10 +162,10 @@ def _code(shop: Shop, code_id: str) -> Code:
 def _dress_asked(request: Request, shop: Shop) -> _Dress:
     use = _USES.get(request.query_params.get("use", "screen"))
     if use is None:
-        raise ValidationError({"use": "must be screen or print"})
+        raise ValidationError({"use": _("must be screen or print")})
     branded = _FLAGS.get(request.query_params.get("branded", "0"))
     if branded is None:
-        raise ValidationError({"branded": "must be true or false"})
+        raise ValidationError({"branded": _("must be true or false")})
     if not branded:
         return _Dress(level(use))
     logo = shop.logo.name or ""
@@ -181,5 +182,10 @@ def _logo(name: str) -> bytes:
 def _size(request: Request) -> int:
     text = request.query_params.get("size", str(draw.SIZE))
     if not (text.isascii() and text.isdigit() and draw.SIZE_MIN <= int(text[:9]) <= draw.SIZE_MAX):
-        raise ValidationError({"size": f"must be a whole number from {draw.SIZE_MIN} to {draw.SIZE_MAX}"})
+        raise ValidationError(
+            {
+                "size": _("must be a whole number from %(size_min)s to %(size_max)s")
+                % {"size_min": draw.SIZE_MIN, "size_max": draw.SIZE_MAX}
+            }
+        )
     return int(text)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -188,7 +189,9 @@ def _codes(shop: Shop, text: str) -> list[Code]:
     """The shop's own codes of these ids, in their order. One that is not hers is as unknown as one that never was."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not 1 <= len(names) <= CODES_MAX:
-        raise ValidationError({"ids": f"1 to {CODES_MAX} ids of codes, with commas between them"})
+        raise ValidationError(
+            {"ids": _("1 to %(codes_max)s ids of codes, with commas between them") % {"codes_max": CODES_MAX}}
+        )
     try:
         keys = [ids.parse(Code.prefix, name) for name in names]
     except ValueError:
@@ -199,7 +202,7 @@ def _codes(shop: Shop, text: str) -> list[Code]:
     for code in found.values():
         code.shop = shop
         if code.state == Code.State.RETIRED:
-            raise Refused(409, "code_retired", "A retired code is paid by nobody, so it is not printed any more.")
+            raise Refused(409, "code_retired", _("A retired code is paid by nobody, so it is not printed any more."))
     return [found[key] for key in keys]
 
 
@@ -208,7 +211,9 @@ def _stickers(shop: Shop, asked: dict[str, Any], layout: str) -> tuple[list[stic
     found = _codes(shop, asked["ids"])
     copies: int = asked.get("copies") or (LAYOUTS[layout].count - asked["start"] + 1 if len(found) == 1 else 1)
     if len(found) * copies > STICKERS_MAX:
-        raise ValidationError({"copies": f"{STICKERS_MAX} stickers at most are printed at once"})
+        raise ValidationError(
+            {"copies": _("%(stickers_max)s stickers at most are printed at once") % {"stickers_max": STICKERS_MAX}}
+        )
     language = asked.get("language", "")
     return [stickers.of_code(code, language=language, price=asked["price"], line=True) for code in found], copies
 
@@ -217,9 +222,13 @@ def _layout(shop: Shop, asked: dict[str, Any]) -> str:
     paper = asked.get("paper")
     layout: str = asked.get("layout") or labels.default(paper or _paper(shop))
     if paper and LAYOUTS[layout].paper != paper:
-        raise ValidationError({"paper": f"{layout} is cut on {LAYOUTS[layout].paper}"})
+        raise ValidationError(
+            {"paper": _("%(layout)s is cut on %(paper)s") % {"layout": layout, "paper": LAYOUTS[layout].paper}}
+        )
     if asked["start"] > LAYOUTS[layout].count:
-        raise ValidationError({"start": f"{layout} has {LAYOUTS[layout].count} labels"})
+        raise ValidationError(
+            {"start": _("%(layout)s has %(count)s labels") % {"layout": layout, "count": LAYOUTS[layout].count}}
+        )
     return layout
 
 

@@ -63,7 +63,7 @@ def _found(width: int, height: int, pixels: bytes) -> list[dict[str, Any]]:
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as failure:
         # A picture may have done it, and so may an installation that lacks the library: whoever operates us must see.
         _log.warning("finder_failed", why=str(failure), stderr=(failure.stderr or b"")[-500:].decode(errors="replace"))
-        raise Refused(422, "picture_too_hard", "The codes in this picture could not be found in time.") from None
+        raise Refused(422, "picture_too_hard", _("The codes in this picture could not be found in time.")) from None
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
@@ -50,7 +51,7 @@ class _Picture(APIView):
         try:
             return type(self).picture(text, size)
         except ValueError:
-            raise ValidationError({"size": "is too few pixels for this code"}) from None
+            raise ValidationError({"size": _("is too few pixels for this code")}) from None
 
 
 class PngPicture(_Picture):
@@ -92,5 +93,10 @@ class SvgPicture(_Picture):
 def _size(request: Request) -> int:
     text = request.query_params.get("size", str(draw.SIZE))
     if not (text.isascii() and text.isdigit() and draw.SIZE_MIN <= int(text[:9]) <= draw.SIZE_MAX):
-        raise ValidationError({"size": f"must be a whole number from {draw.SIZE_MIN} to {draw.SIZE_MAX}"})
+        raise ValidationError(
+            {
+                "size": _("must be a whole number from %(size_min)s to %(size_max)s")
+                % {"size_min": draw.SIZE_MIN, "size_max": draw.SIZE_MAX}
+            }
+        )
     return int(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -44,10 +45,10 @@ class NewWalletCode(serializers.Serializer[Any]):
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
         if ("text" in given) == ("profile" in given):
-            raise ValidationError("Send either `text` or `profile` with `fields`.", code="text_or_profile")
+            raise ValidationError(_("Send either `text` or `profile` with `fields`."), code="text_or_profile")
         if "text" in given:
             if "fields" in given or given.get("price"):
-                raise ValidationError({"text": ["A text has its fields already."]}, code="field_not_allowed")
+                raise ValidationError({"text": [_("A text has its fields already.")]}, code="field_not_allowed")
             return given
         return {**given, "text": self._composed(given)}
 
@@ -55,10 +56,13 @@ class NewWalletCode(serializers.Serializer[Any]):
         shop: Shop = self.context["shop"]
         fields = given.get("fields", {})
         if len(fields) > FIELDS_MAX:
-            raise ValidationError({"fields": ["There are too many fields."]}, code="too_many_fields")
+            raise ValidationError({"fields": [_("There are too many fields.")]}, code="too_many_fields")
         price = given.get("price")
         if price and price["currency"] != shop.currency:
-            raise ValidationError({"price": [f"This shop sells in {shop.currency}."]}, code="currency_mismatch")
+            raise ValidationError(
+                {"price": [_("This shop sells in %(currency)s.") % {"currency": shop.currency}]},
+                code="currency_mismatch",
+            )
         try:
             return own_payloads.compose(
                 given["profile"], fields, amount=price["amount"] if price else None, currency=shop.currency

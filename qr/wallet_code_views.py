@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound
@@ -120,5 +121,5 @@ def find_active(staff: Staff, public_id: str) -> WalletCode:
     """The same, to be shown to customers: Refused 409 `wallet_code_retired` when nobody should pay by it any more."""
     code = find(staff, public_id)
     if code.state != WalletCode.State.ACTIVE:
-        raise Refused(409, "wallet_code_retired", "This wallet code is retired: nobody should pay by it.")
+        raise Refused(409, "wallet_code_retired", _("This wallet code is retired: nobody should pay by it."))
     return code

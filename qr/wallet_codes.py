@@ -10,8 +10,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, override
 
 from merchants import audit, ids, step_up
 from merchants.audit import UnableToAct
@@ -26,8 +29,13 @@ from qr.symbol import LONGEST_TEXT
 
 NOTICE = "wallet_code_change"
 STATE = "unconfirmed"
-SENTENCE = "No server tells us when this code is paid. Look into your own wallet before you hand over the goods."
-LOOKUP_SENTENCE = SENTENCE + " Its network could be asked whether it was paid; we do not ask it."
+SENTENCE = gettext_noop(
+    "No server tells us when this code is paid. Look into your own wallet before you hand over the goods."
+)
+LOOKUP_SENTENCE = gettext_noop(
+    "No server tells us when this code is paid. Look into your own wallet before you hand over the goods. "
+    "Its network could be asked whether it was paid; we do not ask it."
+)
 ACTIVE_MAX = 50  # Of one shop. Whoever has more prints stickers, and those are codes of ours.
 
 # What these say leaves open who is paid, or is a page and no payment.
@@ -36,13 +44,15 @@ _STATE = WalletCode.State
 _TAIL = 12  # Of the account: enough to know one's own by, too little to write a message in.
 _TOLD_FOR = timedelta(days=1)
 _TEXTS = {
-    "added": (
-        "Pushcart: a code of an own wallet was added to {shop}: {title} of {payee}, ending {tail} ({code}). "
-        "Who scans it pays there. Not you? Retire it at {app}, and change the lock of your phone."
+    "added": gettext_noop(
+        "Pushcart: a code of an own wallet was added to %(shop)s: %(title)s of %(payee)s, ending %(tail)s (%(code)s). "
+        "Who scans it pays there. Not you? Retire it at %(app)s, and change the lock of your phone."
     ),
-    "retired": "Pushcart: the own wallet code {title} of {payee} ({code}) was retired by {shop}. Take it off the cart.",
-    "retired_by_operator": (
-        "Pushcart: we retired the own wallet code {title} of {payee} ({code}) of {shop}. Take it off the cart."
+    "retired": gettext_noop(
+        "Pushcart: the own wallet code %(title)s of %(payee)s (%(code)s) was retired by %(shop)s. Take it off the cart."
+    ),
+    "retired_by_operator": gettext_noop(
+        "Pushcart: we retired the own wallet code %(title)s of %(payee)s (%(code)s) of %(shop)s. Take it off the cart."
     ),
 }
 
@@ -54,25 +64,35 @@ def readable(shop: Shop, text: str) -> Reading:
     `payload_of_a_provider`, `payload_of_one_payment`, `currency_mismatch`.
     """
     if len(text.encode()) > LONGEST_TEXT:
-        raise Refused(400, "payload_too_long", f"A code of more than {LONGEST_TEXT} bytes is not read from paper.")
+        raise Refused(
+            400,
+            "payload_too_long",
+            _("A code of more than %(longest_text)s bytes is not read from paper.") % {"longest_text": LONGEST_TEXT},
+        )
     reading = payloads.read(text)
     if reading.profile == web.PROFILE:
-        raise Refused(400, "payload_ours", "This is a code of Pushcart: it belongs to a shop already.")
+        raise Refused(400, "payload_ours", _("This is a code of Pushcart: it belongs to a shop already."))
     wrong = next((violation for violation in reading.violations if violation.fatal), None)
     if wrong is not None:
-        raise Refused(400, "payload_unsound", f"Nobody should pay by this code: {wrong.detail}")
+        raise Refused(
+            400, "payload_unsound", _("Nobody should pay by this code: %(detail)s") % {"detail": wrong.detail}
+        )
     if reading.confirmation == "provider":
         raise Refused(
             400,
             "payload_of_a_provider",
-            "The provider that made this code tells when it is paid. Enter your account there instead.",
+            _("The provider that made this code tells when it is paid. Enter your account there instead."),
         )
     if reading.once or reading.expires_at is not None:
-        raise Refused(400, "payload_of_one_payment", "This code was made for one payment. Use one that stays.")
+        raise Refused(400, "payload_of_one_payment", _("This code was made for one payment. Use one that stays."))
     if reading.profile in _NOBODYS or not reading.account:
-        raise Refused(400, "payload_unknown", "This does not say who is paid by it.")
+        raise Refused(400, "payload_unknown", _("This does not say who is paid by it."))
     if reading.currency not in ("", shop.currency):
-        raise Refused(400, "currency_mismatch", f"This shop sells in {shop.currency}, and the code asks for another.")
+        raise Refused(
+            400,
+            "currency_mismatch",
+            _("This shop sells in %(currency)s, and the code asks for another.") % {"currency": shop.currency},
+        )
     return reading
 
 
@@ -87,14 +107,16 @@ def add(*, staff: Staff, text: str, label: str = "", confirmation: Confirmation,
         # The shop's row holds its currency still, and lets one in at a time.
         shop = Shop.objects.select_for_update(no_key=True).get(id=staff.shop_id)
         if shop.state != Shop.State.ACTIVE:
-            raise Refused(409, f"shop_{shop.state}", "This shop cannot add codes at the moment.")
+            raise Refused(409, f"shop_{shop.state}", _("This shop cannot add codes at the moment."))
         reading = readable(shop, text)
         payloads_of_shop = _active_payloads(shop)
         if text in payloads_of_shop:
-            raise Refused(409, "wallet_code_known", "This code is among yours already.")
+            raise Refused(409, "wallet_code_known", _("This code is among yours already."))
         if len(payloads_of_shop) >= ACTIVE_MAX:
             raise Refused(
-                409, "wallet_codes_too_many", f"A shop keeps at most {ACTIVE_MAX} of these. Retire one first."
+                409,
+                "wallet_codes_too_many",
+                _("A shop keeps at most %(active_max)s of these. Retire one first.") % {"active_max": ACTIVE_MAX},
             )
         code = WalletCode.objects.create(
             id=ids.new(now),
@@ -154,7 +176,7 @@ def of(shop: Shop) -> QuerySet[WalletCode]:
 
 def sentence(reading: Reading) -> str:
     """What `unconfirmed` means for this code, for people."""
-    return LOOKUP_SENTENCE if reading.confirmation == "lookup" else SENTENCE
+    return _(LOOKUP_SENTENCE) if reading.confirmation == "lookup" else _(SENTENCE)
 
 
 def _active_payloads(shop: Shop) -> set[str]:
@@ -171,14 +193,20 @@ def _end(code: WalletCode, now: datetime) -> None:
 
 
 def _tell(code: WalletCode, step: str, now: datetime) -> None:
-    title = payloads.read(code.payload).title
+    with override(settings.LANGUAGE_CODE):  # What is kept is worded when it is read.
+        title = payloads.read(code.payload).title
     public, tail = ids.public(WalletCode.prefix, code.id), "".join(code.account.split())[-_TAIL:]
     owners.tell(
         code.shop,
         kind=NOTICE,
         data={"step": step, "wallet_code": public, "title": title, "payee": code.payee, "tail": tail},
         text=_TEXTS[step],
-        words={"title": title, "payee": f'"{" ".join(code.payee.split())[:40]}"', "tail": tail, "code": public},
+        words=lambda: {
+            "title": payloads.read(code.payload).title,
+            "payee": f'"{" ".join(code.payee.split())[:40]}"',
+            "tail": tail,
+            "code": public,
+        },
         of_use_for=_TOLD_FOR,
         now=now,
     )

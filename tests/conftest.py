@@ -10,7 +10,7 @@ import pytest
 from django.conf import LazySettings
 from django.db import connections
 from django.test.utils import setup_databases, teardown_databases
-from django.utils import timezone
+from django.utils import timezone, translation
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
@@ -43,6 +43,13 @@ def stores(settings: LazySettings, tmp_path: Path) -> Iterator[None]:
     bell.store().flushdb()
     yield
     bell.store().flushdb()
+
+
+@pytest.fixture(autouse=True)
+def no_language() -> Iterator[None]:
+    """A request leaves its language behind in its thread; every test begins without one."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

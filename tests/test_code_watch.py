@@ -9,6 +9,7 @@ import pytest
 
 from merchants import ids, items
 from merchants.models import Code, CodeAlarm, CodeRhythm, Item, Notice, ScanCount, Shop
+from merchants.shapes import NoticeShape
 from payments import code_rhythms, code_watch
 from tests.cast import Person, open_shop, problem
 from tests.market import day_of, scanned, sold
@@ -68,9 +69,14 @@ def test_a_code_that_falls_silent_while_the_shop_sells_raises_one_alarm_and_the_
         "code": ids.public("cod", stall[2].id),
         "label": "Plums",
         "kind": "silent",
-        "sentence": f"Nobody has paid by “Plums” while {alarm.evidence['count']} others paid you. "
-        "Is another sticker over it?",
+        "count": alarm.evidence["count"],
     }
+    # It is worded when it is read, in the language of its reader.
+    sentence = (
+        f"Nobody has paid by “Plums” while {alarm.evidence['count']} others paid you. Is another sticker over it?"
+    )
+    said = {name: value for name, value in notice.data.items() if name != "count"}
+    assert NoticeShape().to_representation(notice)["data"] == {**said, "sentence": sentence}
     assert look(SWAPPED + 3 * DAY) == 0
 
 

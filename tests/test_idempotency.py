@@ -20,8 +20,11 @@ from tests.cast import Person, problem
 APPLES = {"name": "Apples", "price": {"amount": 200, "currency": "CNY"}}
 
 
-def post(api: APIClient, key: str, body: Any = None, path: str = "/api/v1/items", **options: Any) -> Any:
-    return api.post(path, APPLES if body is None else body, headers={"Idempotency-Key": key}, **options)
+def post(
+    api: APIClient, key: str, body: Any = None, path: str = "/api/v1/items", language: str = "en", **options: Any
+) -> Any:
+    headers = {"Idempotency-Key": key, "Accept-Language": language}
+    return api.post(path, APPLES if body is None else body, headers=headers, **options)
 
 
 def test_the_same_request_gets_the_same_reply_and_takes_effect_once(api: APIClient) -> None:
@@ -31,6 +34,12 @@ def test_the_same_request_gets_the_same_reply_and_takes_effect_once(api: APIClie
     assert "Idempotent-Replayed" not in first.headers
     assert again.headers["Idempotent-Replayed"] == "true"
     assert Item.objects.count() == IdempotentReply.objects.count() == 1
+
+
+def test_a_reply_is_given_again_in_the_language_it_was_first_given_in_and_says_so(api: APIClient) -> None:
+    said = [post(api, "a", language=language).headers for language in ("hi", "vi")]
+    assert [headers["Content-Language"] for headers in said] == ["hi", "hi"]
+    assert "Accept-Language" in said[1]["Vary"]
 
 
 def test_without_a_key_every_request_takes_effect(api: APIClient) -> None:

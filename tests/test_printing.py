@@ -118,7 +118,7 @@ def test_what_is_printed_is_asked_for_again_by_its_tag_until_it_would_say_someth
     for address, asked in ((SHEET, {"ids": id_of(code)}), (PAGE, {"ids": id_of(code)}), (poster(code), {})):
         first = api.get(address, asked)
         assert first.headers["Cache-Control"] == "private, no-cache"
-        assert first.headers["Vary"] == "Authorization"
+        assert first.headers["Vary"] == "Authorization, Accept-Language"
         again = api.get(address, asked, HTTP_IF_NONE_MATCH=first.headers["ETag"])
         assert (again.status_code, again.content) == (304, b"")
         assert api.get(address, asked).content == first.content

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 from django.conf import LazySettings
 from django.utils import timezone
@@ -17,6 +19,7 @@ from tests.test_ledger import NOON, movement, post
 from tests.test_statement import LATER, ask
 from tests.test_statement_csv import sale, today  # noqa: F401  A fixture.
 from tests.till import platform
+from tests.translations import speak
 
 
 def page(asked: Asked) -> str:
@@ -69,3 +72,23 @@ def test_a_long_page_comes_in_pieces(mei: Person) -> None:
     asked = ask(mei.shop, "2026-11-22")
     assert len(list(statement_html.pieces(asked, LATER))) == 2 + 3
     assert page(asked).count("<td>Payment") == statement.count(asked) + 1
+
+
+def test_it_is_in_the_language_of_the_request_and_runs_in_its_direction(
+    mei: Person, settings: LazySettings, tmp_path: Path
+) -> None:
+    words = {"Opening balance": "الرصيد الافتتاحي", "Payment": "دفعة", "Statement of %(period)s": "كشف %(period)s"}
+    speak(settings, tmp_path, "ar", words)
+    platform()
+    post(movement(mei.shop, 250), now=NOON)
+    address = "/api/v1/ledger/statement.html?day=2026-11-22"
+    answer: Any = mei.api().get(address, headers={"Accept-Language": "ar"})
+    found = b"".join(answer.streaming_content).decode()
+    assert '<html lang="ar" dir="rtl">' in found
+    assert "<h2>كشف الأحد، 22 نوفمبر 2026</h2>" in found
+    assert all(f"<td>{word}<" in found for word in ("الرصيد الافتتاحي", "دفعة"))
+    assert (answer.headers["Content-Language"], "<td>Payment<" in found) == ("ar", False)
+    answer = mei.api().get(address)
+    english = b"".join(answer.streaming_content).decode()
+    assert '<html lang="en" dir="ltr">' in english
+    assert "<td>Payment<" in english

@@ -8,15 +8,18 @@ from datetime import timedelta
 import pytest
 from django.conf import LazySettings
 from django.utils import timezone
+from django.utils.translation import override
 from pypdf import PdfReader
 from rest_framework.test import APIClient
 
-from merchants import ids
+from merchants import ids, languages, lettering
+from merchants.management.commands import catalogues
 from merchants.models import Shop
-from payments import chain, statement_pdf
+from payments import chain, statement_file, statement_pdf
 from payments.models import LedgerEntry, Payment, PaymentIntent, Seal
 from payments.statement import Asked, Basis
 from tests.cast import Person, problem
+from tests.test_layout import ROOT
 from tests.test_ledger import NOON, movement, post
 from tests.test_statement import LATER, ask, month_of_trade
 from tests.test_statement_csv import ADDRESS, sale, today  # noqa: F401  A fixture.
@@ -119,7 +122,7 @@ def test_many_pages_are_counted_and_each_has_its_head(mei: Person) -> None:
     assert len(pages) == 5
     for number, page in enumerate(pages, 1):
         words = page.extract_text()
-        assert f"Page {number} of" in words
+        assert f"{number} /" in words
         assert "Balance" in words
     assert sum(1 for row in pdf_rows(file_of(asked)) if "Payment" in row.values()) == 201  # And once by kind.
 
@@ -177,3 +180,19 @@ def test_scripts_that_are_shaped_give_the_same_bytes_each_time(mei: Person) -> N
     for name in ("शर्मा किराना स्टोर", "متجر الفواكه 12", "ร้านป้าแดง"):
         asked = ask(renamed(mei.shop, name), "2026-11-24")
         assert file_of(asked) == file_of(asked)
+
+
+@pytest.mark.parametrize("language", catalogues.languages())
+def test_our_fonts_have_every_letter_of_its_words_in_every_language(language: str) -> None:
+    found = catalogues.wanted(ROOT / "payments")["django"]
+    words = [
+        text
+        for message in catalogues.up_to(found, catalogues.catalogue_path("payments", language, "django"), language)
+        if any(place.startswith("payments/statement_") for place, _line in message.locations)
+        for text in catalogues.strings(message)
+    ]
+    assert len(words) > 30
+    with override(language):
+        words += [languages.day(NOON)]
+        words += [statement_file.title(ask(Shop(time_zone="UTC"), name)) for name in ("2026-11-22", "2026-11")]
+    assert [text for text in words if lettering.drawable(text) is None] == []

@@ -68,6 +68,7 @@ class IdempotentReply(models.Model):
     fingerprint = models.BinaryField(max_length=32)
     status = models.PositiveSmallIntegerField()
     body = models.JSONField(null=True)
+    language = models.CharField(max_length=10, default="", help_text="of the words in it")
     created_at = models.DateTimeField()
 
     class Meta:

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import limits, sign_in, step_up
+from merchants import languages, limits, sign_in, step_up
 from merchants.addresses import client_address
 from merchants.bodies import Json
 from merchants.shapes import CodeAsked, CodeSent, ShopShape, StepUpAsked, TokenAsked, TokenGiven
@@ -63,6 +63,7 @@ class TokenView(APIView):
         asked = TokenAsked(data=request.data)
         asked.is_valid(raise_exception=True)
         signed_in = sign_in.redeem(**asked.validated_data, now=timezone.now())
+        languages.remember(user=signed_in.user, header=request.headers.get("Accept-Language", ""))
         shop = ShopShape(signed_in.shop, context={"role": signed_in.role}).data
         answer = {"token": signed_in.token, "shop": shop}
         return Response(answer, status=201 if signed_in.created else 200, headers={"Cache-Control": "no-store"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound
@@ -142,7 +143,7 @@ class PushRenewalView(APIView):
 
 
 def _wrong_proof() -> Refused:
-    return Refused(400, "proof_wrong", "This was not given out by us, or is too old.")
+    return Refused(400, "proof_wrong", _("This was not given out by us, or is too old."))
 
 
 def _row(request: Request, public_id: str) -> PushSubscription:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -44,11 +45,11 @@ class BindView(APIView):
         fields = dict(asked.validated_data)
         slug = links.slug_of(fields.pop("text"))
         if slug is None:
-            raise Refused(404, "code_unknown", "This is no code of ours.")
+            raise Refused(404, "code_unknown", _("This is no code of ours."))
         item_id, hers = fields.pop("item", None), fields.pop("attribute_to_me")
         item = items.find(staff.shop, item_id) if item_id else None
         if item_id and item is None:
-            raise Refused(400, "item_unknown", "There is no such item.")
+            raise Refused(400, "item_unknown", _("There is no such item."))
 
         def effect() -> Response:
             code = batches.bind(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied
@@ -15,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import codes, ids, items, shops
+from merchants import codes, ids, items, languages, shops
 from merchants.bodies import Form, Json
 from merchants.idempotency import header, once
 from merchants.models import Code, Item, Staff
@@ -35,6 +36,7 @@ class ShopView(APIView):
     def get(self, request: Request) -> Response:
         """Who is paid, and where notices are told live."""
         staff = staff_of(request)
+        languages.remember(user=staff.user, header=request.headers.get("Accept-Language", ""))
         return Response(ShopShape(staff.shop, context={"role": staff.role}).data)
 
     @extend_schema(operation_id="shop_change", request=ShopShape, responses=ShopShape)
@@ -144,7 +146,7 @@ class CodesView(ListAPIView[Code]):
         item_id, price, mine = fields.pop("item", None), fields.pop("price", None) or {}, fields.pop("attribute_to_me")
         item = items.find(staff.shop, item_id) if item_id else None
         if item_id and item is None:
-            raise Refused(400, "item_unknown", "There is no such item.")
+            raise Refused(400, "item_unknown", _("There is no such item."))
 
         def effect() -> Response:
             code = codes.create(
@@ -213,7 +215,7 @@ def _code_to_change(staff: Staff, public_id: str) -> Code:
     """A code of the shop; an assistant changes only those that are hers."""
     code = _code(staff, public_id)
     if staff.role == Staff.Role.ASSISTANT and code.staff_id != staff.id:
-        raise PermissionDenied("This code is not attributed to you.", code="role_too_low")
+        raise PermissionDenied(_("This code is not attributed to you."), code="role_too_low")
     return code
 
 

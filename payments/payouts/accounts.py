@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
-from merchants import audit, ids, seals, step_up
+from merchants import audit, ids, languages, seals, step_up
 from merchants.audit import UnableToAct
 from merchants.journal import journal
 from merchants.models import Shop, Staff, User
@@ -34,21 +35,30 @@ NOTICE = "payout_account_change"
 _log = journal(__name__)
 _State = PayoutAccount.State
 _TAIL = 4
-_NOBODY_TO_ASK = "no name check by this channel: a document is needed"
+_NOBODY_TO_ASK = gettext_noop("no name check by this channel: a document is needed")
+
+_SAID = {
+    "match": gettext_noop("name check of the bank: match"),
+    "close": gettext_noop("name check of the bank: close"),
+    "no_match": gettext_noop("name check of the bank: no match"),
+    "unknown": gettext_noop("name check of the bank: unknown"),
+}
 
 _TEXTS = {
-    "requested": (
-        "Pushcart: the money of {shop} shall be paid to the account of {holder} ending {tail} from {when} on. "
-        "Not you? Stop {account} before then at {app}, or tell us its number."
+    "requested": gettext_noop(
+        "Pushcart: the money of %(shop)s shall be paid to the account of %(holder)s ending %(tail)s from %(when)s on. "
+        "Not you? Stop %(account)s before then at %(app)s, or tell us its number."
     ),
-    "entered": (
-        "Pushcart: the money of {shop} shall be paid to the account of {holder} ending {tail}, once its holder is "
-        "proved. Not you? Stop {account} at {app}, or tell us its number."
+    "entered": gettext_noop(
+        "Pushcart: the money of %(shop)s shall be paid to the account of %(holder)s ending %(tail)s, "
+        "once its holder is proved. Not you? Stop %(account)s at %(app)s, or tell us its number."
     ),
-    "canceled": "Pushcart: the payout account of {shop} ending {tail} ({account}) was canceled. Nothing has changed.",
-    "applied": (
-        "Pushcart: the money of {shop} is paid to the account of {holder} ending {tail} from now on ({account}). "
-        "Not you? Tell us at once."
+    "canceled": gettext_noop(
+        "Pushcart: the payout account of %(shop)s ending %(tail)s (%(account)s) was canceled. Nothing has changed."
+    ),
+    "applied": gettext_noop(
+        "Pushcart: the money of %(shop)s is paid to the account of %(holder)s ending %(tail)s from now on "
+        "(%(account)s). Not you? Tell us at once."
     ),
 }
 
@@ -68,10 +78,10 @@ def request(*, staff: Staff, bank: BankNumber, holder: str, confirmation: Confir
         step_up.redeem(confirmation, purpose=step_up.Purpose.PAYOUT, now=now)
         shop = Shop.objects.select_for_update(no_key=True).get(id=staff.shop_id)
         if shop.state != Shop.State.ACTIVE:
-            raise UnableToChange(f"shop_{shop.state}", "This shop cannot change its payout account at the moment.")
+            raise UnableToChange(f"shop_{shop.state}", _("This shop cannot change its payout account at the moment."))
         known = PayoutAccount.objects.filter(shop=shop, currency=shop.currency)
         if known.filter(state=_State.WAITING).exists():
-            raise UnableToChange("change_waiting", "Another account is waiting already. Cancel it first.")
+            raise UnableToChange("change_waiting", _("Another account is waiting already. Cancel it first."))
         first = not known.filter(state=_State.ACTIVE).exists()
         account = PayoutAccount.objects.create(
             id=ids.new(now),
@@ -100,7 +110,9 @@ def cancel(*, shop: Shop, account_id: UUID, now: datetime) -> PayoutAccount:
         locked = Shop.objects.select_for_update(no_key=True).get(id=shop.id)
         account = PayoutAccount.objects.select_for_update(no_key=True).get(id=account_id, shop=locked)
         if account.state != _State.WAITING:
-            raise UnableToChange("change_not_waiting", f"This account is {account.state} already.")
+            raise UnableToChange(
+                "change_not_waiting", _("This account is %(state)s already.") % {"state": account.state}
+            )
         account.state, account.ended_at, account.sealed_number = _State.CANCELED, now, b""
         account.save(update_fields=["state", "ended_at", "sealed_number"])
         _tell(locked, "canceled", account, now)
@@ -201,10 +213,9 @@ def _keep_answer(account_id: UUID, said: str, now: datetime) -> None:
         if row.state != _State.WAITING or row.verified_at is not None:
             return
         if said == "match":
-            _prove(row, by=None, how="name check of the bank: match", now=now)
+            _prove(row, by=None, how=_SAID[said], now=now)
         else:
-            how = said if said == _NOBODY_TO_ASK else f"name check of the bank: {said}"
-            PayoutAccount.objects.filter(id=row.id).update(verification=how)
+            PayoutAccount.objects.filter(id=row.id).update(verification=_SAID.get(said, said))
 
 
 def _prove(account: PayoutAccount, *, by: User | None, how: str, now: datetime) -> None:
@@ -238,7 +249,6 @@ def _locked(account_id: UUID) -> PayoutAccount:
 
 
 def _tell(shop: Shop, step: str, account: PayoutAccount, now: datetime) -> None:
-    when = account.effective_at.astimezone(ZoneInfo(shop.time_zone)).strftime("%d %b %H:%M %Z")
     owners.tell(
         shop,
         kind=NOTICE,
@@ -249,11 +259,11 @@ def _tell(shop: Shop, step: str, account: PayoutAccount, now: datetime) -> None:
             "effective_at": account.effective_at.isoformat(),
         },
         text=_TEXTS[step],
-        words={
+        words=lambda: {
             "account": str(account),
             "holder": f'"{" ".join(account.holder.split())[:40]}"',
             "tail": account.tail,
-            "when": when,
+            "when": languages.moment(account.effective_at, shop.time_zone),
         },
         of_use_for=settings.PAYOUT_ACCOUNT_DELAY,
         now=now,

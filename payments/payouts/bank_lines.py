@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_noop
 
 from merchants import ids
 from payments.models import Discrepancy, Match, Payout, StatementLine
@@ -107,7 +108,7 @@ def _match(line: StatementLine, payout: Payout, now: datetime) -> Match:
 
 def _failure(line: StatementLine) -> str:
     """Why it came back, as far as the bank's line says it."""
-    return "returned by the bank" if line.amount > 0 else ""
+    return gettext_noop("returned by the bank") if line.amount > 0 else ""
 
 
 def _ask(line: StatementLine, payout: Payout | None, found: _Found, now: datetime) -> None:

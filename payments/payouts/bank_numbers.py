@@ -17,6 +17,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 _BY_LENGTH = {
     15: "NO",
     16: "BE",
@@ -55,21 +58,44 @@ class Form:
 
 FORMS = {
     "BR": Form(
-        re.compile(r"[0-9]{8}|[0-9]{3}"), re.compile(r"[0-9]{4}[0-9X]?/?[0-9]{1,13}[0-9X]"),
-        "the bank's ISPB or COMPE code, and branch and account with their check digits", "BRSTN",
+        re.compile(r"[0-9]{8}|[0-9]{3}"),
+        re.compile(r"[0-9]{4}[0-9X]?/?[0-9]{1,13}[0-9X]"),
+        gettext_noop(
+            "Of this country we need the bank's ISPB or COMPE code, and branch and account with their check digits."
+        ),
+        "BRSTN",
     ),
     "CN": Form(
-        re.compile(r"[0-9]{12}"), re.compile(r"[0-9]{8,30}"), "a CNAPS code of 12 digits, and 8 to 30 digits", "CNAPS"
+        re.compile(r"[0-9]{12}"),
+        re.compile(r"[0-9]{8,30}"),
+        gettext_noop("Of this country we need a CNAPS code of 12 digits, and 8 to 30 digits."),
+        "CNAPS",
     ),
-    "GB": Form(re.compile(r"[0-9]{6}"), re.compile(r"[0-9]{8}"), "a sort code of 6 digits, and 8 digits", "GBDSC"),
+    "GB": Form(
+        re.compile(r"[0-9]{6}"),
+        re.compile(r"[0-9]{8}"),
+        gettext_noop("Of this country we need a sort code of 6 digits, and 8 digits."),
+        "GBDSC",
+    ),
     "IN": Form(
-        re.compile(r"[A-Z]{4}0[A-Z0-9]{6}"), re.compile(r"[0-9]{9,18}"), "an IFSC, and 9 to 18 digits", "INFSC"
+        re.compile(r"[A-Z]{4}0[A-Z0-9]{6}"),
+        re.compile(r"[0-9]{9,18}"),
+        gettext_noop("Of this country we need an IFSC, and 9 to 18 digits."),
+        "INFSC",
     ),
     "US": Form(
-        re.compile(r"[0-9]{9}"), re.compile(r"[0-9A-Z]{4,17}"), "a routing number of 9 digits, and 4 to 17", "USABA"
+        re.compile(r"[0-9]{9}"),
+        re.compile(r"[0-9A-Z]{4,17}"),
+        gettext_noop("Of this country we need a routing number of 9 digits, and 4 to 17."),
+        "USABA",
     ),
-}  # fmt: skip
-OTHER = Form(BIC, re.compile(r"[0-9A-Z]{4,34}"), "the bank's BIC, and 4 to 34 letters and digits", "")
+}
+OTHER = Form(
+    BIC,
+    re.compile(r"[0-9A-Z]{4,34}"),
+    gettext_noop("Of this country we need the bank's BIC, and 4 to 34 letters and digits."),
+    "",
+)
 
 
 class Wrong(ValueError):
@@ -94,16 +120,22 @@ def iban(typed: str, bank_code: str = "") -> BankNumber:
     """The account behind an IBAN, and its bank's BIC when one was given. Raises Wrong."""
     number, code = _plain(typed), _plain(bank_code)
     if not _IBAN.fullmatch(number):
-        raise Wrong("number", "iban_malformed", "This is no IBAN: two letters, two digits, and what its country adds.")
+        raise Wrong(
+            "number", "iban_malformed", _("This is no IBAN: two letters, two digits, and what its country adds.")
+        )
     length = IBAN_LENGTHS.get(number[:2])
     if length is None:
-        raise Wrong("number", "iban_country_unknown", "The country of this IBAN has none.")
+        raise Wrong("number", "iban_country_unknown", _("The country of this IBAN has none."))
     if len(number) != length:
-        raise Wrong("number", "iban_length_wrong", f"An IBAN of {number[:2]} has {length} letters and digits.")
+        raise Wrong(
+            "number",
+            "iban_length_wrong",
+            _("An IBAN of %(number)s has %(length)s letters and digits.") % {"number": number[:2], "length": length},
+        )
     if mod97(number) != 1:
-        raise Wrong("number", "iban_check_failed", "The check digits are not right: please compare it once more.")
+        raise Wrong("number", "iban_check_failed", _("The check digits are not right: please compare it once more."))
     if code and not BIC.fullmatch(code):
-        raise Wrong("bank_code", "bank_code_malformed", "This is no BIC: 8 or 11 letters and digits.")
+        raise Wrong("bank_code", "bank_code_malformed", _("This is no BIC: 8 or 11 letters and digits."))
     return BankNumber("iban", number[:2], code, number)
 
 
@@ -111,11 +143,11 @@ def local(country: str, bank_code: str, typed: str) -> BankNumber:
     """An account by its country's own form. Raises Wrong."""
     form, code, number = FORMS.get(country, OTHER), _plain(bank_code), _plain(typed)
     if not form.bank_code.fullmatch(code):
-        raise Wrong("bank_code", "bank_code_malformed", f"Of this country we need {form.says}.")
+        raise Wrong("bank_code", "bank_code_malformed", _(form.says))
     if country == "US" and not _routes(code):
-        raise Wrong("bank_code", "bank_code_check_failed", "The routing number's digits do not add up.")
+        raise Wrong("bank_code", "bank_code_check_failed", _("The routing number's digits do not add up."))
     if not form.number.fullmatch(number):
-        raise Wrong("number", "number_malformed", f"Of this country we need {form.says}.")
+        raise Wrong("number", "number_malformed", _(form.says))
     return BankNumber("local", country, code, number)
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
+from django.utils.translation import gettext_noop
 
 from merchants import audit, bell, money
 from merchants.audit import UnableToAct
@@ -25,7 +26,7 @@ from payments.payouts import accounts, channels, outcomes, pain001
 from payments.payouts.pain001 import Transfer
 
 SEND = "payments.send_payouts"
-HELD_BACK = "held back: the shop or its account changed"
+HELD_BACK = gettext_noop("held back: the shop or its account changed")
 
 _State = PayoutBatch.State
 
@@ -99,7 +100,7 @@ def cancel(*, batch_id: UUID, operator: User, reason: str, now: datetime) -> int
     """
     with transaction.atomic():
         batch, payouts = _locked(batch_id)
-        outcomes.give_back(payouts, failure="the batch was canceled", now=now)
+        outcomes.give_back(payouts, failure=gettext_noop("the batch was canceled"), now=now)
         PayoutBatch.objects.filter(id=batch.id).update(state=_State.CANCELED)
         _record(batch, "cancel", operator, reason, {"state": "canceled", "payouts": len(payouts)}, now)
     return len(payouts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -21,6 +22,7 @@ class PayoutAccountShape(serializers.ModelSerializer[PayoutAccount]):
 
     id = PublicId(PayoutAccount.prefix, read_only=True)
     verified = serializers.SerializerMethodField(help_text="whether its holder has been proved")
+    verification = serializers.SerializerMethodField(help_text="how it was proved, or why it is not")
 
     class Meta:
         model = PayoutAccount
@@ -33,6 +35,10 @@ class PayoutAccountShape(serializers.ModelSerializer[PayoutAccount]):
     @extend_schema_field(serializers.BooleanField())
     def get_verified(self, account: PayoutAccount) -> bool:
         return account.verified_at is not None
+
+    def get_verification(self, account: PayoutAccount) -> str:
+        """Our own words are kept in English, as the catalogues have them; an operator's and a bank's stay as said."""
+        return _(account.verification) if account.verification else ""
 
 
 class PayoutAccounts(serializers.Serializer[Any]):
@@ -62,13 +68,13 @@ class NewPayoutAccount(serializers.Serializer[Any]):
 
     def validate_country(self, value: str) -> str:
         if value and not countries.is_country(value):
-            raise serializers.ValidationError("This is no country of ISO 3166.", code="country_unknown")
+            raise serializers.ValidationError(_("This is no country of ISO 3166."), code="country_unknown")
         return value
 
     def validate_holder(self, value: str) -> str:
         plain = " ".join(value.split())
         if not plain.isprintable():
-            raise serializers.ValidationError("A name has no such letters.", code="holder_unreadable")
+            raise serializers.ValidationError(_("A name has no such letters."), code="holder_unreadable")
         return plain
 
 
@@ -93,7 +99,8 @@ class PayoutShape(serializers.ModelSerializer[Payout]):
 
     def get_failure(self, payout: Payout) -> str:
         """Why it did not arrive; what a channel said while it was still being asked is not the shop's business."""
-        return payout.failure if payout.state in (Payout.State.FAILED, Payout.State.RETURNED) else ""
+        told = payout.failure if payout.state in (Payout.State.FAILED, Payout.State.RETURNED) else ""
+        return _(told) if told else ""
 
 
 class NextPayoutShape(serializers.Serializer[Any]):

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import IO, Any
 
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from merchants import money
 from payments import credentials
@@ -44,13 +45,19 @@ TITLE = "Alipay"
 WALLET = "Alipay"
 CURRENCIES = frozenset({"CNY"})
 FIELDS = (
-    Field("app_id", "App ID", secret=False, names_us=True),
-    Field("seller_id", "Seller ID (PID, 2088…)", secret=False, required=False, names_us=True),
-    Field("private_key", "Our application's private key (RSA2)", form="private_key"),
-    Field("alipay_public_key", "Alipay's public key", secret=False, required=False, form="public_key"),
-    Field("alipay_certificate", "Alipay's certificate", secret=False, required=False, form="certificate"),
-    Field("app_certificate", "Our application's certificate", secret=False, required=False, form="certificate"),
-    Field("alipay_root_certificates", "Alipay's root certificates", secret=False, required=False),
+    Field("app_id", gettext_noop("App ID"), secret=False, names_us=True),
+    Field("seller_id", gettext_noop("Seller ID (PID, 2088…)"), secret=False, required=False, names_us=True),
+    Field("private_key", gettext_noop("Our application's private key (RSA2)"), form="private_key"),
+    Field("alipay_public_key", gettext_noop("Alipay's public key"), secret=False, required=False, form="public_key"),
+    Field("alipay_certificate", gettext_noop("Alipay's certificate"), secret=False, required=False, form="certificate"),
+    Field(
+        "app_certificate",
+        gettext_noop("Our application's certificate"),
+        secret=False,
+        required=False,
+        form="certificate",
+    ),
+    Field("alipay_root_certificates", gettext_noop("Alipay's root certificates"), secret=False, required=False),
 )
 # `AliApp(` alone is said by other apps of Alibaba as well.
 APP = re.compile(r"AlipayClient")

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
@@ -46,10 +47,10 @@ TITLE = "Mercado Pago"
 WALLET = "Mercado Pago"
 CURRENCIES: frozenset[str] | None = frozenset({"ARS", "BRL", "CLP", "COP", "MXN", "PEN", "UYU"})
 FIELDS = (
-    Field("access_token", "Access token"),
-    Field("webhook_secrets", "Webhook secrets", required=False, form="secrets"),
-    Field("user_id", "User id of the seller", secret=False, required=False, names_us=True),
-    Field("pos_id", "External id of the point of sale", secret=False),
+    Field("access_token", gettext_noop("Access token")),
+    Field("webhook_secrets", gettext_noop("Webhook secrets"), required=False, form="secrets"),
+    Field("user_id", gettext_noop("User id of the seller"), secret=False, required=False, names_us=True),
+    Field("pos_id", gettext_noop("External id of the point of sale"), secret=False),
 )
 APP = re.compile(r"MercadoPago", re.IGNORECASE)
 DESTINATIONS: tuple[str, ...] = ()  # The code is shown on our own page.

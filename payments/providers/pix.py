@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
@@ -49,15 +50,17 @@ TITLE = "Pix"
 WALLET = "Pix"
 CURRENCIES: frozenset[str] | None = frozenset({"BRL"})
 FIELDS = (
-    Field("address", "Address of the bank's Pix API", secret=False, form="address"),
-    Field("key", "Pix key (chave) that is paid", secret=False, names_us=True),
-    Field("client_id", "OAuth client id", secret=False),
-    Field("client_secret", "OAuth client secret"),
-    Field("token_path", "Path of the token endpoint (/oauth/token)", secret=False, required=False),
-    Field("certificate", "Our certificate for the bank", secret=False, required=False, form="certificate"),
-    Field("private_key", "Its private key", required=False, form="private_key"),
-    Field("psp_authorities", "Who issues the bank's own certificate", secret=False, form="certificate"),
-    Field("psp_name", "Names in the bank's own certificate", secret=False),
+    Field("address", gettext_noop("Address of the bank's Pix API"), secret=False, form="address"),
+    Field("key", gettext_noop("Pix key (chave) that is paid"), secret=False, names_us=True),
+    Field("client_id", gettext_noop("OAuth client id"), secret=False),
+    Field("client_secret", gettext_noop("OAuth client secret")),
+    Field("token_path", gettext_noop("Path of the token endpoint (/oauth/token)"), secret=False, required=False),
+    Field(
+        "certificate", gettext_noop("Our certificate for the bank"), secret=False, required=False, form="certificate"
+    ),
+    Field("private_key", gettext_noop("Its private key"), required=False, form="private_key"),
+    Field("psp_authorities", gettext_noop("Who issues the bank's own certificate"), secret=False, form="certificate"),
+    Field("psp_name", gettext_noop("Names in the bank's own certificate"), secret=False),
 )
 APP = None
 DESTINATIONS: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_noop
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
@@ -45,10 +46,10 @@ TITLE = "Razorpay"
 WALLET = "UPI"
 CURRENCIES = frozenset({"INR"})
 FIELDS = (
-    Field("key_id", "Key id (rzp_…)", secret=False),
-    Field("key_secret", "Key secret"),
-    Field("webhook_secrets", "Webhook secrets", form="secrets"),
-    Field("account_id", "Account id (acc_…)", secret=False, required=False, names_us=True),
+    Field("key_id", gettext_noop("Key id (rzp_…)"), secret=False),
+    Field("key_secret", gettext_noop("Key secret")),
+    Field("webhook_secrets", gettext_noop("Webhook secrets"), form="secrets"),
+    Field("account_id", gettext_noop("Account id (acc_…)"), secret=False, required=False, names_us=True),
 )
 APP = None
 DESTINATIONS = ("https://api.razorpay.com", "https://rzp.io")

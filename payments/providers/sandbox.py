@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from payments import credentials
@@ -42,7 +43,10 @@ from payments.providers.base import (
 TITLE = "Pretend wallet"
 WALLET = "Pretend wallet"
 CURRENCIES = None
-FIELDS = (Field("api_key", "API key"), Field("webhook_secrets", "Webhook secrets (whsec_…)", form="secrets"))
+FIELDS = (
+    Field("api_key", gettext_noop("API key")),
+    Field("webhook_secrets", gettext_noop("Webhook secrets (whsec_…)"), form="secrets"),
+)
 APP = None
 DESTINATIONS: tuple[str, ...] = ()
 FORMATS = {"settlement": "settlement file (CSV)"}

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
@@ -45,9 +46,9 @@ TITLE = "Stripe"
 WALLET = "Card"
 CURRENCIES = None
 FIELDS = (
-    Field("secret_key", "Secret key (sk_… or rk_…)"),
-    Field("webhook_secrets", "Webhook signing secrets (whsec_…)", form="secrets"),
-    Field("account", "Account id (acct_…), for Connect", secret=False, required=False, names_us=True),
+    Field("secret_key", gettext_noop("Secret key (sk_… or rk_…)")),
+    Field("webhook_secrets", gettext_noop("Webhook signing secrets (whsec_…)"), form="secrets"),
+    Field("account", gettext_noop("Account id (acct_…), for Connect"), secret=False, required=False, names_us=True),
 )
 APP = None
 DESTINATIONS: tuple[str, ...] = ("https://checkout.stripe.com",)

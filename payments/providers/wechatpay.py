@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount, Refund
@@ -42,15 +43,15 @@ TITLE = "WeChat Pay"
 WALLET = "WeChat Pay"
 CURRENCIES = frozenset({"CNY"})
 FIELDS = (
-    Field("mchid", "Merchant number", secret=False, names_us=True),
-    Field("appid", "App id (wx…)", secret=False, names_us=True),
-    Field("merchant_serial", "Serial number of the merchant certificate", secret=False),
-    Field("private_key", "Merchant private key (apiclient_key.pem)", form="private_key"),
-    Field("apiv3_key", "APIv3 key (32 characters)", length=32),
-    Field("public_key_id", "WeChat Pay public key id (PUB_KEY_ID_…)", secret=False, required=False),
-    Field("public_key", "WeChat Pay public key", secret=False, required=False, form="public_key"),
-    Field("app_secret", "App secret, for payments inside WeChat", required=False),
-    Field("h5", "1 when the account may use H5 payments", secret=False, required=False),
+    Field("mchid", gettext_noop("Merchant number"), secret=False, names_us=True),
+    Field("appid", gettext_noop("App id (wx…)"), secret=False, names_us=True),
+    Field("merchant_serial", gettext_noop("Serial number of the merchant certificate"), secret=False),
+    Field("private_key", gettext_noop("Merchant private key (apiclient_key.pem)"), form="private_key"),
+    Field("apiv3_key", gettext_noop("APIv3 key (32 characters)"), length=32),
+    Field("public_key_id", gettext_noop("WeChat Pay public key id (PUB_KEY_ID_…)"), secret=False, required=False),
+    Field("public_key", gettext_noop("WeChat Pay public key"), secret=False, required=False, form="public_key"),
+    Field("app_secret", gettext_noop("App secret, for payments inside WeChat"), required=False),
+    Field("h5", gettext_noop("1 when the account may use H5 payments"), secret=False, required=False),
 )
 # WeChat for companies sends the same word, but its users pay elsewhere.
 APP = re.compile(r"^(?!.*wxwork).*MicroMessenger", re.IGNORECASE | re.DOTALL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from django.utils.translation import gettext as _
 from iso4217 import Currency
 
 from merchants import money
@@ -24,7 +25,7 @@ def currency_code(number: str) -> str:
 def currency_number(code: str) -> str:
     """The number of a currency. Raises Unwritable."""
     if code not in _NUMBERS:
-        raise Unwritable("currency_unknown", "53", f"{code} is not the code of a currency.")
+        raise Unwritable("currency_unknown", "53", _("%(code)s is not the code of a currency.") % {"code": code})
     return _NUMBERS[code]
 
 
@@ -51,12 +52,21 @@ def amount_text(amount: int, currency: str, places: int | None = None) -> str:
     exponent = money.exponent(currency)
     shown = exponent if places is None else places
     if amount <= 0:
-        raise Unwritable("amount_zero", "54", "An amount must be more than nothing.")
+        raise Unwritable("amount_zero", "54", _("An amount must be more than nothing."))
     digits = str(amount).rjust(exponent + 1, "0")
     whole, fraction = digits[: len(digits) - exponent], digits[len(digits) - exponent :]
     if fraction[shown:].strip("0"):
-        raise Unwritable("amount_decimals", "54", f"An amount in {currency} has {shown} decimals here.")
+        raise Unwritable(
+            "amount_decimals",
+            "54",
+            _("An amount in %(currency)s has %(shown)s decimals here.") % {"currency": currency, "shown": shown},
+        )
     written = f"{whole}.{fraction[:shown]}" if shown else whole
     if len(written) > LONGEST_AMOUNT:
-        raise Unwritable("too_long", "54", f"{written} has more than {LONGEST_AMOUNT} characters.")
+        raise Unwritable(
+            "too_long",
+            "54",
+            _("%(written)s has more than %(longest_amount)s characters.")
+            % {"written": written, "longest_amount": LONGEST_AMOUNT},
+        )
     return written

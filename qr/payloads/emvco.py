@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from binascii import crc_hqx
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from babel.lists import format_list
+from django.utils.translation import gettext as _
+
+from merchants import languages
 from qr.payloads import amounts, emvco_fields, tlv
 from qr.payloads.base import Confirmation, Reading, Unwritable, Violation
 from qr.payloads.emvco_fields import ACCOUNT_TEMPLATES, AMOUNT, CITY, COUNTRY, CRC, CURRENCY, GUID, INITIATION, NAME
@@ -85,12 +89,15 @@ def read(text: str) -> Payload:
     trimmed = text.strip()
     violations = []
     if trimmed != text:
-        violations.append(Violation("whitespace", "", "There are spaces or lines before or after it."))
+        violations.append(Violation("whitespace", "", _("There are spaces or lines before or after it.")))
     if len(trimmed) > LONGEST_READ:
-        told = f"It has {len(trimmed)} characters; no QR code holds so many."
+        told = _("It has %(length)s characters; no QR code holds so many.") % {"length": len(trimmed)}
         return Payload(text, {}, (*violations, Violation("too_long", "", told, fatal=True)))
     if len(trimmed) > LONGEST:
-        told = f"It has {len(trimmed)} characters; the standard allows {LONGEST}."
+        told = _("It has %(length)s characters; the standard allows %(longest)s.") % {
+            "length": len(trimmed),
+            "longest": LONGEST,
+        }
         violations.append(Violation("too_long", "", told))
     found = tlv.read(trimmed)
     violations += found.violations
@@ -109,12 +116,15 @@ def write(objects: Mapping[str, tlv.Value], *, may_lack: Collection[str] = ()) -
     body = {id_: value for id_, value in objects.items() if id_ != CRC}
     text = tlv.write(body)
     if any(ord(letter) > 0xFFFF for letter in text):
-        raise Unwritable("character", "", "A letter in it is one that many readers count as two.")
+        raise Unwritable("character", "", _("A letter in it is one that many readers count as two."))
     for violation in emvco_fields.judged(tlv.read(text).objects, may_lack):
         raise Unwritable(violation.code, violation.where, violation.detail)
     covered = f"{text}{CRC}04"
     if len(covered) + 4 > LONGEST:
-        told = f"It would have {len(covered) + 4} characters; {LONGEST} are allowed."
+        told = _("It would have %(length)s characters; %(longest)s are allowed.") % {
+            "length": len(covered) + 4,
+            "longest": LONGEST,
+        }
         raise Unwritable("too_long", "", told)
     return covered + check_sum(covered)
 
@@ -171,32 +181,45 @@ def guid_violations(payload: Payload, id_: str, guid: str) -> list[Violation]:
     written = payload.template(id_).get(GUID, "")
     if written == guid:
         return []
-    return [Violation("guid_case", f"{id_}.{GUID}", f"The network's name is written {written!a} instead of {guid!a}.")]
+    return [
+        Violation(
+            "guid_case",
+            f"{id_}.{GUID}",
+            _("The network's name is written %(written)s instead of %(guid)s.")
+            % {"written": f"{written!a}", "guid": f"{guid!a}"},
+        )
+    ]
 
 
 def currency_violations(payload: Payload, *currencies: str) -> list[Violation]:
     """That a code asks for another money than its network moves."""
     if payload.currency in currencies or CURRENCY not in payload.objects:
         return []
-    told = f"This network moves {' and '.join(currencies)} only, and the code says another currency."
+    told = _("This network moves %(currencies)s only, and the code says another currency.") % {
+        "currencies": _listed(currencies)
+    }
     return [Violation("currency_foreign", CURRENCY, told, fatal=True)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return format_list(names, locale=languages.cldr())
 
 
 def _check_sum(text: str, found: tlv.Found) -> tuple[bool, list[Violation]]:
     """Whether the check sum is right, and what is wrong with it or with where it stands."""
     last = next((item for item in found.items if item.id == CRC), None)
     if last is None:
-        return False, [Violation("crc_missing", CRC, "It has no check sum.", fatal=True)]
+        return False, [Violation("crc_missing", CRC, _("It has no check sum."), fatal=True)]
     faults = []
     if last is not found.items[-1] or not found.whole:
-        told = "More stands behind the check sum, which does not guard it."
+        told = _("More stands behind the check sum, which does not guard it.")
         faults.append(Violation("crc_not_last", CRC, told, fatal=True))
     right = check_sum(text[: last.at + 4])
     if not _CRC.fullmatch(last.value) or last.value.upper() != right:
         faults.append(
-            Violation("crc_wrong", CRC, "The check sum does not fit the text: a part was changed.", fatal=True)
+            Violation("crc_wrong", CRC, _("The check sum does not fit the text: a part was changed."), fatal=True)
         )
         return False, faults
     if last.value != right:
-        faults.append(Violation("crc_lower_case", CRC, "The check sum is written in small letters."))
+        faults.append(Violation("crc_lower_case", CRC, _("The check sum is written in small letters.")))
     return True, faults

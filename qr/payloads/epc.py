@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from merchants import money
 from payments.payouts import bank_numbers
@@ -33,6 +34,13 @@ LINES = (
     "info",
 )
 LONGEST = {"name": 70, "purpose": 4, "reference": 35, "text": 140, "info": 70}
+_TOO_LONG = {
+    "name": gettext_noop("Its name is longer than %(longest)s letters."),
+    "purpose": gettext_noop("Its purpose is longer than %(longest)s letters."),
+    "reference": gettext_noop("Its reference is longer than %(longest)s letters."),
+    "text": gettext_noop("Its text is longer than %(longest)s letters."),
+    "info": gettext_noop("Its note is longer than %(longest)s letters."),
+}
 
 _AMOUNT = re.compile(r"EUR([0-9]{1,9}(?:\.[0-9]{1,2})?)")
 _PURPOSE = re.compile(r"[A-Z0-9]{1,4}")
@@ -165,7 +173,7 @@ def _of_texts(told: dict[str, str]) -> list[Violation]:
         found.append(Violation("name_missing", "name", _("The name of who is paid is missing."), True))
     for line, longest in LONGEST.items():
         if len(told.get(line, "")) > longest:
-            found.append(Violation("text_too_long", line, _("Its %s is longer than %s letters.") % (line, longest)))
+            found.append(Violation("text_too_long", line, _(_TOO_LONG[line]) % {"longest": longest}))
     reference = told.get("reference", "").strip()
     if reference and told.get("text", "").strip():
         found.append(Violation("reference_and_text", "text", _("It carries a reference and a text; only one may be.")))

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from django.utils.translation import gettext as _
+
 from qr.payloads import amounts, emvco, latin, tlv
 from qr.payloads.base import Reading, Unwritable, Violation
 from qr.payloads.emvco_fields import ADDITIONAL, AMOUNT, COUNTRY, LANGUAGE
@@ -94,9 +96,9 @@ def write(
     `amount` in minor units of ISO 4217 (10000 is 100 riel); it needs `created` and `expires`. Raises Unwritable.
     """
     if currency not in CURRENCIES:
-        raise Unwritable("currency_foreign", "currency", "Bakong moves KHR and USD only.")
+        raise Unwritable("currency_foreign", "currency", _("Bakong moves KHR and USD only."))
     if union_pay and currency != "KHR":
-        raise Unwritable("currency_foreign", "union_pay", "UnionPay is paid in riel only.")
+        raise Unwritable("currency_foreign", "union_pay", _("UnionPay is paid in riel only."))
     id_, holder = _holder(account, merchant_id, bank, account_information)
     objects: dict[str, tlv.Value] = {"00": "01", "01": emvco.AGAIN if amount is None else emvco.ONCE}
     if union_pay:
@@ -124,14 +126,16 @@ def lookup_key(text: str) -> str:
 
 def _holder(account: str, merchant_id: str, bank: str, information: str) -> tuple[str, dict[str, tlv.Value]]:
     if len(account) > _LONGEST:
-        raise Unwritable("too_long", "account", f"An account of Bakong has at most {_LONGEST} characters.")
+        raise Unwritable(
+            "too_long", "account", _("An account of Bakong has at most %(longest)s characters.") % {"longest": _LONGEST}
+        )
     if not _ACCOUNTS.fullmatch(account):
-        raise Unwritable("malformed", "account", "An account of Bakong has the form name@bank.")
+        raise Unwritable("malformed", "account", _("An account of Bakong has the form name@bank."))
     if merchant_id and (not bank or information):
-        raise Unwritable("missing", "bank", "A merchant's code names the bank, and no other account.")
+        raise Unwritable("missing", "bank", _("A merchant's code names the bank, and no other account."))
     for where, text in (("merchant_id", merchant_id), ("bank", bank), ("account_information", information)):
         if len(text) > _LONGEST:
-            raise Unwritable("too_long", where, f"There is room for {_LONGEST} characters.")
+            raise Unwritable("too_long", where, _("There is room for %(longest)s characters.") % {"longest": _LONGEST})
     holder: dict[str, tlv.Value] = {_ACCOUNT: account}
     number = merchant_id or information
     holder |= {place: text for place, text in ((_NUMBER, number), (_BANK, bank)) if text}
@@ -140,14 +144,14 @@ def _holder(account: str, merchant_id: str, bank: str, information: str) -> tupl
 
 def _times(created: datetime | None, expires: datetime | None) -> dict[str, tlv.Value]:
     if created is None or expires is None:
-        raise Unwritable("expiry_missing", "expires", "A code with an amount says when it was made and until when.")
+        raise Unwritable("expiry_missing", "expires", _("A code with an amount says when it was made and until when."))
     if expires <= created:
-        raise Unwritable("expiry_wrong", "expires", "It would expire before it is made.")
+        raise Unwritable("expiry_wrong", "expires", _("It would expire before it is made."))
     written: dict[str, tlv.Value] = {}
     for place, moment in ((_CREATED, created), (_EXPIRES, expires)):
         text = str((moment - _EPOCH) // timedelta(milliseconds=1))
         if not _MILLISECONDS.fullmatch(text):
-            raise Unwritable("malformed", "expires", "The time is not one that the code can say.")
+            raise Unwritable("malformed", "expires", _("The time is not one that the code can say."))
         written[place] = text
     return written
 
@@ -160,32 +164,36 @@ def _moment(milliseconds: str) -> datetime | None:
 
 def _faults(payload: emvco.Payload, id_: str, said: Mapping[str, str]) -> Iterator[Violation]:
     if not _ACCOUNTS.fullmatch(said["account"]):
-        told = "An account of Bakong has the form name@bank; this one has not."
+        told = _("An account of Bakong has the form name@bank; this one has not.")
         yield Violation("account_malformed", f"{id_}.{_ACCOUNT}", told, fatal=True)
     if _PERSON in payload.objects and _MERCHANT in payload.objects:
-        yield Violation("account_twice", _MERCHANT, "It names two accounts: wallets may pay either.", fatal=True)
+        yield Violation("account_twice", _MERCHANT, _("It names two accounts: wallets may pay either."), fatal=True)
     if id_ == _MERCHANT and not (said["merchant_id"] and said["bank"]):
-        yield Violation("missing", f"{id_}.{_NUMBER}", "A merchant's code names the merchant and the bank.", fatal=True)
+        yield Violation(
+            "missing", f"{id_}.{_NUMBER}", _("A merchant's code names the merchant and the bank."), fatal=True
+        )
     if payload.objects.get(COUNTRY, "KH") != "KH":
-        yield Violation("country_foreign", COUNTRY, "KHQR is Cambodia's, and the code names another country.")
+        yield Violation("country_foreign", COUNTRY, _("KHQR is Cambodia's, and the code names another country."))
     if payload.amount and payload.currency == "KHR" and "." in payload.objects[AMOUNT]:
         grave = payload.amount % 100 != 0
-        yield Violation("amount_decimals", AMOUNT, "In riel an amount has no decimals; this one has.", fatal=grave)
+        yield Violation("amount_decimals", AMOUNT, _("In riel an amount has no decimals; this one has."), fatal=grave)
     if said["union_pay"] and payload.currency == "USD":
-        yield Violation("currency_foreign", CURRENCY_ID, "UnionPay is paid in riel only.")
+        yield Violation("currency_foreign", CURRENCY_ID, _("UnionPay is paid in riel only."))
     yield from _time_faults(payload, said)
 
 
 def _time_faults(payload: emvco.Payload, said: Mapping[str, str]) -> Iterator[Violation]:
     if payload.once and AMOUNT not in payload.objects:
-        yield Violation("amount_missing", AMOUNT, "It is for one payment, and names no amount.", fatal=True)
+        yield Violation("amount_missing", AMOUNT, _("It is for one payment, and names no amount."), fatal=True)
     if (AMOUNT in payload.objects or payload.once) and not said["expires"]:
-        yield Violation("expiry_missing", f"{_TIMES}.{_EXPIRES}", "It does not say until when it is good.", fatal=True)
+        yield Violation(
+            "expiry_missing", f"{_TIMES}.{_EXPIRES}", _("It does not say until when it is good."), fatal=True
+        )
     for place, name in ((_CREATED, "created"), (_EXPIRES, "expires")):
         if said[name] and _moment(said[name]) is None:
-            told = "The time is not thirteen digits of milliseconds."
+            told = _("The time is not thirteen digits of milliseconds.")
             yield Violation("expiry_malformed", f"{_TIMES}.{place}", told, fatal=True)
     created, expires = _moment(said["created"]), _moment(said["expires"])
     if created and expires and expires < created:
-        told = "It expires before it was made."
+        told = _("It expires before it was made.")
         yield Violation("expiry_wrong", f"{_TIMES}.{_EXPIRES}", told, fatal=True)

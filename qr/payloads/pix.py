@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from django.utils.translation import gettext as _
+
 from qr.payloads import amounts, emvco, latin, tlv
 from qr.payloads.base import Confirmation, Reading, Unwritable, Violation
 from qr.payloads.emvco_fields import ADDITIONAL, AMOUNT, COUNTRY, GUID
@@ -87,21 +89,21 @@ def write(
     """A static code (`key`), a dynamic one (`url`, of a charge that a bank has issued), either with the address of a
     recurring authorisation, or that address alone. `amount` in centavos, of a static code only. Raises Unwritable."""
     if bool(key) == bool(url) and (key or not recurrence_url):
-        raise Unwritable("account_missing", "key", "A Pix code names either a key or the address of a charge.")
+        raise Unwritable("account_missing", "key", _("A Pix code names either a key or the address of a charge."))
     account: dict[str, tlv.Value] = {GUID: _GUID}
     if key:
         account[_KEY] = normal_key(key)
     if info:
         account[_INFO] = latin.plain(info)
     if cash_facilitator:
-        _must(_FSSS, cash_facilitator, "cash_facilitator", "The number of who hands out cash is not eight digits.")
+        _must(_FSSS, cash_facilitator, "cash_facilitator", _("The number of who hands out cash is not eight digits."))
         account[_FSS] = cash_facilitator
     if url:
         account[_URL] = _address(url, "url")
     if not key and (amount is not None or txid or info or cash_facilitator):
-        raise Unwritable("unused", "amount", "What a dynamic Pix asks for stands at its address, not in the code.")
+        raise Unwritable("unused", "amount", _("What a dynamic Pix asks for stands at its address, not in the code."))
     if txid:
-        _must(_TXIDS, txid, "txid", "The txid is not made of 1 to 25 letters and digits.")
+        _must(_TXIDS, txid, "txid", _("The txid is not made of 1 to 25 letters and digits."))
     objects: dict[str, tlv.Value] = {"00": "01"}
     if once:
         objects["01"] = emvco.ONCE
@@ -137,9 +139,9 @@ def normal_key(key: str) -> str:
         if key_kind(form):
             return form
     if _CPFS.fullmatch(bare):
-        told = "These eleven digits are no CPF; a telephone number begins with +55."
+        told = _("These eleven digits are no CPF; a telephone number begins with +55.")
     else:
-        told = "A key is a CPF or CNPJ, an e-mail address, a telephone number with +55, or a random key."
+        told = _("A key is a CPF or CNPJ, an e-mail address, a telephone number with +55, or a random key.")
     raise Unwritable("key_malformed", "key", told)
 
 
@@ -152,26 +154,28 @@ def _confirmation(key: str, reference: str) -> Confirmation:
 def _faults(payload: emvco.Payload, id_: str, said: Mapping[str, str]) -> Iterator[Violation]:
     key, url, reference = said["key"], said["url"], said["txid"]
     if key and url:
-        told = "It names a key and the address of a charge: wallets may pay either."
+        told = _("It names a key and the address of a charge: wallets may pay either.")
         yield Violation("account_twice", id_, told, fatal=True)
     elif not key and not url and not said["recurrence_url"]:
-        yield Violation("account_missing", id_, "It names neither a key nor the address of a charge.", fatal=True)
+        yield Violation("account_missing", id_, _("It names neither a key nor the address of a charge."), fatal=True)
     if key and not said["key_kind"]:
-        yield Violation("key_malformed", f"{id_}.{_KEY}", "The key has none of the forms that keys have.", fatal=True)
+        yield Violation(
+            "key_malformed", f"{id_}.{_KEY}", _("The key has none of the forms that keys have."), fatal=True
+        )
     for where, address in ((f"{id_}.{_URL}", url), (f"{_RECURRENCE}.{_URL}", said["recurrence_url"])):
         if address and not _URLS.fullmatch(address):
-            yield Violation("url_malformed", where, "The address is not a host and a path without https://.")
+            yield Violation("url_malformed", where, _("The address is not a host and a path without https://."))
     if not reference:
-        yield Violation("missing", f"{ADDITIONAL}.{_TXID}", "The txid is missing; a code without one says ***.")
+        yield Violation("missing", f"{ADDITIONAL}.{_TXID}", _("The txid is missing; a code without one says ***."))
     elif reference != NO_TXID and not _TXIDS.fullmatch(reference):
-        yield Violation("malformed", f"{ADDITIONAL}.{_TXID}", "The txid is not made of 1 to 25 letters and digits.")
+        yield Violation("malformed", f"{ADDITIONAL}.{_TXID}", _("The txid is not made of 1 to 25 letters and digits."))
     if said["cash_facilitator"] and not _FSSS.fullmatch(said["cash_facilitator"]):
-        told = "The number of who hands out cash is not eight digits."
+        told = _("The number of who hands out cash is not eight digits.")
         yield Violation("malformed", f"{id_}.{_FSS}", told)
     if payload.amount and not _AMOUNTS.fullmatch(payload.objects[AMOUNT]):
-        yield Violation("malformed", AMOUNT, "The amount is not written with two decimals.")
+        yield Violation("malformed", AMOUNT, _("The amount is not written with two decimals."))
     if payload.objects.get(COUNTRY, "BR") != "BR":
-        yield Violation("country_foreign", COUNTRY, "Pix is Brazil's, and the code names another country.")
+        yield Violation("country_foreign", COUNTRY, _("Pix is Brazil's, and the code names another country."))
 
 
 def _check_digits_fit(number: str, *, longest_weight: int) -> bool:
@@ -188,7 +192,7 @@ def _check_digits_fit(number: str, *, longest_weight: int) -> bool:
 
 def _address(url: str, where: str) -> str:
     bare = re.sub(r"^[Hh][Tt][Tt][Pp][Ss]://", "", url.strip())
-    _must(_URLS, bare, where, "The address is not a host and a path.")
+    _must(_URLS, bare, where, _("The address is not a host and a path."))
     return bare
 
 

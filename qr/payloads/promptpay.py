@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from qr.payloads import amounts, emvco, latin, tlv
 from qr.payloads.base import Reading, Unwritable, Violation
 from qr.payloads.emvco_fields import ADDITIONAL, AMOUNT, COUNTRY, CRC, GUID
 
 NAME, TITLE = "promptpay", "PromptPay"
-SLIP_NAME, SLIP_TITLE = "promptpay_slip", "Transfer slip (Thailand)"
+SLIP_NAME, SLIP_TITLE = "promptpay_slip", gettext_noop("Transfer slip (Thailand)")
 CURRENCY = "THB"
 # Thai codes do without them, and the country's wallets look the name up themselves.
 MAY_LACK = ("52", "59", "60")
@@ -21,6 +24,12 @@ MAY_LACK = ("52", "59", "60")
 _PERSON, _BILL = "A000000677010111", "A000000677010112"
 _PERSON_ID, _BILL_ID = "29", "30"
 _KINDS = {"01": "mobile", "02": "national_id", "03": "wallet", "04": "bank_account"}
+_NOT_ONE = {
+    "01": gettext_noop("What stands there is no mobile number."),
+    "02": gettext_noop("What stands there is no national or tax number."),
+    "03": gettext_noop("What stands there is no number of a wallet."),
+    "04": gettext_noop("What stands there is no bank account."),
+}
 _FORMS = {
     "01": re.compile(r"0066[0-9]{9}"),
     "02": re.compile(r"[0-9]{13}"),
@@ -63,11 +72,11 @@ def write(
     `amount` in satang; with one the code is for a single payment. Raises Unwritable.
     """
     if sum(map(bool, (mobile, national_id, wallet, biller))) != 1:
-        told = "It names exactly one of a mobile number, a national or tax number, a wallet and a biller."
+        told = _("It names exactly one of a mobile number, a national or tax number, a wallet and a biller.")
         raise Unwritable("account_missing", "account", told)
     id_, account = _bill(biller, reference1, reference2) if biller else _person(mobile, national_id, wallet)
     if not biller and (reference1 or reference2 or reference3):
-        raise Unwritable("unused", "reference1", "Only a bill has references.")
+        raise Unwritable("unused", "reference1", _("Only a bill has references."))
     objects: dict[str, tlv.Value] = {"00": "01", "01": emvco.AGAIN if amount is None else emvco.ONCE, id_: account}
     if name:
         objects["52"] = "0000"
@@ -91,25 +100,25 @@ def _person(mobile: str, national_id: str, wallet: str) -> tuple[str, dict[str, 
     if mobile:
         found = _MOBILES.fullmatch(re.sub(r"[-() .]", "", mobile))
         if found is None:
-            raise Unwritable("malformed", "mobile", "A mobile number has ten digits and begins with 0, or with +66.")
+            raise Unwritable("malformed", "mobile", _("A mobile number has ten digits and begins with 0, or with +66."))
         return _PERSON_ID, {GUID: _PERSON, "01": f"0066{found[1]}"}
     if wallet:
         if not _FORMS["03"].fullmatch(wallet):
-            raise Unwritable("malformed", "wallet", "The number of an e-wallet has fifteen digits.")
+            raise Unwritable("malformed", "wallet", _("The number of an e-wallet has fifteen digits."))
         return _PERSON_ID, {GUID: _PERSON, "03": wallet}
     bare = re.sub(r"[- ]", "", national_id)
     if not _FORMS["02"].fullmatch(bare) or not check_digit_fits(bare):
-        told = "A national or tax number has thirteen digits, and the last follows from the others."
+        told = _("A national or tax number has thirteen digits, and the last follows from the others.")
         raise Unwritable("malformed", "national_id", told)
     return _PERSON_ID, {GUID: _PERSON, "02": bare}
 
 
 def _bill(biller: str, reference1: str, reference2: str) -> tuple[str, dict[str, tlv.Value]]:
     if not _BILLERS.fullmatch(biller):
-        raise Unwritable("malformed", "biller", "The number of a biller has fifteen digits.")
+        raise Unwritable("malformed", "biller", _("The number of a biller has fifteen digits."))
     for where, reference, needed in (("reference1", reference1, True), ("reference2", reference2, False)):
         if (needed or reference) and not _REFERENCES.fullmatch(reference):
-            raise Unwritable("malformed", where, "A bill's reference is made of 1 to 20 letters and digits.")
+            raise Unwritable("malformed", where, _("A bill's reference is made of 1 to 20 letters and digits."))
     account: dict[str, tlv.Value] = {GUID: _BILL, "01": biller, "02": reference1}
     return _BILL_ID, account | ({"03": reference2} if reference2 else {})
 
@@ -142,7 +151,7 @@ def _of_bill(payload: emvco.Payload, id_: str) -> Reading:
     return emvco.reading(
         payload,
         profile=NAME,
-        title=f"{TITLE} bill",
+        title=_("%(network)s bill") % {"network": TITLE},
         confirmation="unconfirmed",
         account=said["biller"],
         reference=said["reference1"],
@@ -158,28 +167,28 @@ def _general(payload: emvco.Payload, id_: str, guid: str) -> list[Violation]:
 
 def _person_faults(id_: str, named: Mapping[str, str]) -> Iterator[Violation]:
     if not named:
-        yield Violation("account_missing", id_, "It names nobody whom money could go to.", fatal=True)
+        yield Violation("account_missing", id_, _("It names nobody whom money could go to."), fatal=True)
     elif len(named) > 1:
-        yield Violation("account_twice", id_, "It names two accounts: wallets may pay either.", fatal=True)
+        yield Violation("account_twice", id_, _("It names two accounts: wallets may pay either."), fatal=True)
     for sub, value in named.items():
         if not _FORMS[sub].fullmatch(value):
-            told = f"What stands there is no {_KINDS[sub].replace('_', ' ')}."
+            told = _(_NOT_ONE[sub])
             yield Violation("account_malformed", f"{id_}.{sub}", told, fatal=True)
         elif sub == "02" and not check_digit_fits(value):
-            told = "The last digit of the national or tax number does not follow from the others."
+            told = _("The last digit of the national or tax number does not follow from the others.")
             yield Violation("check_digit", f"{id_}.{sub}", told)
 
 
 def _bill_faults(id_: str, said: Mapping[str, str]) -> Iterator[Violation]:
     if not said["biller"]:
-        yield Violation("account_missing", id_, "It names no biller whom money could go to.", fatal=True)
+        yield Violation("account_missing", id_, _("It names no biller whom money could go to."), fatal=True)
     elif not _BILLERS.fullmatch(said["biller"]):
-        yield Violation("malformed", f"{id_}.01", "The number of a biller has fifteen digits; this one has not.")
+        yield Violation("malformed", f"{id_}.01", _("The number of a biller has fifteen digits; this one has not."))
     if not said["reference1"]:
-        yield Violation("missing", f"{id_}.02", "A bill has a first reference; this one has none.")
+        yield Violation("missing", f"{id_}.02", _("A bill has a first reference; this one has none."))
     for sub, reference in (("02", said["reference1"]), ("03", said["reference2"])):
         if reference and not _REFERENCES.fullmatch(reference):
-            yield Violation("malformed", f"{id_}.{sub}", "A bill's reference is made of 1 to 20 letters and digits.")
+            yield Violation("malformed", f"{id_}.{sub}", _("A bill's reference is made of 1 to 20 letters and digits."))
 
 
 def _slip(payload: emvco.Payload) -> Reading | None:
@@ -194,13 +203,13 @@ def _slip(payload: emvco.Payload) -> Reading | None:
         said = {"kind": "slip", "sending_bank": inside.get("01", ""), "transaction": inside.get("02", "")}
     text = payload.text.strip()
     violations = [
-        Violation("slip", "", "This is the slip of a transfer that was made, not a code to pay by.", fatal=True)
+        Violation("slip", "", _("This is the slip of a transfer that was made, not a code to pay by."), fatal=True)
     ]
     if text[-4:].upper() != emvco.check_sum(text[:-4]):
-        violations.append(Violation("crc_wrong", _SLIP_CRC, "The slip's check sum does not fit.", fatal=True))
+        violations.append(Violation("crc_wrong", _SLIP_CRC, _("The slip's check sum does not fit."), fatal=True))
     return Reading(
         profile=SLIP_NAME,
-        title=SLIP_TITLE,
+        title=_(SLIP_TITLE),
         text=payload.text,
         confirmation="unconfirmed",
         country=payload.objects.get("51", ""),

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from django.utils.translation import gettext as _
+
 from qr.payloads.base import Unwritable, Violation
 
 LONGEST_VALUE = 99
@@ -58,17 +60,26 @@ def read(text: str, where: str = "") -> Found:
     while at < len(text):
         header = text[at : at + 4]
         if not _HEADER.fullmatch(header):
-            told = f"Where an id and a length should stand (character {at + 1}) there is {header!a}."
+            told = _("Where an id and a length should stand (character %(place)s) there is %(header)s.") % {
+                "place": at + 1,
+                "header": f"{header!a}",
+            }
             return Found(items, [*violations, Violation("tlv_broken", where, told, fatal=True)], whole=False)
         id_, length = header[:2], int(header[2:])
         value = text[at + 4 : at + 4 + length]
         if len(value) < length:
-            told = f"The field {id_} says that it has {length} characters; {len(value)} are left."
+            told = _("The field %(id)s says that it has %(length)s characters; %(left)s are left.") % {
+                "id": id_,
+                "length": length,
+                "left": len(value),
+            }
             return Found(items, [*violations, Violation("tlv_broken", where, told, fatal=True)], whole=False)
         if not value:
-            violations.append(Violation("empty", path(where, id_), f"The field {id_} is there, but empty."))
+            violations.append(
+                Violation("empty", path(where, id_), _("The field %(id)s is there, but empty.") % {"id": id_})
+            )
         if id_ in seen:
-            told = f"The field {id_} stands there twice."
+            told = _("The field %(id)s stands there twice.") % {"id": id_}
             violations.append(Violation("duplicate_id", path(where, id_), told, fatal=True))
         seen.add(id_)
         items.append(Item(id_, value, at))
@@ -82,12 +93,16 @@ def write(objects: Mapping[str, Value], where: str = "") -> str:
     for id_, value in objects.items():
         place = path(where, id_)
         if not isinstance(id_, str) or not _ID.fullmatch(id_):
-            raise Unwritable("id_malformed", place, f"The id {id_!r} is not two digits.")
+            raise Unwritable("id_malformed", place, _("The id %(id)s is not two digits.") % {"id": f"{id_!r}"})
         text = value if isinstance(value, str) else write(value, place)
         if not text:
-            raise Unwritable("empty", place, f"The field {place} has nothing in it.")
+            raise Unwritable("empty", place, _("The field %(place)s has nothing in it.") % {"place": place})
         if len(text) > LONGEST_VALUE:
-            told = f"The field {place} would have {len(text)} characters; {LONGEST_VALUE} are allowed."
+            told = _("The field %(place)s would have %(length)s characters; %(longest_value)s are allowed.") % {
+                "place": place,
+                "length": len(text),
+                "longest_value": LONGEST_VALUE,
+            }
             raise Unwritable("too_long", place, told)
         written.append(f"{id_}{len(text):02d}{text}")
     return "".join(written)

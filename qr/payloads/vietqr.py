@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from django.utils.translation import gettext as _
+
 from qr.payloads import amounts, emvco, latin, tlv
 from qr.payloads.base import Reading, Unwritable, Violation
 from qr.payloads.emvco_fields import ADDITIONAL, AMOUNT, COUNTRY, GUID
@@ -51,13 +53,13 @@ def write(
     """A transfer to an account or a card of a bank, whose number at NAPAS (BIN) has six digits. `amount` in dong; with
     one the code is for a single payment. Raises Unwritable."""
     if bool(account) == bool(card):
-        raise Unwritable("account_missing", "account", "It names either an account or a card.")
+        raise Unwritable("account_missing", "account", _("It names either an account or a card."))
     if not _BANKS.fullmatch(bank):
-        raise Unwritable("malformed", "bank", "The number of a bank has six digits.")
+        raise Unwritable("malformed", "bank", _("The number of a bank has six digits."))
     if account and not _ACCOUNTS.fullmatch(account):
-        raise Unwritable("malformed", "account", "An account is made of 1 to 19 letters and digits.")
+        raise Unwritable("malformed", "account", _("An account is made of 1 to 19 letters and digits."))
     if card and not (_CARDS.fullmatch(card) and _check_digit_fits(card)):
-        raise Unwritable("malformed", "card", "A card has 16 to 19 digits, and the last follows from the others.")
+        raise Unwritable("malformed", "card", _("A card has 16 to 19 digits, and the last follows from the others."))
     objects: dict[str, tlv.Value] = {
         "00": "01",
         "01": emvco.AGAIN if amount is None else emvco.ONCE,
@@ -130,25 +132,25 @@ def _general(payload: emvco.Payload, id_: str, guid: str) -> Iterator[Violation]
     yield from emvco.guid_violations(payload, id_, guid)
     yield from emvco.currency_violations(payload, CURRENCY)
     if payload.amount and "." in payload.objects[AMOUNT]:
-        yield Violation("malformed", AMOUNT, "The dong has no decimals, and the amount is written with some.")
+        yield Violation("malformed", AMOUNT, _("The dong has no decimals, and the amount is written with some."))
 
 
 def _faults(id_: str, said: Mapping[str, str]) -> Iterator[Violation]:
     if not said["account"]:
         yield _nobody(f"{id_}.01.01")
     elif not _ACCOUNTS.fullmatch(said["account"]):
-        told = "What stands there is neither an account nor a card."
+        told = _("What stands there is neither an account nor a card.")
         yield Violation("account_malformed", f"{id_}.01.01", told, fatal=True)
     elif said["kind"] == "card" and not (_CARDS.fullmatch(said["account"]) and _check_digit_fits(said["account"])):
-        yield Violation("check_digit", f"{id_}.01.01", "The number of the card cannot be one.")
+        yield Violation("check_digit", f"{id_}.01.01", _("The number of the card cannot be one."))
     if not _BANKS.fullmatch(said["bank"]):
-        yield Violation("bank_malformed", f"{id_}.01.00", "The number of the bank is not six digits.", fatal=True)
+        yield Violation("bank_malformed", f"{id_}.01.00", _("The number of the bank is not six digits."), fatal=True)
     if not said["kind"]:
-        yield Violation("service_unknown", f"{id_}.02", "It does not say whether it names an account or a card.")
+        yield Violation("service_unknown", f"{id_}.02", _("It does not say whether it names an account or a card."))
 
 
 def _nobody(where: str) -> Violation:
-    return Violation("account_missing", where, "It names nobody whom money could go to.", fatal=True)
+    return Violation("account_missing", where, _("It names nobody whom money could go to."), fatal=True)
 
 
 def _check_digit_fits(card: str) -> bool:

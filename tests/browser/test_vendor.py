@@ -18,16 +18,20 @@ from tests.browser.conftest import Product, new_phone
 pytestmark = pytest.mark.xdist_group("browser")
 
 
-def customer_pays(url: str, quantity: int = 1) -> None:
-    """Somebody scans the code and approves, without a browser."""
+def begun(url: str, quantity: int = 1) -> tuple[str, requests.Session]:
+    """Somebody scans the code and presses Pay: the wallet's page for it, and the browser that may answer there."""
     session = requests.Session()
     page = session.get(url, timeout=10).text
     found = re.search(r'name="page" value="([^"]+)"', page)
     assert found
-    sent = session.post(
-        f"{url}/pay", {"page": found[1], "quantity": quantity}, allow_redirects=False, timeout=10
-    ).headers["Location"]
-    assert session.post(sent, {"decision": "approve"}, allow_redirects=False, timeout=10).status_code == 303
+    answer = session.post(f"{url}/pay", {"page": found[1], "quantity": quantity}, allow_redirects=False, timeout=10)
+    return answer.headers["Location"], session
+
+
+def customer_pays(url: str, quantity: int = 1) -> None:
+    """Somebody scans the code and approves, without a browser."""
+    wallet, session = begun(url, quantity)
+    assert session.post(wallet, {"decision": "approve"}, allow_redirects=False, timeout=10).status_code == 303
 
 
 def signed_in(page: Page, product: Product, screenshot: Callable[[Page, str], Path]) -> None:

@@ -23,12 +23,15 @@ from django.utils.translation import to_locale
 from django.utils.translation.template import templatize
 
 APPS = ("merchants", "payments", "qr")
+_ALONG = {"merchants": ("config",)}  # It is no app, and what it says to everybody belongs with what all share.
 _PYTHON = DEFAULT_KEYWORDS | {
     "gettext_lazy": None,
     "gettext_noop": None,
     "ngettext_lazy": (1, 2),
     "pgettext_lazy": ((1, "c"), 2),
 }
+# Babel's own rule for Arabic has its last two forms the other way round than CLDR, GNU gettext, Django and browsers.
+_PLURALS = {"ar": "nplurals=6; plural=n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5;"}
 _MODULES = {"t": None, "count": (2, 3)}
 
 
@@ -61,7 +64,8 @@ def catalogue_path(app: str, language: str, domain: str) -> Path:
 def wanted(app: Path) -> dict[str, Catalog]:
     """The sentences of an app, by domain; a domain that has none is left out. Places are named by file, not by line."""
     found = {"django": Catalog(), "djangojs": Catalog()}
-    for path in sorted(app.rglob("*")):
+    folders = [app, *(app.parent / name for name in _ALONG.get(app.name, ()))]
+    for path in sorted(path for folder in folders for path in folder.rglob("*")):
         place = [(path.relative_to(app.parent).as_posix(), 1)]
         for domain, text, context in _of_file(path):
             found[domain].add(text, locations=place, context=context)
@@ -71,6 +75,8 @@ def wanted(app: Path) -> dict[str, Catalog]:
 def up_to(found: Catalog, path: Path, language: str) -> Catalog:
     """The catalogue at `path` with exactly the sentences `found`; what was translated stays so."""
     catalogue = Catalog(locale=to_locale(language), fuzzy=False)
+    if language in _PLURALS:
+        catalogue.mime_headers = [("Plural-Forms", _PLURALS[language])]
     before = read_po(path.open("rb"), locale=to_locale(language)) if path.exists() else None
     for message in filter(lambda message: message.id, found):
         english = message.id if isinstance(message.id, str) else message.id[0]

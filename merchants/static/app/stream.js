@@ -14,7 +14,7 @@ export function listen({ url, token, last, onNotice, onAlive, onState, onBlind, 
   let wake = () => {};
 
   async function read() {
-    const headers = { Authorization: `Bearer ${token}`, Accept: "text/event-stream" };
+    const headers = { Authorization: `Bearer ${token}`, Accept: "text/event-stream", "Accept-Language": document.documentElement.lang };
     if (last !== null) headers["Last-Event-ID"] = String(last);
     const answer = await fetch(url, { headers, cache: "no-store", signal: connection.signal });
     if (answer.status === 401 || answer.status === 403) {
