@@ -8,9 +8,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from merchants import user_agents
+
 # What a row keeps in English, as it stands in the catalogues. What somebody else has said (a bank) stays as it is.
 _IN_ENGLISH = ("title", "failure")
 _ALARM = "code_alarm"
+_DEVICE = "device_signed_in"
 _ALARMS = {
     "silent": gettext_noop(
         "Nobody has paid by “%(code)s” while %(count)s others paid you. Is another sticker over it?"
@@ -30,6 +33,8 @@ def worded(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     if kind == _ALARM and "count" in said:
         said["sentence"] = alarm(said["kind"], said["label"], said.pop("count"))
         said["label"] = called(said["label"])
+    if kind == _DEVICE:
+        said["name"] = user_agents.named(said["browser"], said["system"])
     return said
 
 

@@ -13,8 +13,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from merchants import codes, colours, countries, ids, links, mine, money, notice_words, step_up
-from merchants.models import Code, Item, Notice, Shop, Staff
+from merchants import codes, colours, countries, ids, links, mine, money, notice_words, step_up, user_agents
+from merchants.models import Code, Item, Notice, Shop, Staff, Token, User
 
 NAME_LENGTH = 80
 
@@ -304,3 +304,39 @@ class TokenAsked(serializers.Serializer[Any]):
 class TokenGiven(serializers.Serializer[Any]):
     token = serializers.CharField(help_text="send it as `Authorization: Bearer …`; it is told only this once")
     shop = ShopShape()
+
+
+class PersonShape(serializers.ModelSerializer[User]):
+    """Somebody who works in the shop, to whoever may know her number."""
+
+    id = PublicId(User.prefix, read_only=True)
+
+    class Meta:
+        model = User
+        fields = ["id", "name", "phone"]
+        read_only_fields = fields
+
+
+class DeviceShape(serializers.ModelSerializer[Token]):
+    """A signed-in phone. Give `context["token"]`, the caller's."""
+
+    id = PublicId(Token.prefix, source="device", read_only=True)
+    name = serializers.SerializerMethodField(help_text="browser and system, as they said themselves, in your language")
+    person = PersonShape(source="user", read_only=True)
+    signed_in_at = serializers.DateTimeField(source="created", read_only=True)
+    last_used_at = serializers.DateTimeField(source="used_at", read_only=True, help_text="right to the hour")
+    this_one = serializers.SerializerMethodField(help_text="whether it is the phone that asks")
+
+    class Meta:
+        model = Token
+        fields = ["id", "name", "person", "signed_in_at", "last_used_at", "this_one"]
+
+    def get_name(self, row: Token) -> str:
+        return user_agents.named(row.browser, row.system)
+
+    def get_this_one(self, row: Token) -> bool:
+        return bool(row.pk == self.context["token"].pk)
+
+
+class SignedOut(serializers.Serializer[Any]):
+    signed_out = serializers.IntegerField(help_text="how many devices were signed out by this")

@@ -13,8 +13,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from merchants import countries, ids, one_time_codes, phones, shops
-from merchants.models import Code, NoticeCounter, OneTimeCode, Shop, Staff, Token, User
+from merchants import countries, devices, ids, one_time_codes, phones, shops
+from merchants.models import Code, NoticeCounter, OneTimeCode, Shop, Staff, User
 from merchants.phones import Phone
 from merchants.refusals import Refused
 
@@ -49,7 +49,7 @@ def send_code(*, phone: str, address: str, now: datetime) -> None:
     )
 
 
-def redeem(*, phone: str, code: str, shop_name: str, now: datetime) -> SignedIn:
+def redeem(*, phone: str, code: str, shop_name: str, user_agent: str = "", now: datetime) -> SignedIn:
     """Signs in with the newest code of the phone; makes User, Shop, its Code and its owner the first time.
 
     Raises Refused 400 `code_invalid` for everything that is wrong, so that an answer teaches nothing.
@@ -64,10 +64,10 @@ def redeem(*, phone: str, code: str, shop_name: str, now: datetime) -> SignedIn:
     with transaction.atomic():
         if not one_time_codes.redeem(found, now=now):
             raise _code_invalid()
-        return _sign_in(number, shop_name, now)
+        return _sign_in(number, shop_name, now, user_agent)
 
 
-def _sign_in(phone: Phone, shop_name: str, now: datetime) -> SignedIn:
+def _sign_in(phone: Phone, shop_name: str, now: datetime, user_agent: str = "") -> SignedIn:
     user, _new = User.objects.get_or_create(phone=phone.e164, defaults={"password": make_password(None)})
     # Two codes of one phone can be redeemed at once: the second waits here and finds the shop of the first.
     User.objects.select_for_update().get(id=user.id)
@@ -76,7 +76,7 @@ def _sign_in(phone: Phone, shop_name: str, now: datetime) -> SignedIn:
     roles = Staff.objects.select_related("shop").filter(user=user).order_by("id")
     known = roles.filter(role=Staff.Role.OWNER).first() or roles.first()
     staff = known or _open_shop(user, phone.country, shop_name, now)
-    _row, token = Token.objects.create(user, shop=staff.shop)
+    token = devices.sign_in(staff=staff, user_agent=user_agent, now=now)
     return SignedIn(user, staff.shop, staff.role, token, created=known is None)
 
 

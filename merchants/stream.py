@@ -29,12 +29,13 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, override
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.renderers import JSONRenderer
 
-from merchants import languages
+from merchants import devices, languages
 from merchants.announcements import Announcements, Listener
 from merchants.journal import journal
 from merchants.models import Notice, NoticeCounter, Token
@@ -49,7 +50,7 @@ T = TypeVar("T")
 
 PATH = "/api/v1/notices/stream"
 HEARTBEAT_S = 15.0  # Proxies and phones drop a connection that says nothing for half a minute.
-RECHECK_S = 60.0  # A token that was signed out stops hearing within this time.
+RECHECK_S = 60.0  # A token is used and renewed by a stream, as by a request, this often.
 POLL_S = 2.0  # While Redis cannot announce anything.
 RETRY_MS = 1000  # What a client waits before it comes back.
 STREAMS_PER_SHOP = 20
@@ -192,7 +193,8 @@ async def _stream(scope: Scope, receive: Receive, send: Send, cors: Headers) -> 
     after = _after(scope)
     if office.closing or office.streams.total() >= STREAMS_PER_PROCESS:
         raise _Refusal(503, "too_many_streams", gettext_noop("Too many streams are open here. Try again in a moment."))
-    shop = await office.ask_database(lambda: _token(authorization).shop_id)
+    token = await office.ask_database(lambda: _token(authorization))
+    shop = token.shop_id
     # Nothing is awaited between the question and the count, so the limit is exact.
     if office.streams[shop] >= STREAMS_PER_SHOP or office.streams.total() >= STREAMS_PER_PROCESS:
         raise _Refusal(
@@ -216,7 +218,7 @@ async def _stream(scope: Scope, receive: Receive, send: Send, cors: Headers) -> 
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await _write(send, f"retry: {RETRY_MS}\n: welcome\n\n".encode())
-        await _tell(office, listener, authorization, after, send, _language(scope))
+        await _tell(office, listener, authorization, token.pk, after, send, _language(scope))
         await send({"type": "http.response.body", "body": b""})
     finally:
         watching.cancel()
@@ -225,8 +227,10 @@ async def _stream(scope: Scope, receive: Receive, send: Send, cors: Headers) -> 
         await office.announcements.leave(listener)
 
 
-async def _tell(office: _Office, listener: Listener, authorization: str, last: int, send: Send, language: str) -> None:
-    """Tells what is above `last`, for as long as the client listens and its token is good."""
+async def _tell(
+    office: _Office, listener: Listener, authorization: str, digest: str, last: int, send: Send, language: str
+) -> None:
+    """Tells what is above `last`, for as long as the client listens and its token (of this hash) is good."""
     clock = asyncio.get_running_loop().time
     spoke_at = checked_at = clock()
     while not (listener.gone or office.closing):
@@ -236,7 +240,7 @@ async def _tell(office: _Office, listener: Listener, authorization: str, last: i
             if clock() - checked_at >= RECHECK_S:
                 await office.ask_database(lambda: _token(authorization))
                 checked_at = clock()
-            events = await office.ask_database(lambda last=last: _events(listener.shop_id, last, language))  # type: ignore[misc]
+            events = await office.ask_database(lambda last=last: _events(listener.shop_id, digest, last, language))  # type: ignore[misc]
         except _Refusal as refusal:
             # The client comes back by itself, names what it heard last, and is told then what is wrong.
             _log.info("stream_ended", reason=refusal.code)
@@ -283,8 +287,14 @@ def _newest(shop: UUID) -> int:
     return counter.last if counter else 0
 
 
-def _events(shop: UUID, after: int, language: str) -> list[tuple[int, bytes]]:
-    """The next notices as (number, event), in the order of their numbers, worded in that language."""
+def _events(shop: UUID, digest: str, after: int, language: str) -> list[tuple[int, bytes]]:
+    """The next notices as (number, event), in the order of their numbers, worded in that language.
+
+    Raises _Refusal 401 for a token of no use. Asked at every look: signing out wakes the streams of the shop, and no
+    notice of later is told where that was lost.
+    """
+    if not devices.is_good(digest, now=timezone.now()):
+        raise _Refusal(401, "authentication_failed", gettext_noop("This phone was signed out."))
     rows = Notice.objects.filter(shop_id=shop, number__gt=after).order_by("number")[:PAGE]
     render = JSONRenderer().render
     with override(language):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
+from merchants import devices
 from merchants.models import Shop, Staff, Token, User
 
 
@@ -28,6 +29,7 @@ class ShopTokenAuthentication(TokenAuthentication):
         user, token = super().validate_user(auth_token)
         if not Staff.objects.filter(user=user, shop_id=token.shop_id).exists():
             raise AuthenticationFailed(_("This phone no longer works for this shop."), code="not_staff")
+        devices.note_use(token, now=timezone.now())
         return user, token
 
 
@@ -53,9 +55,3 @@ def require(staff: Staff, *roles: str) -> None:
     """Refuses with 403 `role_too_low` a caller whose role is none of these."""
     if staff.role not in roles:
         raise PermissionDenied(_("Your role in this shop does not allow this."), code="role_too_low")
-
-
-def tokens_of(staff: Staff) -> QuerySet[Token]:
-    """The signed-in phones of this person in this shop."""
-    found: QuerySet[Token] = Token.objects.filter(user_id=staff.user_id, shop_id=staff.shop_id)
-    return found

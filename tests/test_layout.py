@@ -69,6 +69,7 @@ TESTED_BY = {
     "merchants/tasks.py": ("tests/walks/test_customer_pays.py", "a real worker sends and forgets"),
     "merchants/tokens.py": ("tests/test_sign_in.py", "tokens are given, used and taken back"),
     "merchants/vapid.py": ("tests/test_push_services.py", "a service reads who we are"),
+    "merchants/views/devices.py": ("tests/test_devices.py", "devices over HTTP"),
     "merchants/views/entrance.py": ("tests/test_sign_in.py", "signing in over HTTP"),
     "merchants/views/files.py": ("tests/test_photos.py", "photos over HTTP"),
     "merchants/views/hearing.py": ("tests/test_notices.py", "notices over HTTP"),

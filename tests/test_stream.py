@@ -24,8 +24,9 @@ import requests
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
+from merchants import ids
 from merchants.bell import store
-from merchants.models import Notice
+from merchants.models import Notice, Token
 from merchants.notify import Telling, announce, tell
 from tests.cast import Person
 
@@ -335,6 +336,23 @@ def test_the_twenty_first_stream_of_a_shop_is_refused_until_one_ends(
     while requests.get(server.url, headers=headers, stream=True, timeout=10).status_code != 200:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_signing_out_ends_that_phones_stream_at_once_and_no_other(server: Server, mei: Person) -> None:
+    tokens = [Token.objects.create(mei.user, shop=mei.shop) for _ in range(2)]
+    ended, silenced = (Ear(server, token) for _row, token in tokens)
+    stays = Ear(server, mei.token)
+    began = time.monotonic()
+    address = f"/api/v1/devices/{ids.public('dev', tokens[0][0].device)}"
+    assert mei.api().delete(address).status_code == 204
+    assert ended.ended.wait(5)
+    assert time.monotonic() - began < 2
+    # Whose signing out was never announced hears nothing of what comes later either.
+    tokens[1][0].delete()
+    notify(mei.shop.id)
+    stays.hears([1])
+    assert silenced.ended.wait(5)
+    assert (ended.events, silenced.events, stays.ended.is_set()) == ([], [], False)
 
 
 def test_an_idle_stream_holds_no_connection_to_the_database(server: Server, mei: Person) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
+from django.utils import timezone
 from knox.models import AbstractAuthToken, AuthTokenManager
 
 from merchants import check_words, ids
@@ -122,6 +123,13 @@ class Staff(models.Model):
 class Token(AbstractAuthToken):
     """A signed-in phone: bound to one User in one Shop, kept only as a hash, revocable."""
 
+    prefix = "dev"
+    device = models.UUIDField(
+        unique=True, default=ids.new, editable=False, help_text="what others call it: its key is the token's hash"
+    )
+    browser = models.CharField(max_length=20, blank=True, help_text="as its User-Agent said when it signed in")
+    system = models.CharField(max_length=20, blank=True, help_text="so, too")
+    used_at = models.DateTimeField(default=timezone.now, help_text="right to the hour")
     shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="tokens")
 
     objects: ClassVar[AuthTokenManager] = AuthTokenManager()

@@ -1,5 +1,6 @@
 """The API of this app: a view reads the request, makes one call and answers."""
 
+from merchants.views.devices import DevicesView, OneDeviceView
 from merchants.views.entrance import CodeView, StepUpView, TokenView
 from merchants.views.files import dev_outbox, photo
 from merchants.views.hearing import HeardView, NoticesView
@@ -12,12 +13,14 @@ __all__ = [
     "BindView",
     "CodeView",
     "CodesView",
+    "DevicesView",
     "HeardView",
     "ItemView",
     "ItemsView",
     "MineView",
     "NoticesView",
     "OneCodeView",
+    "OneDeviceView",
     "OnePushView",
     "PaymentTextsView",
     "PushHeardView",

@@ -79,6 +79,8 @@ WRITERS = {
     "WebhookEvent": {"payments/inbox.py"},
     "QueuedEvent": {"payments/inbox.py"},
     "OperatorAct": {"merchants/audit.py"},
+    # Expired ones are forgotten with everything else that is old.
+    "Token": {"merchants/devices.py", "merchants/expired.py"},
     "OneTimeCode": {"merchants/one_time_codes.py"},
     # A shop and an item each begin with a code.
     "Code": {"merchants/codes.py", "merchants/items.py", "merchants/sign_in.py"},
@@ -130,6 +132,7 @@ TABLES = {
     "payments_reportedsale": "ReportedSale",
     "merchants_walletcode": "WalletCode",
     "payments_receiptkey": "ReceiptKey",
+    "merchants_token": "Token",
     "merchants_onetimecode": "OneTimeCode",
     "merchants_code": "Code",
     "merchants_codebatch": "CodeBatch",

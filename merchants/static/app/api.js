@@ -23,8 +23,8 @@ export class Problem extends Error {
 }
 
 // Asks the API; `body` is sent as JSON, or as a form when it is one. Answers {status, data}; throws Problem, or
-// TypeError when nobody answered. `key` makes a POST safe to send again.
-export async function ask(method, path, body, key) {
+// TypeError when nobody answered. `key` makes a POST safe to send again; `signal` ends the waiting.
+export async function ask(method, path, body, key, signal) {
   const headers = { Accept: "application/json", "Accept-Language": language.is };
   const token = phone.read()?.token;
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -32,7 +32,7 @@ export async function ask(method, path, body, key) {
   const form = body instanceof FormData;
   if (body && !form) headers["Content-Type"] = "application/json";
   const url = path.startsWith("http") ? path : `/api/v1${path}`;
-  const answer = await fetch(url, { method, headers, body: body && (form ? body : JSON.stringify(body)) });
+  const answer = await fetch(url, { method, headers, body: body && (form ? body : JSON.stringify(body)), signal });
   if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
   const json = answer.headers.get("Content-Type")?.includes("json");
   return { status: answer.status, data: json ? await answer.json() : await answer.blob() };

@@ -4,6 +4,7 @@ import { readAlarms } from "./alarms.js";
 import { ask, phone } from "./api.js";
 import { told } from "./arriving.js";
 import { prepare } from "./check.js";
+import { readDevices } from "./devices.js";
 import { h, show } from "./dom.js";
 import { signIn } from "./entrance.js";
 import { heard, seen } from "./hearing.js";
@@ -13,6 +14,7 @@ import { keepCodes } from "./items.js";
 import { answered, forget } from "./kept.js";
 import { readOwn } from "./own.js";
 import { forgetPush, keepPush } from "./push.js";
+import { dropWaiting, mayLeave, sendWaiting } from "./queued.js";
 import { alive, forgetShop, known, readChanges, readItems, readPayments, readPaymentsOrKept, readShop } from "./shop.js";
 import { hush } from "./speech.js";
 import { listen } from "./stream.js";
@@ -20,13 +22,15 @@ import { t } from "./words.js";
 
 let hangUp = () => {};
 
-function leave() {
+// `why` is told where she would sign in again.
+function leave(why) {
   hangUp();
   hush();
   forget();
   forgetShop();
   forgetPush();
-  signIn(open);
+  for (const sheet of document.querySelectorAll("dialog[open]")) sheet.close(); // Somebody else may hold this phone.
+  signIn(open, why);
 }
 
 async function open() {
@@ -47,10 +51,11 @@ async function open() {
       known.online = state;
       home();
       seen();
+      if (state) sendWaiting();
       if (state && answered.old()) comeBack().catch(() => {}); // Lost again: the next time the line is there.
     },
     onBlind: () => readPayments().then(home),
-    onSignedOut: leave,
+    onSignedOut: () => leave(t("This phone was signed out.")),
   });
   prepare();
   await readAll();
@@ -63,7 +68,9 @@ async function readAll() {
   await readOwn();
   await readAlarms();
   await readChanges();
+  await readDevices().catch(() => {}); // Never read by this phone, and no connection: the next opening reads them.
   home();
+  dropWaiting(false).then(sendWaiting, () => {}); // This browser keeps nothing.
   keepCodes().catch(() => {}); // Tried again at the next opening.
   keepPush().catch(() => {});
 }
@@ -76,8 +83,20 @@ async function comeBack() {
 }
 
 addEventListener("signout", async () => {
+  if (!mayLeave()) return;
   await ask("DELETE", "/auth/token").catch(() => {}); // A token that is refused already is as good as gone.
+  dispatchEvent(new Event("signedout"));
+});
+addEventListener("signedout", () => {
+  dropWaiting().catch(() => {}); // A browser that keeps nothing.
   leave();
+});
+addEventListener("waiting", home);
+addEventListener("sent", async () => {
+  await readItems();
+  await readOwn();
+  home();
+  keepCodes().catch(() => {});
 });
 addEventListener("refused", home);
 addEventListener("pointerup", () => document.querySelector("#screen .touch") && home());

@@ -2,6 +2,7 @@
 
 import { readAlarms } from "./alarms.js";
 import { phone } from "./api.js";
+import { another, readDevices } from "./devices.js";
 import { h } from "./dom.js";
 import { home } from "./home.js";
 import { shown } from "./money.js";
@@ -72,6 +73,13 @@ export function told(notice) {
   } else if (kind === "account_change") {
     readChanges().then(home, () => {});
     announce(CHANGES[data.step], data.title, false);
+  } else if (kind === "device_signed_in") {
+    const tell = () => {
+      const name = another(data.device);
+      if (name) announce(t("A new phone signed in"), name, false);
+      home(); // Where it stays until she says that she knows it.
+    };
+    readDevices().then(tell, () => {}); // The next opening reads them, if this did not.
   } else if (kind === "wallet_code_change") {
     readOwn().then(home, () => {}); // The next opening reads it, if this did not.
     announce(data.step === "added" ? t("A wallet code was added") : t("A wallet code was retired"), data.payee, false);

@@ -7,8 +7,8 @@ import { plain } from "./money.js";
 import { hear } from "./sound.js";
 import { t } from "./words.js";
 
-// Calls `opened` once the phone is signed in and its shop has a name.
-export function signIn(opened) {
+// Calls `opened` once the phone is signed in and its shop has a name. `why` says why it must.
+export function signIn(opened, why) {
   const number = field(
     t("Your phone number"),
     { name: "phone", type: "tel", autocomplete: "tel", placeholder: "+86 138 0013 8000" },
@@ -28,6 +28,7 @@ export function signIn(opened) {
       h("h1", {}, "Pushcart"),
       h("p", { className: "soft" }, t("Get paid by QR code. No till, no contract.")),
     ),
+    why && h("p", { className: "wrong", role: "status" }, why),
     form(send, t("Send me a code"), number),
   );
   number.querySelector("input").focus();

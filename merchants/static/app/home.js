@@ -4,18 +4,18 @@ import { alarmCards } from "./alarms.js";
 import { ask } from "./api.js";
 import { eveningBook } from "./book.js";
 import { check } from "./check.js";
+import { newDevices, signOut } from "./devices.js";
 import { around, h, show } from "./dom.js";
 import { addItem, itemRow, showShopCode } from "./items.js";
 import { answered } from "./kept.js";
 import { shown } from "./money.js";
 import { ownCodes } from "./own.js";
+import { waitingSection } from "./queued.js";
 import { drawSelling, sell } from "./selling.js";
 import { settings } from "./settings.js";
 import { MATCHES, book, clock, day, known, readChanges } from "./shop.js";
 import { voice } from "./speech.js";
 import { count, locale, t } from "./words.js";
-
-const signOut = () => dispatchEvent(new Event("signout")); // Whoever opened the shop closes it.
 
 export function home() {
   if (!known.shop) return;
@@ -38,6 +38,8 @@ export function home() {
     h("button", { className: "go", onclick: () => sell(home) }, t("Start selling")),
     voice.refused() && h("p", { className: "wrong touch", role: "status" }, t("Touch the screen once, so that this phone may speak.")),
     h("p", { className: "soft" }, around(t("Your sign must show: {word}"), { word: h("b", { id: "word", dir: "auto" }, shop.check_word) })),
+    ...newDevices(home),
+    ...waitingSection(),
     ...alarmCards(shop.role, home),
     h("button", { className: "plain", onclick: () => check(shop, items, home) }, t("Check a receipt or a code")),
     ...waiting.map(changeRow),

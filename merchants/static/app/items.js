@@ -1,11 +1,12 @@
 // What she sells and the codes it is sold by: adding an item, and a code on the whole screen.
 
-import { Problem, ask, rows } from "./api.js";
+import { Problem, rows } from "./api.js";
 import { around, field, form, h, sheet } from "./dom.js";
 import { keepPictures, read } from "./kept.js";
 import { example, shown, typed } from "./money.js";
 import { ownPictures } from "./own.js";
 import { printing } from "./print.js";
+import { later } from "./queued.js";
 import { known, readItems } from "./shop.js";
 import { t } from "./words.js";
 
@@ -48,15 +49,13 @@ export function addItem(done) {
   const save = async ({ elements }) => {
     const amount = typed(elements.price.value, shop.currency);
     if (amount === null) throw new Problem(422, { detail: t("Please type a price such as {price}.", { price: example(shop.currency) }) });
-    let item = (
-      await ask("POST", "/items", { name: elements.name.value, price: { amount, currency: shop.currency } }, key)
-    ).data;
-    if (elements.photo.files.length) {
-      const body = new FormData();
-      body.append("photo", await smaller(elements.photo.files[0]), "photo.jpg");
-      item = (await ask("PATCH", `/items/${item.id}`, body)).data;
-    }
-    items.unshift(item);
+    const body = new FormData();
+    const fields = { name: elements.name.value, "price.amount": amount, "price.currency": shop.currency };
+    for (const [field, value] of Object.entries(fields)) body.append(field, value);
+    if (elements.photo.files.length) body.append("photo", await smaller(elements.photo.files[0]), "photo.jpg");
+    const label = t("{name}, {price}", { name: fields.name, price: shown({ amount, currency: shop.currency }) });
+    const made = await later("POST", "/items", body, key, label); // Without a connection it waits on this phone.
+    if (made) items.unshift(made.data);
     dialog.close();
     readItems().then(keepCodes, () => {}); // Kept for a time without network.
   };

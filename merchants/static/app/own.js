@@ -4,6 +4,7 @@ import { Problem, ask, rows } from "./api.js";
 import { field, form, h, sheet } from "./dom.js";
 import { read } from "./kept.js";
 import { example, shown, typed } from "./money.js";
+import { later } from "./queued.js";
 import { t } from "./words.js";
 
 const UNCONFIRMED = t("Not confirmed by Pushcart");
@@ -54,8 +55,9 @@ async function open(code, { currency, role }, home) {
   const note = async ({ elements }) => {
     const amount = typed(elements.price.value, currency);
     if (amount === null) throw new Problem(422, { detail: t("Please type a price such as {price}.", { price: example(currency) }) });
-    await ask("POST", "/reported-sales", { wallet_code: code.id, price: { amount, currency } }, key);
-    await readOwn();
+    const label = t("Noted by you, unconfirmed: {amount}", { amount: shown({ amount, currency }) });
+    const noted = await later("POST", "/reported-sales", { wallet_code: code.id, price: { amount, currency } }, key, label);
+    if (noted) await readOwn();
     dialog.close();
   };
   const retire = async () => {

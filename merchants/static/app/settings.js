@@ -1,13 +1,19 @@
-// Settings of this phone: the language of the page, whether payments are spoken, and in which language.
+// Settings: the language and the voice of this phone, the shop as its customers see it, where she is signed in, and out.
 
+import { accountSection } from "./devices.js";
 import { h, sheet } from "./dom.js";
 import { languageField } from "./languages.js";
+import { looks } from "./looks.js";
 import { pushSection } from "./push.js";
 import { example, voice } from "./speech.js";
 import { LANGUAGES } from "./spoken.js";
 import { t } from "./words.js";
 
 export function settings(done) {
+  sheet("panel", t("Settings"), done, h("section", {}, languageField(), ...speaking()), ...pushSection(), ...looks(), accountSection());
+}
+
+function speaking() {
   const missing = h("p", { className: "soft", role: "status" });
   const speaks = h("button", { className: "plain", role: "switch", onclick: turn });
   const languages = Object.entries(LANGUAGES).map(([value, name]) => h("option", { value, lang: value }, name));
@@ -34,5 +40,5 @@ export function settings(done) {
   }
 
   draw();
-  sheet("panel", t("Settings"), done, languageField(), speaks, h("label", {}, t("Spoken in"), language), missing, hear, ...pushSection());
+  return [speaks, h("label", {}, t("Spoken in"), language), missing, hear];
 }

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('merchants', '0008_push_subscriptions'),
+        ('merchants', '0010_devices'),
     ]
 
     operations = [
