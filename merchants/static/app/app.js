@@ -99,7 +99,8 @@ addEventListener("sent", async () => {
   keepCodes().catch(() => {});
 });
 addEventListener("refused", home);
-addEventListener("pointerup", () => document.querySelector("#screen .touch") && home());
+// After the click itself: a button that is drawn anew under the finger would not hear it.
+addEventListener("click", () => document.querySelector("#screen .touch") && home());
 
 install();
 if (phone.read()?.token) {

@@ -21,7 +21,7 @@ export async function install() {
   registration = await workers.register("/app/worker.js").catch(() => null); // Tried again at the next opening.
   if (!registration) return;
   await leaveOld();
-  if (registration.waiting) return take(); // It came while this page was open before. Now she has touched nothing yet.
+  if (registration.waiting) take(); // It came while this page was open before. Now she has touched nothing yet.
   const watch = () => registration.installing?.addEventListener("statechange", offer);
   registration.addEventListener("updatefound", watch);
   watch();
@@ -43,7 +43,7 @@ async function leaveOld() {
 function offer() {
   if (!registration.waiting || !registration.active || offered) return;
   offered = Date.now();
-  document.body.prepend(h("aside", { className: "newer" }, h("button", { className: "go", onclick: take }, t("A new version is there: take it"))));
+  document.body.prepend(h("aside", { className: "renew" }, h("button", { className: "go", onclick: take }, t("A new version is there: take it"))));
 }
 
 // The waiting worker takes over at once, and this page begins again with its files.
