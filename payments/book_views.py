@@ -1,4 +1,4 @@
-"""The addresses of the shop's book: its balance, its entries, and its statements of a day or a month."""
+"""The addresses of the shop's book: its balance, its entries, a day's takings, and its statements."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ from payments import (
     statement_file,
     statement_html,
     statement_pdf,
+    takings,
 )
 from payments.book_shapes import BalanceAsked, BalanceShape, EntryShape, StatementAsked, StatementShape
 from payments.models import LedgerEntry
 from payments.statement import Asked, Basis
+from payments.takings_shapes import TakingsAsked, TakingsShape
 
 _Answer = TypeVar("_Answer", bound=StreamingHttpResponse)
 _IN_MEMORY = 4_194_304  # Bytes of a PDF; more of them wait on disk.
@@ -75,6 +77,29 @@ class EntriesView(ListAPIView[LedgerEntry]):
     def get(self, request: Request, *args: Any, **options: Any) -> Response:
         """Every movement, newest first."""
         return self.list(request, *args, **options)
+
+
+class TakingsView(APIView):
+    """What the shop took on one day."""
+
+    @extend_schema(operation_id="ledger_day", parameters=[TakingsAsked], responses=TakingsShape)
+    def get(self, request: Request) -> Response:
+        """A day's payments and refunds, by item, wallet and seller, beside days before (owner, manager)."""
+        staff = staff_of(request)
+        require(staff, Staff.Role.OWNER, Staff.Role.MANAGER)
+        asked = TakingsAsked(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        limits.spend_on_statement(staff.shop_id.hex)
+        try:
+            found = takings.of_day(
+                shop=staff.shop,
+                day=asked.validated_data["day"],
+                basis=Basis(asked.validated_data["basis"]),
+                now=timezone.now(),
+            )
+        except statement.PeriodWrong as wrong:
+            raise Refused(400, "period_wrong", str(wrong))
+        return Response(TakingsShape(found, context={"currency": staff.shop.currency}).data)
 
 
 class StatementView(APIView):

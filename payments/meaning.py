@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from merchants import ids
+from merchants.models import Code, Item
 from merchants.notify import Telling
 from payments import chart, contested, money_back
 from payments.chart import Subject
@@ -196,6 +197,10 @@ def _told_of(payment: PaymentFacts, intent: IntentFacts | None) -> Telling:
     if intent is not None:
         data["expected"] = {"amount": intent.amount, "currency": intent.currency}
         data |= {"description": intent.description, "quantity": intent.quantity, "receipt": intent.receipt}
+        data |= {
+            "code": ids.public(Code.prefix, intent.code_id) if intent.code_id else None,
+            "item": ids.public(Item.prefix, intent.item_id) if intent.item_id else None,
+        }
     # Money in suspense is not hers yet: it must never be announced as received.
     kind = "payment_received" if payment.placed else "payment_in_question"
     return Telling(payment.shop_id, kind, data, payment.id)

@@ -9,9 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from merchants import ids
-from merchants.models import Code, Staff
+from merchants.models import Code, Item, Staff
 from merchants.shapes import Amount, PublicId
-from payments import activity
+from payments import activity, providers
 from payments.models import Dispute, Payment, Refund
 
 
@@ -82,6 +82,11 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     description = serializers.SerializerMethodField()
     quantity = serializers.SerializerMethodField()
     code = serializers.SerializerMethodField()
+    item = serializers.SerializerMethodField(help_text="what was sold, when a code of an item was paid")
+    provider = serializers.CharField(source="provider_account.provider", read_only=True)
+    wallet = serializers.SerializerMethodField(help_text="what people call that provider")
+    reference = serializers.CharField(source="object_id", read_only=True, help_text="the payment's name there")
+    receipt_number = serializers.SerializerMethodField(help_text="as it stands on the customer's receipt")
     staff = serializers.SerializerMethodField(help_text="whose sale it is: whom the code was attributed to")
     receipt_url = serializers.SerializerMethodField()
     refunds = RefundShape(many=True, read_only=True)
@@ -90,8 +95,9 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
     class Meta:
         model = Payment
         fields = [
-            "id", "amount", "match", "placed", "expected", "refunded", "fee", "description", "quantity", "code",
-            "staff", "receipt_url", "occurred_at", "recorded_at", "refunds", "disputes",
+            "id", "amount", "match", "placed", "expected", "refunded", "fee", "description", "quantity", "item", "code",
+            "provider", "wallet", "reference", "receipt_number", "staff", "receipt_url", "occurred_at", "recorded_at",
+            "refunds", "disputes",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -113,6 +119,16 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
 
     def get_quantity(self, payment: Payment) -> int:
         return payment.intent.quantity if payment.intent else 1
+
+    def get_item(self, payment: Payment) -> str | None:
+        item = payment.intent.item_id if payment.intent else None
+        return ids.public(Item.prefix, item) if item else None
+
+    def get_wallet(self, payment: Payment) -> str:
+        return providers.named(payment.provider_account.provider).TITLE
+
+    def get_receipt_number(self, payment: Payment) -> str | None:
+        return payment.intent.reference if payment.intent else None
 
     def get_code(self, payment: Payment) -> str | None:
         return ids.public(Code.prefix, payment.intent.code_id) if payment.intent else None

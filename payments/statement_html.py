@@ -12,7 +12,7 @@ from itertools import islice
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language, get_language_bidi
+from django.utils.translation import get_language, get_language_bidi, pgettext
 from django.utils.translation import gettext as _
 
 from merchants import countries, ids, money
@@ -74,7 +74,7 @@ def _head(asked: Asked, now: datetime, telling: Telling) -> SafeString:
         finality=statement_file.finality(asked, now),
         when=statement_file.when(asked),
         movement=_("Movement"),
-        change=_("Change"),
+        change=pgettext("of a balance", "Change"),
         balance=_("Balance"),
         opening=_edge(asked, _("Opening balance"), asked.period.start, telling.opening.total),
     )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import IO
 
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.pagesizes import A4, LETTER
@@ -137,7 +137,7 @@ class _Paper:
             (self.left + 4, statement_file.when(self.asked), False),
             (self.left + 66, _("Movement"), False),
             (self.right - 264, _("Reference"), False),
-            (self.right - 82, _("Change"), True),
+            (self.right - 82, pgettext("of a balance", "Change"), True),
             (self.right - 4, _("Balance"), True),
         ]
 
@@ -287,5 +287,10 @@ class _Paper:
         here = self._here(moment)
         if day:
             return f"{here:%H:%M:%S}"
-        said = f"{languages.day(here)} {here:%H:%M}"
-        return said if lettering.width(said, _TEXT) <= _TIMES else f"{here:%m-%d %H:%M}"
+        return f"{languages.day(here)} {here:%H:%M}" if self._days_fit else f"{here:%m-%d %H:%M}"
+
+    @cached_property
+    def _days_fit(self) -> bool:
+        """Whether a day has room as this language writes it; "28 de nov. 00:00" has not."""
+        longest = self._here(self.asked.period.start).replace(day=28)
+        return lettering.width(f"{languages.day(longest)} 00:00", _TEXT) <= _TIMES

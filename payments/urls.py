@@ -41,6 +41,7 @@ urlpatterns: list[URLPattern] = [
     path("reported-sales/<str:id>", reported_views.ReportedSaleView.as_view(), name="reported-sale"),
     path("ledger/balance", book_views.BalanceView.as_view(), name="ledger-balance"),
     path("ledger/entries", book_views.EntriesView.as_view(), name="ledger-entries"),
+    path("ledger/day", book_views.TakingsView.as_view(), name="ledger-day"),
     path("ledger/statement", book_views.StatementView.as_view(), name="ledger-statement"),
     path("ledger/statement.csv", book_views.StatementCsvView.as_view(), name="ledger-statement-csv"),
     path("ledger/statement.pdf", book_views.StatementPdfView.as_view(), name="ledger-statement-pdf"),

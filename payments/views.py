@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import django_filters
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -29,7 +29,9 @@ from merchants.refusals import Refused
 from merchants.step_up import Confirmation
 from merchants.tokens import require, shop_of, staff_of
 from payments import inbox, providers, refunds
+from payments.happened import HappenedPages
 from payments.models import Dispute, Payment
+from payments.payment_filter import PaymentFilter, in_order_of_happening
 from payments.providers.base import Delivery, Reply
 from payments.shapes import DisputeShape, PaymentShape, RefundRequest, RefundShape
 
@@ -75,16 +77,6 @@ def _not_kept(provider: str, refusal: inbox.UnableToReceive) -> HttpResponse:
     return JsonResponse(body, status=refusal.status, content_type="application/problem+json")
 
 
-class PaymentFilter(django_filters.FilterSet):  # type: ignore[misc]  # The library has no types.
-    recorded_after = django_filters.IsoDateTimeFilter(field_name="recorded_at", lookup_expr="gte")
-    recorded_before = django_filters.IsoDateTimeFilter(field_name="recorded_at", lookup_expr="lt")
-    match = django_filters.MultipleChoiceFilter(choices=Payment.Match.choices)
-
-    class Meta:
-        model = Payment
-        fields = ["recorded_after", "recorded_before", "match"]
-
-
 class PaymentsView(ListAPIView[Payment]):
     """The payments of the caller's shop."""
 
@@ -96,9 +88,18 @@ class PaymentsView(ListAPIView[Payment]):
             return Payment.objects.none()
         return _payments(self.request)
 
+    @property
+    def paginator(self) -> Any:
+        """What is asked for in the order of happening has pages of its own."""
+        return self._happened if in_order_of_happening(self.request) else super().paginator
+
+    @cached_property
+    def _happened(self) -> HappenedPages:
+        return HappenedPages()
+
     @extend_schema(operation_id="payments")
     def get(self, request: Request, *args: Any, **options: Any) -> Response:
-        """Money that arrived, newest first."""
+        """Money that arrived, newest first: as it was recorded, or with any other filter as it happened."""
         return self.list(request, *args, **options)
 
 
@@ -169,7 +170,7 @@ class DisputesView(ListAPIView[Dispute]):
 
 def _payments(request: Request) -> QuerySet[Payment]:
     own = Payment.objects.filter(shop=shop_of(request))
-    return own.select_related("intent").prefetch_related("refunds", "disputes")
+    return own.select_related("intent", "provider_account").prefetch_related("refunds", "disputes")
 
 
 def _payment(request: Request, text: str) -> Payment:

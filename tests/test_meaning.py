@@ -121,7 +121,8 @@ def test_money_for_an_intent_is_the_shops_however_it_fits(
 
 
 def test_what_the_shop_is_told_names_amount_expectation_and_goods() -> None:
-    expected = intent()
+    code_id, item_id = uuid4(), uuid4()
+    expected = intent(code_id=code_id, item_id=item_id)
     decision = decide(event(reference=reference(expected), amount=150), known(expected))
     assert decision.new_payment is not None
     assert decision.tellings[0].data == {
@@ -133,6 +134,8 @@ def test_what_the_shop_is_told_names_amount_expectation_and_goods() -> None:
         "description": "Apples",
         "quantity": 2,
         "receipt": "r" * 22,
+        "code": ids.public("cod", code_id),
+        "item": ids.public("itm", item_id),
     }
 
 

@@ -68,7 +68,7 @@ def unchanged(act: Callable[[], Any]) -> tuple[int, str]:
 
 
 def test_a_payment_says_what_was_expected_what_came_and_what_went_back(
-    api: APIClient, mei: Person, payment: Payment
+    api: APIClient, apples: Item, payment: Payment
 ) -> None:
     told = api.get(address(payment)).json()
     intent = payment.intent
@@ -83,7 +83,12 @@ def test_a_payment_says_what_was_expected_what_came_and_what_went_back(
         "fee": None,
         "description": "Apples × 3",
         "quantity": 3,
+        "item": ids.public("itm", apples.id),
         "code": ids.public("cod", intent.code_id),
+        "provider": "sandbox",
+        "wallet": "Pretend wallet",
+        "reference": payment.object_id,
+        "receipt_number": intent.reference,
         "staff": None,
         "receipt_url": f"http://127.0.0.1:8000/r/{intent.receipt}",
         "occurred_at": told["occurred_at"],
@@ -97,9 +102,8 @@ def test_a_payment_says_what_was_expected_what_came_and_what_went_back(
 def test_a_payment_without_an_intent_has_no_expectation(api: APIClient, mei: Person, payment: Payment) -> None:
     Payment.objects.update(intent=None, match="unexpected")
     told = api.get(address(payment)).json()
-    assert (told["expected"], told["code"], told["receipt_url"], told["description"], told["quantity"]) == (
-        None, None, None, "", 1,
-    )  # fmt: skip
+    assert (told["expected"], told["code"], told["item"], told["receipt_url"]) == (None, None, None, None)
+    assert (told["description"], told["quantity"]) == ("", 1)
 
 
 def test_what_was_refunded_is_the_sum_of_refunds_that_have_not_failed(
@@ -335,6 +339,7 @@ def test_the_document_names_every_operation_and_what_it_needs(stranger: APIClien
         ("/api/v1/payments/{id}/refunds", "post"): "refund_request",
         ("/api/v1/ledger/balance", "get"): "ledger_balance",
         ("/api/v1/ledger/entries", "get"): "ledger_entries",
+        ("/api/v1/ledger/day", "get"): "ledger_day",
         ("/api/v1/ledger/statement", "get"): "ledger_statement",
         ("/api/v1/ledger/statement.csv", "get"): "ledger_statement_csv",
         ("/api/v1/ledger/statement.pdf", "get"): "ledger_statement_pdf",
@@ -346,7 +351,10 @@ def test_the_document_names_every_operation_and_what_it_needs(stranger: APIClien
     }
     assert asked == {"Idempotency-Key": True, "id": True}
     filters = {row["name"] for row in paths["/api/v1/payments"]["get"]["parameters"]}
-    assert filters == {"cursor", "limit", "match", "recorded_after", "recorded_before"}
+    assert filters == {
+        "cursor", "limit", "match", "recorded_after", "recorded_before", "occurred_after", "occurred_before", "day",
+        "since_day", "item", "provider", "wants_look", "refunded", "min_amount", "max_amount", "search", "order",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "post"])

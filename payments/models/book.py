@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import Q
+from django.db.models.lookups import GreaterThan, LessThan
 
 from merchants import ids
 from merchants.models import Shop
@@ -75,6 +78,10 @@ class BalanceSnapshot(models.Model):
         indexes = [models.Index(fields=["moment"], name="balance_snapshot_moment")]
 
 
+_DELAY = models.F("recorded_at") - models.F("occurred_at")
+_APART = Q(LessThan(_DELAY, timedelta(days=-1))) | Q(GreaterThan(_DELAY, timedelta(days=2)))
+
+
 class LedgerEntry(models.Model):
     """One movement: `amount` of `currency`, credited to one account and debited to another. Inserted, never changed.
 
@@ -133,6 +140,8 @@ class LedgerEntry(models.Model):
         indexes = [
             models.Index(fields=["shop", "-id"], name="ledger_entry_of_shop"),
             models.Index(fields=["cause_id"], name="ledger_entry_cause", condition=Q(cause_id__isnull=False)),
+            # What our book learned much later than it happened, or before: a day is read by its ids, and by this.
+            models.Index(fields=["shop", "occurred_at"], name="ledger_entry_apart", condition=_APART),
         ]
 
     def __str__(self) -> str:

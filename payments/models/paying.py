@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Cast, Right
 
 from merchants import ids
 from merchants.models import Code, Item, Shop, Staff
@@ -87,6 +88,12 @@ class PaymentIntent(models.Model):
         return ids.public(self.prefix, self.id)
 
 
+# Not as it was asked for, or in suspense.
+IRREGULAR = ~Q(match="exact") | Q(placed=False)
+# The last four letters of a receipt's number (20 bits of its intent's id), which a customer reads out.
+RECEIPT_TAIL = Right(Cast("intent", models.TextField()), 5)
+
+
 class Payment(models.Model):
     """What the provider says happened: money that arrived, once per (account, object id), and how it fits an intent."""
 
@@ -100,9 +107,11 @@ class Payment(models.Model):
 
     prefix = "pay"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
-    provider_account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="payments")
+    provider_account = models.ForeignKey(
+        ProviderAccount, on_delete=models.PROTECT, db_index=False, related_name="payments"
+    )
     object_id = models.CharField(max_length=80)
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, related_name="payments")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, null=True, db_index=False, related_name="payments")
     intent = models.ForeignKey(PaymentIntent, on_delete=models.PROTECT, null=True, related_name="payments")
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -126,6 +135,12 @@ class Payment(models.Model):
             models.Index(fields=["due_at"], name="payment_due", condition=Q(due_at__isnull=False)),
             # Which payments of a day no statement has confirmed.
             models.Index(fields=["provider_account", "occurred_at"], name="payment_of_account"),
+            # What a vendor asks for (payments/search.py), each newest first.
+            models.Index(fields=["shop", "-occurred_at", "-id"], name="payment_happened"),
+            models.Index(fields=["shop", "provider_account", "-occurred_at", "-id"], name="payment_by_wallet"),
+            models.Index(fields=["shop", "amount", "-occurred_at", "-id"], name="payment_by_amount"),
+            models.Index(fields=["shop", "-occurred_at", "-id"], name="payment_wants_look", condition=IRREGULAR),
+            models.Index(F("shop"), RECEIPT_TAIL, name="payment_receipt_tail"),
         ]
 
     def __str__(self) -> str:

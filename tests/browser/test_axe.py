@@ -260,7 +260,7 @@ def test_every_page_of_a_vendor_at_work(
 
     sheet("Red apples", "Your customer scans this")
     page.keyboard.press("Escape")
-    sheet("Add an item", "If you like")
+    sheet("Add an item", "Choose a photo")
     page.keyboard.press("Escape")
     sheet("My WeChat", "Not confirmed")
     page.keyboard.press("Escape")
@@ -350,7 +350,7 @@ def test_a_vendor_goes_through_her_page_by_keyboard_and_money_does_not_take_her_
 ) -> None:
     page = phone()
     at_home(page, scene, product)
-    assert tabs_to(page, "Red apples", 3) == ["Start selling", "Check a receipt or a code"]
+    assert tabs_to(page, "Red apples", 4) == ["Start selling", "For one customer", "Check a receipt or a code"]
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Close")).to_be_focused()
     customer_pays(scene.item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,25 @@ def add(page: Page, name: str, price: str, photo: Path | None = None) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
 
 
-def lose_the_answer(route: Route) -> None:
-    """The server takes what is posted, and the phone never hears of it."""
-    if route.request.method == "POST":
-        route.fetch()
-        route.abort()
-    else:
-        route.continue_()
+def lose_the_answer_of(page: Page, act: Callable[[], None]) -> None:
+    """The server takes what is posted by this act, and the phone never hears of it."""
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fetch()
+            route.abort()
+            lost.append(route.request.url)
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/items", lose)
+    act()
+    end = time.monotonic() + 20
+    while not lost:
+        assert time.monotonic() < end
+        page.wait_for_timeout(50)
+    page.unroute("**/api/v1/items", lose)
 
 
 def sign_out_with_something_left(page: Page) -> None:
@@ -121,11 +134,9 @@ def test_what_was_done_without_a_network_waits_over_a_reload_and_arrives_once(
     [apples] = items(product, token)
     assert (apples["name"], apples["price"]["amount"], bool(apples["photo"])) == ("Red apples", 200, True)
 
-    page.route("**/api/v1/items", lose_the_answer)
-    add(page, "Plums", "4")
+    lose_the_answer_of(page, lambda: add(page, "Plums", "4"))
     expect(waiting).to_have_count(2)
     assert len(items(product, token)) == 2  # It has arrived, and this phone does not know.
-    page.unroute("**/api/v1/items")
     page.evaluate("dispatchEvent(new Event('online'))")
     expect(page.get_by_role("button", name="Plums")).to_be_visible()
     assert [item["name"] for item in items(product, token)] == ["Plums", "Red apples"]

@@ -59,10 +59,10 @@ def item_of(vendor: Vendor, amount: int) -> str:
     return str(code["url"])
 
 
-def forge(product: Product, amount: int) -> None:
+def forge(product: Product, amount: int, **claims: str) -> None:
     """The wallet sends us word of a payment that never was, signed with a wrong secret."""
     key = json.loads((product.data / "environment.json").read_text())["SANDBOX_CONTROL_KEY"]
-    told = {"account": "platform", "amount": amount, "currency": "CNY"}
+    told = {"account": "platform", "amount": amount, "currency": "CNY", **claims}
     headers = {"Authorization": f"Bearer {key}"}
     assert (
         requests.post(f"{product.wallet_url}/control/forge", json=told, headers=headers, timeout=10).status_code == 202

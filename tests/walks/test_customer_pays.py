@@ -78,6 +78,8 @@ def test_from_a_phone_number_to_money_in_the_book_and_a_part_of_it_back(
         "description": "Apples × 2",
         "quantity": 2,
         "receipt": receipt.rpartition("/")[2],
+        "code": item["code"]["id"],
+        "item": item["id"],
         "occurred_at": notice["data"]["occurred_at"],
     }
     assert [json.loads(event["data"]) for event in ear.events] == [notice]

@@ -3,7 +3,7 @@
 import { readAlarms } from "./alarms.js";
 import { phone } from "./api.js";
 import { another, readDevices } from "./devices.js";
-import { h } from "./dom.js";
+import { front, h } from "./dom.js";
 import { home } from "./home.js";
 import { shown } from "./money.js";
 import { readOwn } from "./own.js";
@@ -50,13 +50,14 @@ export function told(notice) {
     else say(notice); // With its ring, when its turn comes.
   };
   if (kind === "payment_received") {
-    known.payments.set(data.payment, { id: data.payment, ...data, ...known.payments.get(data.payment) });
+    known.payments.set(data.payment, { id: data.payment, ...data, ...known.payments.get(data.payment), placed: true });
     announce(
       shown(data.amount),
       data.match === "exact" ? data.description || t("Received") : MATCHES[data.match],
       data.match === "exact",
     );
   } else if (kind === "payment_in_question") {
+    known.payments.set(data.payment, { id: data.payment, ...data, placed: false });
     announce(t("A payment is being checked"), shown(data.amount), false);
   } else if (kind === "refund_succeeded") {
     if (known.payments.has(data.payment)) reread(data.payment).then(home);
@@ -91,6 +92,7 @@ export function told(notice) {
     announce(title, t("Account ending {digits}", { digits: data.tail }), false);
   }
   home();
+  dispatchEvent(new CustomEvent("notice", { detail: notice })); // For whatever is open above it.
 }
 
 function card(title, text, good) {
@@ -104,6 +106,6 @@ function card(title, text, good) {
   told.append(one);
   if (told.children.length > 3) told.firstChild.remove();
   // Above whatever is open: a full-screen code lies in the browser's top layer.
-  (document.querySelector("dialog[open]") ?? document.body).append(told);
+  front().append(told);
   setTimeout(() => one.remove(), 8000);
 }

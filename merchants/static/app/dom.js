@@ -59,6 +59,9 @@ export function field(label, properties, hint) {
   return h("label", {}, label, hint && h("small", {}, hint), h("input", { required: true, ...properties }));
 }
 
+// What is open in front of all else: a sheet may be opened from a sheet.
+export const front = () => [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+
 // A full screen on top of the page; closes by its button, the back key, or Escape. `onclose` runs once.
 export function sheet(className, title, onclose, ...children) {
   const close = h(
@@ -68,7 +71,7 @@ export function sheet(className, title, onclose, ...children) {
   );
   const dialog = h("dialog", { className, ariaLabel: title }, h("header", {}, h("h2", {}, title), close), ...children);
   dialog.addEventListener("close", () => {
-    document.body.append(document.getElementById("told")); // What was just told stays to be seen.
+    front().append(document.getElementById("told")); // What was just told stays to be seen.
     dialog.remove();
     onclose?.();
     if (document.activeElement === document.body) goBack();

@@ -3,23 +3,31 @@
 import { alarmCards } from "./alarms.js";
 import { ask } from "./api.js";
 import { eveningBook } from "./book.js";
+import { charge, drawCharge } from "./charge.js";
 import { check } from "./check.js";
+import { showShopCode } from "./code.js";
+import { allCodes } from "./codes.js";
+import { showDay } from "./day.js";
 import { newDevices, signOut } from "./devices.js";
 import { around, h, show } from "./dom.js";
-import { addItem, itemRow, showShopCode } from "./items.js";
+import { addItem, itemRow } from "./items.js";
 import { answered } from "./kept.js";
 import { shown } from "./money.js";
 import { ownCodes } from "./own.js";
+import { paymentRow } from "./payment.js";
+import { showPayments } from "./payments.js";
 import { waitingSection } from "./queued.js";
 import { drawSelling, sell } from "./selling.js";
 import { settings } from "./settings.js";
-import { MATCHES, book, clock, day, known, readChanges } from "./shop.js";
+import { book, day, known, readChanges } from "./shop.js";
 import { voice } from "./speech.js";
 import { count, locale, t } from "./words.js";
 
+const ROWS_MAX = 20; // The list of all payments has the others.
+
 export function home() {
   if (!known.shop) return;
-  const { shop, items, waiting, online } = known;
+  const { shop, items, stopped, waiting, online } = known;
   const { sum, count: paid, rows, since, title } = book();
   show(
     h(
@@ -36,6 +44,7 @@ export function home() {
       h("p", { id: "count" }, [count(paid, "{number} payment", "{number} payments"), since].filter(Boolean).join(" · ")),
     ),
     h("button", { className: "go", onclick: () => sell(home) }, t("Start selling")),
+    h("button", { className: "plain", onclick: () => charge() }, t("For one customer")),
     voice.refused() && h("p", { className: "wrong touch", role: "status" }, t("Touch the screen once, so that this phone may speak.")),
     h("p", { className: "soft" }, around(t("Your sign must show: {word}"), { word: h("b", { id: "word", dir: "auto" }, shop.check_word) })),
     ...newDevices(home),
@@ -47,24 +56,27 @@ export function home() {
       "section",
       {},
       h("h2", {}, t("My codes")),
-      h("ul", { className: "items" }, items.map(itemRow)),
+      h("ul", { className: "items" }, [...items, ...stopped].map((item) => itemRow(item, home))),
       h("button", { className: "go", onclick: () => addItem(home) }, t("+ Add an item")),
       h("button", { className: "plain", onclick: () => showShopCode() }, t("Code for any amount")),
+      h("button", { className: "plain", onclick: () => allCodes(home) }, t("All my codes")),
     ),
     h(
       "section",
       {},
       h("h2", {}, t("Payments today")),
       rows.length
-        ? h("ul", { className: "paid", id: "payments" }, rows.map(paymentRow))
+        ? h("ul", { className: "paid", id: "payments" }, rows.slice(0, ROWS_MAX).map((payment) => paymentRow(payment, home)))
         : h("p", { className: "soft" }, t("None yet. Show a code to your first customer.")),
+      h("button", { className: "plain", onclick: () => showPayments(home) }, t("All payments")),
     ),
     ...ownCodes(shop, home),
-    ...(shop.role === "assistant" ? [] : [eveningBook(day(new Date()))]),
+    ...(shop.role === "assistant" ? [] : [eveningBook(day(new Date()), () => showDay(home))]),
     h("button", { className: "quiet", onclick: () => settings(home) }, t("Settings")),
     h("button", { className: "quiet", onclick: signOut }, t("Sign out")),
   );
   drawSelling();
+  drawCharge();
 }
 
 function changeRow({ title, change }) {
@@ -80,20 +92,5 @@ function changeRow({ title, change }) {
     {},
     h("p", { className: "wrong" }, t("New {title} credentials decide from {when} where your sales are paid to.", { title, when })),
     h("button", { className: "plain", onclick: stop }, t("This was not me: stop it")),
-  );
-}
-
-function paymentRow(payment) {
-  const what = payment.description || payment.item?.name || t("Payment");
-  const notes = [
-    MATCHES[payment.match],
-    payment.placed === false && t("Being checked"),
-    payment.refunded?.amount > 0 && t("Refunded {amount}", { amount: shown(payment.refunded) }),
-  ].filter(Boolean);
-  return h(
-    "li",
-    {},
-    h("span", {}, h("bdi", {}, what), h("small", {}, [clock(payment.occurred_at), ...notes].join(" · "))),
-    h("b", {}, shown(payment.amount)),
   );
 }

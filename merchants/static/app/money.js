@@ -31,3 +31,10 @@ export function example(currency) {
   const digits = places(currency);
   return new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(2);
 }
+
+// An amount as a field holds it, which `typed` reads again.
+export function written({ amount, currency }) {
+  const digits = places(currency);
+  const style = { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false };
+  return new Intl.NumberFormat(locale, style).format(amount / 10 ** digits);
+}

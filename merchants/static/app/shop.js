@@ -7,6 +7,7 @@ import { locale, t } from "./words.js";
 export const known = {
   shop: null,
   items: [],
+  stopped: [], // What she does not sell at the moment.
   payments: new Map(), // Today's, by id: the list and the stream may both tell of one.
   waiting: [], // The shop's own accounts whose new credentials its owner can still stop.
   online: false,
@@ -30,7 +31,7 @@ export const clock = (text) =>
 export const today = (payment) => day(new Date(payment.occurred_at)) === day(new Date());
 
 export function forgetShop() {
-  Object.assign(known, { shop: null, items: [], payments: new Map(), waiting: [], online: false, whole: false, alive: 0 });
+  Object.assign(known, { shop: null, items: [], stopped: [], payments: new Map(), waiting: [], online: false, whole: false, alive: 0 });
 }
 
 // Today's money: {sum, count, rows (newest first), since}. Without a connection `since` says how old it is; before
@@ -66,8 +67,9 @@ export async function readShop() {
 
 export async function readItems() {
   const found = [];
-  for await (const item of rows("/items?limit=200", undefined, read)) if (item.active) found.push(item);
-  known.items = found;
+  for await (const item of rows("/items?limit=200", undefined, read)) found.push(item);
+  known.items = found.filter(({ active }) => active);
+  known.stopped = found.filter(({ active }) => !active);
 }
 
 export async function readChanges() {
