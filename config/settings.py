@@ -263,6 +263,9 @@ ALIYUN_ACCESS_KEY_SECRET = env("ALIYUN_ACCESS_KEY_SECRET", "")
 ALIYUN_SMS_SIGN_NAME = env("ALIYUN_SMS_SIGN_NAME", "")
 ALIYUN_SMS_TEMPLATE = env("ALIYUN_SMS_TEMPLATE", "")
 ALIYUN_SMS_NOTICE_TEMPLATE = env("ALIYUN_SMS_NOTICE_TEMPLATE", "")
+ALIYUN_SMS_PAYMENT_TEMPLATE = env("ALIYUN_SMS_PAYMENT_TEMPLATE", "")
+# Texts to one person who asked to be told of payments that no phone of hers has heard of; each costs the operator.
+PAYMENT_TEXTS_A_DAY_MAX = int(env("PAYMENT_TEXTS_A_DAY_MAX", "20"))
 
 # Web push (RFC 8292): one P-256 key, base64url of its 32 bytes; without it nothing is pushed.
 VAPID_PRIVATE_KEY = env("VAPID_PRIVATE_KEY", "")

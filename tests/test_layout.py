@@ -60,8 +60,10 @@ TESTED_BY = {
     "merchants/notify.py": ("tests/test_notices.py", "named for what it writes"),
     "merchants/one_time_codes.py": ("tests/test_sign_in.py", "codes are sent, guessed at and redeemed over HTTP"),
     "merchants/phone_page.py": ("tests/browser/test_vendor.py", "the page is used in Chromium"),
+    "merchants/payment_text_shapes.py": ("tests/test_payment_texts.py", "what she asks for, over HTTP"),
     "merchants/push_shapes.py": ("tests/test_pushing_api.py", "fields as a phone writes and reads them"),
     "merchants/push_words.py": ("tests/test_pushing.py", "what a phone shows, decrypted"),
+    "merchants/quiet_hours.py": ("tests/test_pushing.py", "a phone is told before, in and after them"),
     "merchants/refusals.py": ("tests/test_sign_in.py", "refusals as a client reads them"),
     "merchants/shapes.py": ("tests/test_items.py", "fields as a client writes and reads them"),
     "merchants/tasks.py": ("tests/walks/test_customer_pays.py", "a real worker sends and forgets"),
@@ -71,6 +73,7 @@ TESTED_BY = {
     "merchants/views/entrance.py": ("tests/test_sign_in.py", "signing in over HTTP"),
     "merchants/views/files.py": ("tests/test_photos.py", "photos over HTTP"),
     "merchants/views/hearing.py": ("tests/test_notices.py", "notices over HTTP"),
+    "merchants/views/payment_texts.py": ("tests/test_payment_texts.py", "she asks for them over HTTP"),
     "merchants/views/pushing.py": ("tests/test_pushing_api.py", "subscriptions over HTTP"),
     "merchants/views/scanning.py": (
         "tests/test_batches.py",

@@ -73,6 +73,7 @@ WRITERS = {
     "Notice": {"merchants/notify.py"},
     "NoticeCounter": {"merchants/notify.py", "merchants/sign_in.py"},
     "PushSubscription": {"merchants/pushing.py"},
+    "PaymentTexts": {"merchants/payment_texts.py"},
     "CodeAlarm": {"payments/code_watch.py"},
     "CodeRhythm": {"payments/code_rhythms.py", "payments/code_watch.py"},
     "WebhookEvent": {"payments/inbox.py"},
@@ -140,6 +141,7 @@ TABLES = {
     "merchants_notice": "Notice",
     "merchants_noticecounter": "NoticeCounter",
     "merchants_pushsubscription": "PushSubscription",
+    "merchants_paymenttexts": "PaymentTexts",
 }
 
 
