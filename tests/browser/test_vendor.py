@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -232,18 +231,3 @@ def test_an_alarm_stands_on_the_page_until_it_is_answered(
     expect(page.get_by_text("Your code is paused.")).to_be_visible()
     expect(page.get_by_role("button", name="All is well")).to_have_count(0)
     assert asked == ['{"ending":"swapped"}']
-
-
-def test_the_phone_page_is_small(product: Product) -> None:
-    document = requests.get(f"{product.url}/app/", timeout=10)
-    names = re.findall(r'"(/static/app/[^"]+)"', document.text)
-    folder = Path(__file__).parents[2] / "merchants" / "static" / "app"
-    modules = [f"/static/app/{path.name}" for path in folder.glob("*.js")]
-    # Compressed, as they travel. What lies in vendor/ is loaded apart, by browsers that lack the thing itself.
-    sizes = {name: packed(requests.get(product.url + name, timeout=10).content) for name in {*names, *modules}}
-    assert packed(document.content) + sum(sizes.values()) <= 60_000, sizes
-    assert sum(packed(path.read_bytes()) for path in folder.glob("vendor/*.js")) <= 20_000
-
-
-def packed(content: bytes) -> int:
-    return len(gzip.compress(content))
