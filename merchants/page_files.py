@@ -21,7 +21,7 @@ def served(text: str) -> str:
     return _UNREAD.sub("", text)
 
 
-class PageStorage(CompressedManifestStaticFilesStorage):
+class PageStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # The library has no types.
     """WhiteNoise's storage, which gets the page's modules as they are served."""
 
     def _save(self, name: str, content: File[Any]) -> str:
