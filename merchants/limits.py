@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from merchants import phones
 from merchants.addresses import neighbourhood
 from merchants.journal import journal
 from merchants.phones import Phone
@@ -57,6 +58,25 @@ def spend_on_code(phone: Phone, address: str) -> None:
 def spend_on_guess(address: str) -> None:
     """Pays for one attempt to sign in. Raises Refused: 429 `too_many_attempts`, 503 `codes_unavailable`."""
     _spend([Budget("token-address", settings.TOKEN_BUDGET_ADDRESS, neighbourhood(address))], code="too_many_attempts")
+
+
+def may_text(phone: str) -> bool:
+    """Pays for one text about payments to this phone (E.164); False when its block of numbers, or all, had enough.
+
+    As with codes, whoever owns a block may earn on each text; with the store down nothing is sent.
+    """
+    try:
+        _spend(
+            [
+                Budget("payment-text-prefix", settings.CODE_BUDGET_PREFIX, phones.mobile(phone).prefix),
+                Budget("payment-text-all", settings.CODE_BUDGET_ALL, "all"),
+            ],
+            code="too_many_texts",
+        )
+    except Refused as refusal:
+        _log.warning("payment_text_not_sent", reason=refusal.code)
+        return False
+    return True
 
 
 def spend_on_start(payer: str, address: str) -> None:

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from merchants import push_services, push_words, vapid
-from merchants.models import PushSubscription
+from merchants import push_proofs, push_services, push_words, vapid
+from merchants.models import PaymentTexts, PushSubscription
 from merchants.pushing import Wishes
 from merchants.shapes import Amount, PublicId
 
@@ -33,16 +33,15 @@ class Keys(serializers.Serializer[Any]):
     auth = Bytes(max_length=40)
 
 
-class WishesAsked(serializers.Serializer[Any]):
-    """When a phone wants to be told. Quiet hours are whole minutes of the shop's day, and may pass midnight."""
+class QuietHours(serializers.Serializer[Any]):
+    """In which language somebody is told, and when not: whole minutes of the shop's day, which may pass midnight."""
 
     language = serializers.ChoiceField(choices=push_words.LANGUAGES, required=False)
     quiet_from = serializers.TimeField(format="%H:%M", input_formats=["%H:%M"], required=False, allow_null=True)
     quiet_until = serializers.TimeField(format="%H:%M", input_formats=["%H:%M"], required=False, allow_null=True)
-    big_amount = Amount(required=False, allow_null=True, help_text="from here on quiet hours do not count")
 
-    def wishes(self, *, currency: str, before: PushSubscription | None = None) -> Wishes:
-        """What is asked, over what was wished before. Call it after `is_valid`."""
+    def quiet(self, before: PushSubscription | PaymentTexts | None = None) -> tuple[time | None, time | None]:
+        """What is asked, over what was wished before."""
         asked = self.validated_data
         quiet_from: time | None = asked.get("quiet_from", before and before.quiet_from)
         quiet_until: time | None = asked.get("quiet_until", before and before.quiet_until)
@@ -50,6 +49,18 @@ class WishesAsked(serializers.Serializer[Any]):
             raise serializers.ValidationError(
                 {"quiet_until": [serializers.ErrorDetail(_("Quiet hours begin and end."), code="quiet_hours_unclear")]}
             )
+        return quiet_from, quiet_until
+
+
+class WishesAsked(QuietHours):
+    """When a phone wants to be told."""
+
+    big_amount = Amount(required=False, allow_null=True, help_text="from here on quiet hours do not count")
+
+    def wishes(self, *, currency: str, before: PushSubscription | None = None) -> Wishes:
+        """What is asked, over what was wished before. Call it after `is_valid`."""
+        asked = self.validated_data
+        quiet_from, quiet_until = self.quiet(before)
         big = asked.get("big_amount")
         if big is not None and big["currency"] != currency:
             raise serializers.ValidationError(
@@ -111,6 +122,31 @@ class PushShape(serializers.ModelSerializer[PushSubscription]):
     @extend_schema_field(Amount(allow_null=True))
     def get_big_amount(self, row: PushSubscription) -> dict[str, Any] | None:
         return None if row.big_amount is None else {"amount": row.big_amount, "currency": self.context["currency"]}
+
+
+class NewPush(PushShape):
+    """A phone that has subscribed, and what it may say when its browser gives it another address."""
+
+    renewal = serializers.SerializerMethodField(help_text="keep it, and send it with the new address")
+
+    class Meta(PushShape.Meta):
+        fields = [*PushShape.Meta.fields, "renewal"]
+        read_only_fields = fields
+
+    def get_renewal(self, row: PushSubscription) -> str:
+        return push_proofs.of_renewal(row.id)
+
+
+class Renewing(serializers.Serializer[Any]):
+    """Another address of a phone that subscribed before."""
+
+    renewal = serializers.CharField(max_length=200)
+    endpoint = serializers.CharField(max_length=push_services.ADDRESS_MAX)
+    keys = Keys()
+
+
+class HeardPush(serializers.Serializer[Any]):
+    proof = serializers.CharField(max_length=300, help_text="what stood in the push")
 
 
 class PushState(serializers.Serializer[Any]):

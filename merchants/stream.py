@@ -328,11 +328,11 @@ def _newest(shop: UUID) -> int:
 def _events(shop: UUID, digest: str, after: int, language: str) -> list[tuple[int, bytes]]:
     """The next notices as (number, event), in the order of their numbers, worded in that language.
 
-    Raises _Refusal 401 for a token of no use. Asked at every look: signing out wakes the streams of the shop, and no
+    Raises Refusal 401 for a token of no use. Asked at every look: signing out wakes the streams of the shop, and no
     notice of later is told where that was lost.
     """
     if not devices.is_good(digest, now=timezone.now()):
-        raise _Refusal(401, "authentication_failed", gettext_noop("This phone was signed out."))
+        raise Refusal(401, "authentication_failed", gettext_noop("This phone was signed out."))
     rows = Notice.objects.filter(shop_id=shop, number__gt=after).order_by("number")[:PAGE]
     render = JSONRenderer().render
     with override(language):

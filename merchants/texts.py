@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -30,12 +30,23 @@ ROUND_S = 15.0  # A round ends before Celery's soft limit would cut it; the swee
 _log = journal(__name__)
 
 
-def queue(*, phone: str, text: str, code: str, now: datetime, expires_at: datetime) -> TextMessage:
-    """Keeps a message to be sent before `expires_at`, sealed; call it in the transaction of what it tells of."""
+def queue(
+    *,
+    phone: str,
+    text: str,
+    code: str,
+    now: datetime,
+    expires_at: datetime,
+    figures: Mapping[str, str] | None = None,
+) -> TextMessage:
+    """Keeps a message to be sent before `expires_at`, sealed; call it in the transaction of what it tells of.
+
+    `figures` are the amounts in a text about payments, for services that send templates only.
+    """
     message = TextMessage.objects.create(
         id=ids.new(now),
         phone=phone,
-        sealed_body=seals.seal(json.dumps({"text": text, "code": code})),
+        sealed_body=seals.seal(json.dumps({"text": text, "code": code} | ({"figures": figures} if figures else {}))),
         due_at=now,
         expires_at=expires_at,
         created_at=now,
@@ -89,7 +100,7 @@ def _lease(now: datetime) -> TextMessage | None:
 def _send(message: TextMessage, way_out: Channel, moment: Callable[[], datetime]) -> bool:
     try:
         body = json.loads(seals.unseal(bytes(message.sealed_body)))
-        way_out.send(phone=message.phone, text=body["text"], code=body["code"])
+        way_out.send(phone=message.phone, text=body["text"], code=body["code"], figures=body.get("figures"))
     except seals.Unreadable as broken:
         _give_up(message, f"unreadable: {broken}")
         return False

@@ -31,8 +31,13 @@ urlpatterns: list[URLPattern] = [
     path("codes/<code_id:id>", views.OneCodeView.as_view(), name="code"),
     path("codes/<code_id:id>/replace", views.ReplaceView.as_view(), name="code-replace"),
     path("push", views.PushView.as_view(), name="push"),
+    path("push/heard", views.PushHeardView.as_view(), name="push-heard"),
+    path("push/renew", views.PushRenewalView.as_view(), name="push-renew"),
+    path("push/<str:id>/test", views.PushTestView.as_view(), name="push-test"),
     path("push/<str:id>", views.OnePushView.as_view(), name="one-push"),
+    path("payment-texts", views.PaymentTextsView.as_view(), name="payment-texts"),
     path("notices", views.NoticesView.as_view(), name="notices"),
+    path("notices/heard", views.HeardView.as_view(), name="notices-heard"),
 ]
 
 media: list[URLPattern] = [path("media/<path:name>", views.photo, name="photo")]

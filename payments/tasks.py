@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from merchants import bell, pushing, texts
+from merchants import bell, payment_texts, pushing, texts
 from payments import (
     accounts,
     asking,
@@ -63,6 +63,7 @@ def sweep() -> None:
         (sending.SEND, sending.has_due),
         (texts.SEND_TASK, texts.has_due),
         (pushing.SEND_TASK, pushing.has_due),
+        (payment_texts.TELL_TASK, payment_texts.has_due),
         (matching.MATCH, matching.has_due),
         (fetching.FETCH, fetching.has_due),
     ):

@@ -62,7 +62,8 @@ def tell(
     elif back and back == _surplus(arrived):
         kind, heading, sentence = "refunded", _("Paid"), _("What came above the price was sent back to you.")
     lines += [_refund_line(refund, reader) for refund in refunds]
-    under_way = any(refund.state == Refund.State.REQUESTED for refund in refunds)
+    asked = [refund for refund in refunds if refund.state == Refund.State.REQUESTED]
+    under_way, held = any(not refund.held for refund in asked), any(refund.held for refund in asked)
     return Receipt(
         kind=kind,
         mood=mood,
@@ -71,7 +72,7 @@ def tell(
         amount=reader.amount(*(_came(arrived[0]) if len(arrived) == 1 else _asked(intent))),
         at=arrived[0].occurred_at,
         lines=tuple(lines),
-        refresh_s=5 if under_way else 30 if kind == "checking" else None,
+        refresh_s=5 if under_way else 30 if kind == "checking" or held else None,
     )
 
 
@@ -186,7 +187,9 @@ def _line(payment: Payment, intent: PaymentIntent, number: int, reader: Reader) 
 
 
 def _refund_line(refund: Refund, reader: Reader) -> str:
-    if refund.state == Refund.State.REQUESTED:
+    if refund.state == Refund.State.REQUESTED and refund.held:
+        said = _("%(amount)s is being checked before it is sent back to you")
+    elif refund.state == Refund.State.REQUESTED:
         said = _("%(amount)s is on its way back to you")
     elif refund.state == Refund.State.SUCCEEDED:
         said = _("%(amount)s was refunded to you")

@@ -19,6 +19,7 @@ from django.core.checks import run_checks
 from django.test import Client
 
 from merchants.bell import store
+from merchants.channels import can_tell_payments
 from merchants.channels.aliyun import AliyunChannel, canonical_query, signed_headers
 from merchants.channels.base import ChannelError
 from merchants.channels.console import ConsoleChannel, outbox
@@ -221,9 +222,17 @@ def test_a_text_without_a_code_goes_by_aliyuns_template_for_notices_or_not_at_al
         assert (failure.value.permanent, outside.received) == (True, [])
         aliyun.ALIYUN_SMS_NOTICE_TEMPLATE = "SMS_777"
         AliyunChannel().send(phone=PHONE, text="new credentials", code="")
-    (request,) = outside.received
-    asked = parse_qs(urlsplit(request.target).query)
-    assert (asked["TemplateCode"], asked["TemplateParam"]) == (["SMS_777"], ["{}"])
+        with pytest.raises(ChannelError):
+            AliyunChannel().send(phone=PHONE, text="money", code="", figures={"amount": "¥2.00", "count": "1"})
+        assert not can_tell_payments()
+        aliyun.ALIYUN_SMS_PAYMENT_TEMPLATE = "SMS_888"
+        assert can_tell_payments()
+        AliyunChannel().send(phone=PHONE, text="money", code="", figures={"amount": "¥2.00", "count": "1"})
+    asked = [parse_qs(urlsplit(request.target).query) for request in outside.received]
+    assert [(one["TemplateCode"], one["TemplateParam"]) for one in asked] == [
+        (["SMS_777"], ["{}"]),
+        (["SMS_888"], ['{"amount":"¥2.00","count":"1"}']),
+    ]
 
 
 def test_the_signature_is_that_of_aliyuns_own_example() -> None:

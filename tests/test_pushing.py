@@ -13,13 +13,15 @@ import pytest
 from django.conf import LazySettings
 from django.db import connections, transaction
 from django.utils import timezone
+from rest_framework.test import APIClient
 
-from merchants import bell, expired, pushing
+from merchants import bell, expired, push_proofs, pushing
 from merchants.models import Item, Notice, PushSubscription, Shop, Staff, Token
 from merchants.notify import Telling, announce, tell
+from merchants.push_services import Answer, Outcome
 from payments import tasks
-from tests.cast import Person
-from tests.push_service import Service, push_service, subscribe
+from tests.cast import Person, problem
+from tests.push_service import Browser, Service, push_service, subscribe
 from tests.till import drain, expect, paid, platform
 
 RUNG = f"rung:{pushing.SEND_TASK}"
@@ -72,7 +74,9 @@ def test_a_paid_pile_of_apples_is_read_by_her_phone_and_by_nobody_on_the_way(
     assert came.headers["content-encoding"] == "aes128gcm"
     assert 3500 < int(came.headers["ttl"]) <= 3600
     assert b"Apples" not in came.body
-    assert phone.read(came.body) == {
+    said = phone.read(came.body)
+    assert push_proofs.read_heard(said.pop("proof")) == (mei.shop.id, mei.user.id, 1)
+    assert said == {
         "title": "收款 ¥2.00",
         "body": "Apples",
         "lang": "zh",
@@ -82,6 +86,8 @@ def test_a_paid_pile_of_apples_is_read_by_her_phone_and_by_nobody_on_the_way(
         "amount": {"amount": 200, "currency": "CNY"},
         "big": False,
         "at": notice.created_at.isoformat(),
+        "several": "收款 {number} 笔 · {amount}",
+        "places": 2,
     }
     row = PushSubscription.objects.get()
     assert phone.address.encode() not in bytes(row.sealed_address)
@@ -231,11 +237,11 @@ def test_quiet_hours_are_the_shops_and_a_big_amount_is_told_in_them(
     assert service.told(phone) == titles(*heard)
 
 
-def waits_for_ring() -> bool:
+def waits_for_ring(task: str = pushing.SEND_TASK) -> bool:
     end = time.monotonic() + 2
-    while not bell.store().exists(RUNG) and time.monotonic() < end:
+    while not bell.store().exists(f"rung:{task}") and time.monotonic() < end:
         time.sleep(0.01)
-    return bool(bell.store().exists(RUNG))
+    return bool(bell.store().exists(f"rung:{task}"))
 
 
 def test_a_payment_rings_for_its_push_and_the_sweep_finds_what_lost_its_bell(
@@ -297,6 +303,72 @@ def test_four_workers_push_each_payment_once_and_in_order(mei: Person, service: 
         assert sum(threads.map(work, [now + timedelta(minutes=21)] * 4)) == 30
     for phone in phones:
         assert service.told(phone) == titles(*range(1, 11))
+
+
+def test_a_phone_with_another_address_is_told_there_what_it_was_not_told_yet(
+    mei: Person, now: datetime, service: Service
+) -> None:
+    old, new = service.browser("old"), service.browser("new")
+    renewal = subscribe(mei.api(), old)["renewal"]
+    later = timezone.now()
+    pay(mei.shop, 100, now=later)
+    service.statuses = [410]
+    assert pushing.send_due(now=later) == 0
+    renew(new, renewal)
+    assert pushing.send_due(now=timezone.now()) == 1
+    assert service.told(new) == titles(1)
+    # Nobody's word but our own moves a phone, and what its person has ended stays ended.
+    before = list(PushSubscription.objects.values())
+    elsewhere = {**service.browser("thief").subscription(), "renewal": f"{renewal}x"}
+    assert problem(APIClient().post("/api/v1/push/renew", elsewhere)) == (400, "proof_wrong")
+    assert list(PushSubscription.objects.values()) == before
+    [row] = PushSubscription.objects.all()
+    pushing.end(subscription=row, why="asked", now=later)
+    answer = APIClient().post("/api/v1/push/renew", {**old.subscription(), "renewal": renewal})
+    assert problem(answer) == (404, "subscription_unknown")
+    assert bytes(PushSubscription.objects.get().sealed_address) == b""
+
+
+def test_a_refusal_of_the_old_address_does_not_end_the_new_one(mei: Person, now: datetime, service: Service) -> None:
+    new = service.browser("new")
+    renewal = subscribe(mei.api(), service.browser("old"))["renewal"]
+    later = timezone.now()
+    pay(mei.shop, 100, now=later)
+    [leased] = pushing._lease(later)
+    parcel = pushing._next(leased, later)
+    assert parcel is not None
+    renew(new, renewal)  # While the service of the old one thinks.
+    pushing._record(parcel, Answer(Outcome.GONE, "410"), later)
+    assert pushing.send_due(now=timezone.now()) == 1
+    assert service.told(new) == titles(1)
+
+
+def test_a_test_is_shown_once_also_in_quiet_hours_and_tells_of_no_payment(
+    mei: Person, now: datetime, service: Service
+) -> None:
+    phone = service.browser("mei")
+    said = subscribe(mei.api(), phone, language="pt", quiet_from="00:00", quiet_until="23:59")
+    assert mei.api().post(f"/api/v1/push/{said['id']}/test").status_code == 202
+    later = timezone.now()
+    pay(mei.shop, 100, now=later)
+    assert pushing.send_due(now=later) == 1
+    assert pushing.send_due(now=later) == 0
+    [came] = service.came(phone)
+    assert phone.read(came.body) == {
+        "title": "É assim que você é avisado de um pagamento",
+        "body": "",
+        "lang": "pt",
+        "tag": "test",
+        "kind": "test",
+    }
+    pushing.end(subscription=PushSubscription.objects.get(), why="asked", now=later)
+    assert problem(mei.api().post(f"/api/v1/push/{said['id']}/test")) == (409, "push_ended")
+    assert not PushSubscription.objects.get().test_asked
+
+
+def renew(browser: Browser, renewal: str) -> None:
+    answer = APIClient().post("/api/v1/push/renew", {**browser.subscription(), "renewal": renewal})
+    assert answer.status_code == 204, answer.content
 
 
 def test_without_a_key_nothing_is_due(mei: Person, now: datetime, service: Service, settings: LazySettings) -> None:

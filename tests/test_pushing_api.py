@@ -10,7 +10,7 @@ import pytest
 from django.conf import LazySettings
 from rest_framework.test import APIClient
 
-from merchants import seals, vapid
+from merchants import push_proofs, seals, vapid
 from merchants.models import PushSubscription
 from tests.cast import Person, field_problems, problem
 from tests.push_service import Browser, subscribe
@@ -36,6 +36,7 @@ def test_a_phone_subscribes_changes_its_wishes_and_ends(api: APIClient, phone: B
     assert (said["id"][:4], said["this_phone"], said["language"]) == ("psh_", True, "en")
     assert (said["quiet_from"], said["big_amount"], said["failures"], said["ended_at"]) == (None, None, 0, None)
     assert not {"endpoint", "keys"} & set(said)
+    assert push_proofs.read_renewal(said.pop("renewal")) == PushSubscription.objects.get().id
     address = f"/api/v1/push/{said['id']}"
     wishes = {"quiet_from": "22:00", "quiet_until": "06:30", "big_amount": {"amount": 10_000, "currency": "CNY"}}
     assert api.patch(address, {**wishes, "language": "hi"}).json() == {**said, **wishes, "language": "hi"}

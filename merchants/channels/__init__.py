@@ -35,6 +35,11 @@ def channel() -> Channel:
     return _CHANNELS[settings.SMS_BACKEND]()
 
 
+def can_tell_payments() -> bool:
+    """Whether texts about payments can leave: Aliyun needs a template of its own for them."""
+    return settings.SMS_BACKEND != "aliyun" or bool(settings.ALIYUN_SMS_PAYMENT_TEMPLATE)
+
+
 def complaints() -> list[str]:
     """What is wrong with the settings of the channel, in sentences; nothing when messages can leave."""
     backend = settings.SMS_BACKEND
@@ -55,4 +60,4 @@ def check(app_configs: Any = None, **_options: Any) -> list[CheckMessage]:
     return [Error(complaint, id="merchants.E001") for complaint in complaints()]
 
 
-__all__ = ["Channel", "ChannelError", "channel", "check", "complaints"]
+__all__ = ["Channel", "ChannelError", "can_tell_payments", "channel", "check", "complaints"]

@@ -29,19 +29,23 @@ class AliyunChannel:
     """Sends a code by the template settings.ALIYUN_SMS_TEMPLATE, which must have the one variable `code`.
 
     Aliyun takes no free text: one without a code is sent as settings.ALIYUN_SMS_NOTICE_TEMPLATE says it, without
-    variables, such as "There is news about your shop's payment accounts: look into Pushcart".
+    variables, such as "There is news about your shop's payment accounts: look into Pushcart"; one about payments as
+    settings.ALIYUN_SMS_PAYMENT_TEMPLATE does, with the variables `amount` and `count`.
     """
 
-    def send(self, *, phone: str, text: str, code: str) -> None:
-        template = settings.ALIYUN_SMS_TEMPLATE if code else settings.ALIYUN_SMS_NOTICE_TEMPLATE
+    def send(self, *, phone: str, text: str, code: str, figures: Mapping[str, str] | None = None) -> None:
+        name = "ALIYUN_SMS_PAYMENT_TEMPLATE" if figures else "ALIYUN_SMS_NOTICE_TEMPLATE"
+        template = settings.ALIYUN_SMS_TEMPLATE if code else getattr(settings, name)
         if not template:
-            raise ChannelError("aliyun: ALIYUN_SMS_NOTICE_TEMPLATE is not set", permanent=True)
+            raise ChannelError(f"aliyun: {name} is not set", permanent=True)
         query = canonical_query(
             {
                 "PhoneNumbers": phone.removeprefix("+"),
                 "SignName": settings.ALIYUN_SMS_SIGN_NAME,
                 "TemplateCode": template,
-                "TemplateParam": json.dumps({"code": code} if code else {}, separators=(",", ":")),
+                "TemplateParam": json.dumps(
+                    {"code": code} if code else dict(figures or {}), separators=(",", ":"), ensure_ascii=False
+                ),
             }
         )
         headers = signed_headers(

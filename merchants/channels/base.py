@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -17,8 +18,10 @@ class ChannelError(Exception):
 class Channel(Protocol):
     """Sends one text message; returns when the other side has taken it."""
 
-    def send(self, *, phone: str, text: str, code: str) -> None:
-        """`phone` in E.164; `text` is the whole message and `code` the digits in it, for services with templates.
+    def send(self, *, phone: str, text: str, code: str, figures: Mapping[str, str] | None = None) -> None:
+        """`phone` in E.164; `text` is the whole message, `code` the digits in it, for services with templates.
+
+        `figures` (`amount`, `count`) are in a text about payments, and in no other.
 
         Raises ChannelError. Ends within settings.OUTWARD_TIMEOUT_S.
         """

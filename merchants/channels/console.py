@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
@@ -20,7 +21,7 @@ _KEPT_S = 600
 class ConsoleChannel:
     """Prints "SMS <phone> <text>" on the real standard output: Celery's own would mask it as a line of the journal."""
 
-    def send(self, *, phone: str, text: str, code: str) -> None:
+    def send(self, *, phone: str, text: str, code: str, figures: Mapping[str, str] | None = None) -> None:
         entry = {"phone": phone, "text": text, "code": code, "sent_at": timezone.now().isoformat()}
         try:
             pipeline = store().pipeline()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import requests
 from django.conf import settings
 
@@ -13,7 +15,7 @@ _MAY_PASS = {408, 429}  # Of the 4xx answers only these can change by waiting.
 class TwilioChannel:
     """Sends from settings.TWILIO_FROM: a number in E.164, or the SID (MG…) of a messaging service."""
 
-    def send(self, *, phone: str, text: str, code: str) -> None:
+    def send(self, *, phone: str, text: str, code: str, figures: Mapping[str, str] | None = None) -> None:
         sender = "MessagingServiceSid" if settings.TWILIO_FROM.startswith("MG") else "From"
         try:
             answer = requests.post(

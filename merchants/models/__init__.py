@@ -2,6 +2,7 @@
 
 from merchants.models.audit import OperatorAct
 from merchants.models.codes import BlankCode, CodeAlarm, CodeBatch, CodeRhythm, ScanCount
+from merchants.models.payment_texts import PaymentTexts
 from merchants.models.people import OneTimeCode, Shop, Staff, Token, User
 from merchants.models.pushing import PushSubscription
 from merchants.models.selling import Code, Item, WalletCode
@@ -19,6 +20,7 @@ __all__ = [
     "NoticeCounter",
     "OneTimeCode",
     "OperatorAct",
+    "PaymentTexts",
     "PushSubscription",
     "ScanCount",
     "Shop",

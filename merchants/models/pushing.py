@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models.people import Shop, Token, User
@@ -17,10 +18,10 @@ class PushSubscription(models.Model):
     """
 
     class Ended(models.TextChoices):
-        ASKED = "asked"
-        GONE = "gone"
-        LEFT = "left"
-        UNREACHABLE = "unreachable"
+        ASKED = "asked", _("Asked")
+        GONE = "gone", _("Gone")
+        LEFT = "left", _("Left")
+        UNREACHABLE = "unreachable", _("Unreachable")
 
     prefix = "psh"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -35,6 +36,7 @@ class PushSubscription(models.Model):
     big_amount = models.BigIntegerField(null=True, help_text="minor units; from here on quiet hours do not count")
     told = models.BigIntegerField(help_text="the number of the last notice that was pushed, or passed over")
     due_at = models.DateTimeField(help_text="not before; ahead while it is being sent to, or after a failure")
+    test_asked = models.BooleanField(default=False, help_text="she wants to see what a push looks like")
     failures = models.PositiveSmallIntegerField(default=0, help_text="in a row")
     last_success = models.DateTimeField(null=True)
     created_at = models.DateTimeField()

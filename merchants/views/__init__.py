@@ -3,8 +3,9 @@
 from merchants.views.devices import DevicesView, OneDeviceView
 from merchants.views.entrance import CodeView, StepUpView, TokenView
 from merchants.views.files import dev_outbox, photo
-from merchants.views.hearing import NoticesView
-from merchants.views.pushing import OnePushView, PushView
+from merchants.views.hearing import HeardView, NoticesView
+from merchants.views.payment_texts import PaymentTextsView
+from merchants.views.pushing import OnePushView, PushHeardView, PushRenewalView, PushTestView, PushView
 from merchants.views.scanning import BindView, MineView
 from merchants.views.selling import CodesView, ItemsView, ItemView, OneCodeView, ReplaceView, ShopView
 
@@ -13,6 +14,7 @@ __all__ = [
     "CodeView",
     "CodesView",
     "DevicesView",
+    "HeardView",
     "ItemView",
     "ItemsView",
     "MineView",
@@ -20,6 +22,10 @@ __all__ = [
     "OneCodeView",
     "OneDeviceView",
     "OnePushView",
+    "PaymentTextsView",
+    "PushHeardView",
+    "PushRenewalView",
+    "PushTestView",
     "PushView",
     "ReplaceView",
     "ShopView",

@@ -10,7 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants.models import Notice
+from merchants import payment_texts
+from merchants.bodies import Json
+from merchants.models import Notice, Token
 from merchants.shapes import NoticePage, NoticeShape
 from merchants.tokens import shop_of
 
@@ -49,3 +51,22 @@ class NoticesView(APIView):
                 "results": NoticeShape(page, many=True).data,
             }
         )
+
+
+class HeardUpTo(serializers.Serializer[dict[str, int]]):
+    number = serializers.IntegerField(min_value=1, max_value=2**63 - 1, help_text="of the last notice that was heard")
+
+
+class HeardView(APIView):
+    """What a page of the caller's has heard."""
+
+    parser_classes = [Json]
+
+    @extend_schema(operation_id="notices_heard", request=HeardUpTo, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Says that this phone was told every notice up to a number: its person is not texted of them."""
+        asked = HeardUpTo(data=request.data)
+        asked.is_valid(raise_exception=True)
+        token: Token = request.auth  # type: ignore[assignment]  # The stubs know only DRF's own tokens.
+        payment_texts.heard_up_to(token=token, number=asked.validated_data["number"])
+        return Response(status=204)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound
@@ -12,11 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import ids, pushing, vapid
+from merchants import ids, payment_texts, push_proofs, pushing, vapid
 from merchants.bodies import Json
 from merchants.idempotency import header, once
 from merchants.models import PushSubscription, Shop, Token
-from merchants.push_shapes import PushShape, PushState, Subscribing, WishesAsked
+from merchants.push_shapes import HeardPush, NewPush, PushShape, PushState, Renewing, Subscribing, WishesAsked
+from merchants.refusals import Refused
 from merchants.tokens import shop_of, staff_of
 
 SHOWN_MAX = 50
@@ -40,9 +42,7 @@ class PushView(APIView):
             }
         )
 
-    @extend_schema(
-        operation_id="push_subscribe", parameters=[header()], request=Subscribing, responses={201: PushShape}
-    )
+    @extend_schema(operation_id="push_subscribe", parameters=[header()], request=Subscribing, responses={201: NewPush})
     def post(self, request: Request) -> Response:
         """Tells this phone of payments from now on, in the place of what it subscribed before."""
         shop = shop_of(request)
@@ -59,7 +59,7 @@ class PushView(APIView):
                 wishes=wishes,
                 now=timezone.now(),
             )
-            return Response(PushShape(row, context=_context(request, shop)).data, status=201)
+            return Response(NewPush(row, context=_context(request, shop)).data, status=201)
 
         return once(request, effect)
 
@@ -84,6 +84,66 @@ class OnePushView(APIView):
         row = _row(request, id)
         pushing.end(subscription=row, why=PushSubscription.Ended.ASKED, now=timezone.now())
         return Response(status=204)
+
+
+class PushTestView(APIView):
+    """A push that tells of no payment."""
+
+    parser_classes = [Json]
+
+    @extend_schema(operation_id="push_test", parameters=[_ID], request=None, responses={202: None})
+    def post(self, request: Request, id: str) -> Response:  # noqa: A002
+        """Sends one to this phone, so that its person sees what it will look like."""
+        pushing.ask_test(subscription=_row(request, id))
+        return Response(status=202)
+
+
+class PushHeardView(APIView):
+    """What a service worker says, which has no token."""
+
+    authentication_classes = []
+    permission_classes = []
+    parser_classes = [Json]
+
+    @extend_schema(operation_id="push_heard", auth=[], request=HeardPush, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Says that this push was shown: its person is not texted of that payment."""
+        asked = HeardPush(data=request.data)
+        asked.is_valid(raise_exception=True)
+        try:
+            payment_texts.heard_one(push_proofs.read_heard(asked.validated_data["proof"]))
+        except push_proofs.Wrong:
+            raise _wrong_proof() from None
+        return Response(status=204)
+
+
+class PushRenewalView(APIView):
+    """Another address of a phone, said by its service worker."""
+
+    authentication_classes = []
+    permission_classes = []
+    parser_classes = [Json]
+
+    @extend_schema(operation_id="push_renew", auth=[], request=Renewing, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Tells the phone at the address that its browser has given it now, as it was told at the one before."""
+        asked = Renewing(data=request.data)
+        asked.is_valid(raise_exception=True)
+        try:
+            subscription_id = push_proofs.read_renewal(asked.validated_data["renewal"])
+        except push_proofs.Wrong:
+            raise _wrong_proof() from None
+        pushing.renew(
+            subscription_id=subscription_id,
+            address=asked.validated_data["endpoint"],
+            **asked.validated_data["keys"],
+            now=timezone.now(),
+        )
+        return Response(status=204)
+
+
+def _wrong_proof() -> Refused:
+    return Refused(400, "proof_wrong", _("This was not given out by us, or is too old."))
 
 
 def _row(request: Request, public_id: str) -> PushSubscription:

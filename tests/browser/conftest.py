@@ -20,6 +20,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.push_service import Service, push_service
+
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 READY_LIMIT_S = 120
 PHONE = {"width": 360, "height": 740}
@@ -82,8 +84,15 @@ def new_phone() -> str:
 
 
 @pytest.fixture(scope="session")
-def product() -> Iterator[Product]:
-    """Started with nothing in its environment but a port and a folder, as on a fresh machine."""
+def push_services() -> Iterator[Service]:
+    """Where the browsers of these tests are pushed to: Chromium's own service is not reached from here."""
+    with push_service() as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def product(push_services: Service) -> Iterator[Product]:
+    """Started with nothing in its environment but a port, a folder and that service, as on a fresh machine."""
     folder = Path(tempfile.mkdtemp(prefix="pushcart-browser-"))
     folder.chmod(0o711)  # The database's own user passes through to its folder.
     port = _free_ports(4)
@@ -94,7 +103,12 @@ def product() -> Iterator[Product]:
             [sys.executable, "-m", "config.up"],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**kept, "PORT": str(port), "DATA_DIR": str(folder / "data")},
+            env={
+                **kept,
+                "PORT": str(port),
+                "DATA_DIR": str(folder / "data"),
+                "PUSH_EXTRA_ORIGINS": push_services.outside.url,
+            },
             cwd=Path(__file__).parents[2],
         )
     try:

@@ -71,6 +71,17 @@ def lose_the_first_answer(page: Page, keys: list[str]) -> None:
     page.route("**/api/v1/items", attempt)
 
 
+def change_without_a_network(page: Page, name: str, price: str) -> None:
+    """Changes a price, sees it wait, and lets the network come back."""
+    page.context.set_offline(True)
+    page.locator(".items button").filter(has_text=name).click()
+    page.get_by_role("button", name="Change the item").click()
+    page.get_by_label("Price in CNY").fill(price)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#waiting li").last).to_have_text(f"{name}, CN¥{price}{WAITS}Drop")
+    page.context.set_offline(False)
+
+
 def sign_out_with_something_left(page: Page) -> None:
     """She is asked first, and thinks again once."""
     asked: list[str] = []
@@ -137,13 +148,7 @@ def test_what_was_done_without_a_network_waits_over_a_reload_and_arrives_once(
     assert [item["name"] for item in items(product, token)] == ["Plums", "Red apples"]
     page.unroute("**/api/v1/items")
 
-    page.context.set_offline(True)
-    sold.filter(has_text="Red apples").click()
-    page.get_by_role("button", name="Change the item").click()
-    page.get_by_label("Price in CNY").fill("2.50")
-    page.get_by_role("button", name="Save").click()
-    expect(waiting.last).to_have_text(f"Red apples, CN¥2.50{WAITS}Drop")
-    page.context.set_offline(False)
+    change_without_a_network(page, "Red apples", "2.50")
     expect(sold.filter(has_text="Red apples")).to_contain_text("CN¥2.50")
     assert [item["price"]["amount"] for item in items(product, token)] == [400, 250]
 

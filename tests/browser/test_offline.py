@@ -134,8 +134,38 @@ def test_a_newer_version_is_taken_as_a_whole_or_not_at_all(
     page.goto("about:blank")
     page.goto(f"{url}/app/")
     expect(page.get_by_role("button", name="Send me a newer code")).to_be_visible(timeout=20_000)
-    assert page.evaluate("document.documentElement.dataset.version") == "newer"
-    assert page.evaluate("caches.keys().then((all) => all.join())") == "pushcart-app-newer"
+    is_whole(page, "newer")
+
+    page.evaluate("navigator.serviceWorker.register('/app/worker.js').then(() => {})")  # After the page's own.
+    page.wait_for_timeout(500)
+    changes |= {'"newer"': '"newest"'}  # Now while it is open: at her word, or when nobody has touched it for a while.
+    page.evaluate(LOOK)
+    page.get_by_role("button", name="A new version is there: take it").click()
+    page.wait_for_function("() => document.documentElement.dataset.version === 'newest'")
+    is_whole(page, "newest")
+    page.clock.install()
+    page.reload()
+    expect(page.get_by_role("button", name="Send me a newer code")).to_be_visible()
+    eventually(page, f"{WORKER}.then((it) => it.active.state === 'activated')")
+    page.evaluate("navigator.serviceWorker.register('/app/worker.js').then(() => {})")
+    page.wait_for_timeout(500)
+    changes |= {'"newest"': '"latest"'}
+    page.clock.fast_forward("01:01:00")  # It looks by itself, and waits for a quiet moment.
+    expect(page.get_by_role("button", name="A new version is there: take it")).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Send me a newer code").focus()
+    page.keyboard.press("Shift")
+    page.clock.fast_forward("09:00")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.dataset.version") == "newest"
+    page.clock.fast_forward("02:00")
+    page.wait_for_function("() => document.documentElement.dataset.version === 'latest'")
+    is_whole(page, "latest")
+
+
+def is_whole(page: Page, version: str) -> None:
+    """Every file is of that version, and nothing of another is left."""
+    assert page.evaluate("document.documentElement.dataset.version") == version
+    eventually(page, f"caches.keys().then((all) => all.join() === 'pushcart-app-{version}')")
 
 
 def test_the_service_worker_and_the_icons_make_the_page_installable(product: Product) -> None:

@@ -16,7 +16,7 @@ WRITES = {"create", "bulk_create", "update", "save", "bulk_update", "get_or_crea
 WRITERS = {
     "Payment": {"payments/reconcile.py", "payments/recording.py"},
     "PaymentIntent": {"payments/checkout.py", "payments/asking.py", "payments/recording.py", "payments/freezing.py"},
-    "Refund": {"payments/refunds.py", "payments/recording.py"},
+    "Refund": {"payments/refunds.py", "payments/refund_reviews.py", "payments/recording.py"},
     "Dispute": {"payments/recording.py", "payments/disputes.py"},
     "Inquiry": {"payments/inquiries.py", "payments/asking.py"},
     # Each asks its own questions; an end with money stands in one place.
@@ -73,6 +73,7 @@ WRITERS = {
     "Notice": {"merchants/notify.py"},
     "NoticeCounter": {"merchants/notify.py", "merchants/sign_in.py"},
     "PushSubscription": {"merchants/pushing.py"},
+    "PaymentTexts": {"merchants/payment_texts.py"},
     "CodeAlarm": {"payments/code_watch.py"},
     "CodeRhythm": {"payments/code_rhythms.py", "payments/code_watch.py"},
     "WebhookEvent": {"payments/inbox.py"},
@@ -140,6 +141,7 @@ TABLES = {
     "merchants_notice": "Notice",
     "merchants_noticecounter": "NoticeCounter",
     "merchants_pushsubscription": "PushSubscription",
+    "merchants_paymenttexts": "PaymentTexts",
 }
 
 

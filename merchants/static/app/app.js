@@ -7,11 +7,13 @@ import { prepare } from "./check.js";
 import { readDevices } from "./devices.js";
 import { h, show } from "./dom.js";
 import { signIn } from "./entrance.js";
+import { heard, seen } from "./hearing.js";
 import { home } from "./home.js";
 import { install } from "./install.js";
 import { keepCodes } from "./items.js";
 import { answered, forget } from "./kept.js";
 import { readOwn } from "./own.js";
+import { forgetPush, keepPush } from "./push.js";
 import { dropWaiting, mayLeave, sendWaiting } from "./queued.js";
 import { alive, forgetShop, known, readChanges, readItems, readPayments, readPaymentsOrKept, readShop } from "./shop.js";
 import { hush } from "./speech.js";
@@ -26,6 +28,7 @@ function leave(why) {
   hush();
   forget();
   forgetShop();
+  forgetPush();
   for (const sheet of document.querySelectorAll("dialog[open]")) sheet.close(); // Somebody else may hold this phone.
   signIn(open, why);
 }
@@ -38,12 +41,16 @@ async function open() {
     url: known.shop.stream_url,
     token,
     last,
-    onNotice: told,
+    onNotice: (notice) => {
+      told(notice);
+      heard(notice.number);
+    },
     onAlive: alive,
     onState: (state) => {
       if (state === known.online) return; // A button must not vanish from under a finger at every failed attempt.
       known.online = state;
       home();
+      seen();
       if (state) sendWaiting();
       if (state && answered.old()) comeBack().catch(() => {}); // Lost again: the next time the line is there.
     },
@@ -65,6 +72,7 @@ async function readAll() {
   home();
   dropWaiting(false).then(sendWaiting, () => {}); // This browser keeps nothing.
   keepCodes().catch(() => {}); // Tried again at the next opening.
+  keepPush().catch(() => {});
 }
 
 // What was shown from what this phone had kept is read again.
@@ -91,7 +99,8 @@ addEventListener("sent", async () => {
   keepCodes().catch(() => {});
 });
 addEventListener("refused", home);
-addEventListener("pointerup", () => document.querySelector("#screen .touch") && home());
+// After the click itself: a button that is drawn anew under the finger would not hear it.
+addEventListener("click", () => document.querySelector("#screen .touch") && home());
 
 install();
 if (phone.read()?.token) {

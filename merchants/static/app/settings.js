@@ -4,12 +4,13 @@ import { accountSection } from "./devices.js";
 import { h, sheet } from "./dom.js";
 import { languageField } from "./languages.js";
 import { looks } from "./looks.js";
+import { pushSection } from "./push.js";
 import { example, voice } from "./speech.js";
 import { LANGUAGES } from "./spoken.js";
 import { t } from "./words.js";
 
 export function settings(done) {
-  sheet("panel", t("Settings"), done, h("section", {}, languageField(), ...speaking()), ...looks(), accountSection());
+  sheet("panel", t("Settings"), done, h("section", {}, languageField(), ...speaking()), ...pushSection(), ...looks(), accountSection());
 }
 
 function speaking() {

@@ -20,7 +20,10 @@ export const voice = {
     if (!on) hush();
   },
   language: () => phone.read()?.language ?? usual(known.shop.country),
-  choose: (language) => phone.keep({ language }),
+  choose: (language) => {
+    phone.keep({ language });
+    dispatchEvent(new Event("voice")); // Whoever else speaks her language.
+  },
   missing: () => {
     const voices = speechSynthesis.getVoices();
     return voices.length > 0 && !voices.some(({ lang }) => lang.slice(0, 2) === voice.language());
