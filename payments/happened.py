@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from rest_framework.exceptions import NotFound
-from rest_framework.pagination import BasePagination
+from rest_framework.pagination import BasePagination, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -79,7 +79,7 @@ def _read(cursor: str) -> tuple[str, datetime, UUID]:
         way, at, pk = urlsafe_b64decode(cursor.encode()).decode().split("|")
         moment, row = datetime.fromisoformat(at), UUID(pk)
     except ValueError:  # Also of no base64 and of no UTF-8.
-        raise NotFound("Invalid cursor") from None
+        raise NotFound(CursorPagination.invalid_cursor_message) from None
     if way not in (_FORWARD, _BACK) or moment.tzinfo is None or not 1970 <= moment.year <= 9998:
-        raise NotFound("Invalid cursor")
+        raise NotFound(CursorPagination.invalid_cursor_message)
     return way, moment, row

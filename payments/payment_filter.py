@@ -46,6 +46,9 @@ class PaymentFilter(django_filters.FilterSet):  # type: ignore[misc]
     day = django_filters.CharFilter(
         method="on_day", help_text="a day of the shop's time zone on which it happened, for example 2026-11-22"
     )
+    since_day = django_filters.CharFilter(
+        method="since_day_on", help_text="from the beginning of a day of the shop's time zone on"
+    )
     item = django_filters.CharFilter(method="of_item", help_text="what was sold: itm_…")
     provider = django_filters.ChoiceFilter(
         method="by_provider", choices=[(name, name) for name in providers.MODULES], help_text="by which it was paid"

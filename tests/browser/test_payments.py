@@ -98,7 +98,16 @@ def test_she_finds_a_payment_and_gives_it_back_once_whatever_gets_lost(
     page.get_by_label("Sold").select_option("Durian, whole")
     expect(rows.locator("b")).to_have_text(["CN¥600.00"])
 
-    # Two taps and the code from the text: 600 yuan are more than a stolen phone may send back.
+    gives_back_with_a_code(page, product, stall, inspection, screenshot)
+    loses_the_answers_of_one_refund(page, stall)
+    inspection.end()
+
+
+def gives_back_with_a_code(
+    page: Page, product: Product, stall: Stall, inspection: Inspection, screenshot: Callable[[Page, str], Any]
+) -> None:
+    """Two taps and the code from the text: 600 yuan are more than a stolen phone may send back."""
+    rows = page.get_by_role("dialog", name="Payments").locator("li")
     rows.get_by_role("button").click()
     expect(page.get_by_text("Paid. The wallet has confirmed it.")).to_be_visible()
     page.get_by_role("button", name="Give CN¥600.00 back").click()
@@ -128,7 +137,9 @@ def test_she_finds_a_payment_and_gives_it_back_once_whatever_gets_lost(
     expect(rows).to_contain_text("Refunded CN¥600.00")
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
 
-    # An answer that gets lost after the server has done it: asked again, in the same sheet and by the next one.
+
+def loses_the_answers_of_one_refund(page: Page, stall: Stall) -> None:
+    """The server has done it, and its answer gets lost: asked again, in the same sheet and after a reload."""
     keys: list[str] = []
 
     def lost(route: Route) -> None:
@@ -162,7 +173,6 @@ def test_she_finds_a_payment_and_gives_it_back_once_whatever_gets_lost(
     assert len(keys) == 3
     assert len(set(keys)) == 1
     assert stall.refunds() == [(150, "bruised"), (60_000, "")]
-    inspection.end()
 
 
 def test_a_day_is_told_from_the_book_and_closes_by_itself(

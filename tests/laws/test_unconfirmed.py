@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -64,7 +65,10 @@ def told_to(person: Person, at: datetime) -> dict[str, bytes]:
     }
     answers = {path: person.api().get(path, query) for path, query in asked.items()}
     assert {answer.status_code for answer in answers.values()} == {200}
-    return {path: answer.getvalue() for path, answer in answers.items()}
+    told = {path: answer.getvalue() for path, answer in answers.items()}
+    taken = person.api().get("/api/v1/ledger/day", {"day": day}).json()
+    assert taken.pop("until") and taken.pop("before")  # Up to the moment of asking.
+    return {**told, "/api/v1/ledger/day": json.dumps(taken).encode()}
 
 
 @pytest.mark.django_db

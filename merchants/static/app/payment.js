@@ -46,6 +46,7 @@ export function paymentRow(payment, changed) {
 
 export function showPayment(first, changed) {
   let payment = first;
+  let drawn = "";
   const body = h("div", { className: "rows" });
   const wrong = h("p", { className: "wrong", role: "alert", hidden: true });
   const heard = ({ detail: { data } }) => data.payment === payment.id && read();
@@ -67,7 +68,11 @@ export function showPayment(first, changed) {
     }
   }
 
+  // What has not changed stays, so that no button is exchanged under her finger.
   function draw() {
+    const now = JSON.stringify([payment, unanswered(payment.id)]);
+    if (now === drawn) return;
+    drawn = now;
     const inside = body.contains(document.activeElement);
     body.replaceChildren(...parts(payment, read).filter(Boolean));
     if (inside) (body.querySelector("button") ?? dialog.querySelector(".close")).focus();
