@@ -56,7 +56,7 @@ class Weight:
 
 
 def main() -> None:
-    port = 8640
+    port = int(os.environ.get("BENCH_PORT", "8640"))
     with ground.product(port):
         ground.say_conditions()
         addresses = _addresses(f"http://127.0.0.1:{port}")
@@ -68,6 +68,7 @@ def main() -> None:
             for name, address in addresses.items():
                 _measure(browser, name, address)
             browser.close()
+        _weigh_in_every_language(addresses)
     print(f"the goal: a document of {DOCUMENT_GOAL} B, painted within {PAINT_GOAL_MS} ms")
 
 
@@ -82,6 +83,22 @@ def _measure(browser: Browser, name: str, address: str) -> None:
         f"{min(look.paint_ms for look in looks):8.0f} ms  {'' if good else 'beyond the goal'}",
         flush=True,
     )
+
+
+def _weigh_in_every_language(addresses: dict[str, str]) -> None:
+    """The bytes of each document, and of the same as a proxy in front would send it."""
+    from django.conf import settings  # noqa: PLC0415  Django is set up only now.
+
+    languages = [code for code, _ in settings.LANGUAGES]
+    print(f"\n{'':20}" + "".join(f"{language:>16}" for language in languages))
+    for name, address in addresses.items():
+        if name.startswith("("):
+            continue
+        weights = []
+        for language in languages:
+            document = requests.get(address, headers={"Accept-Language": language}, timeout=10).content
+            weights.append(f"{len(document)} ({len(gzip.compress(document, 6))}) B")
+        print(f"{name:20}" + "".join(f"{weight:>16}" for weight in weights), flush=True)
 
 
 def _addresses(url: str) -> dict[str, str]:

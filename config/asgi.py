@@ -1,4 +1,4 @@
-"""The event stream's process: one small ASGI application, because open streams would cost the web process threads."""
+"""The event streams' process: one small ASGI application, because open streams would cost the web process threads."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from merchants.stream import application  # noqa: E402  Models can be imported only after the set-up.
+from qr.receipt_stream import application  # noqa: E402  Models can be imported only after the set-up.
 
 __all__ = ["application"]

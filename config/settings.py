@@ -58,6 +58,12 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 LOGIN_REDIRECT_URL = "/admin/"
 SESSION_COOKIE_HTTPONLY = True
+# An operator's language is her own; customers and vendors read theirs from their browser's and their phone's.
+LANGUAGE_COOKIE_PATH = "/admin/"
+LANGUAGE_COOKIE_SECURE = _https
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 86_400
 SESSION_COOKIE_AGE = 12 * 3600  # An operator's working day.
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE_REFERRER_POLICY = "same-origin"
@@ -311,6 +317,16 @@ _REFUND_CODE_ABOVE = env_list(
 )
 REFUND_CODE_ABOVE = {pair[:3]: int(pair[4:]) for pair in _REFUND_CODE_ABOVE}
 REFUND_CODE_ABOVE_A_DAY = 5
+# A refund above this (minor units; of other currencies 1,000 whole units), alone or with what was asked for of the same
+# payment, waits until an operator has looked at it; and so does what a shop refunds in a day beyond some times that.
+_REFUND_REVIEW_ABOVE = env_list(
+    "REFUND_REVIEW_ABOVE",
+    "CNY=500000,INR=5000000,BRL=500000,VND=20000000,THB=3000000,KHR=400000000,IDR=1500000000,MYR=400000,PHP=5000000,"
+    "HKD=800000,KES=10000000,TZS=250000000,GHS=1000000,NGN=150000000,ZAR=2000000,KWD=300000,AED=300000,JPY=100000,"
+    "MXN=2000000",
+)
+REFUND_REVIEW_ABOVE = {pair[:3]: int(pair[4:]) for pair in _REFUND_REVIEW_ABOVE}
+REFUND_REVIEW_ABOVE_A_DAY = 5
 CREDENTIAL_CHANGE_DELAY = timedelta(hours=24)  # They divert a shop's sales: its owner is told, and can stop them.
 PAYOUT_ACCOUNT_DELAY = timedelta(hours=24)  # As long, for the same reason: it diverts what a shop is paid out.
 # A batch of payouts above this (minor units; of other currencies 10,000 whole units) is approved by one operator and

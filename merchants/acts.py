@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django import forms
 from django.contrib import messages
@@ -22,10 +22,14 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from merchants.audit import UnableToAct
 from merchants.lists import Shown
 from merchants.models import User
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 AT_ONCE_MAX = 1000  # Each act locks its rows and writes a line of the trail for each.
 
@@ -44,11 +48,11 @@ class Act:
     """
 
     name: str
-    label: str
+    label: StrOrPromise
     permission: str
     effect: Effect
     possible: Callable[[Any], bool]
-    asks: str = ""
+    asks: StrOrPromise = ""
 
 
 class ReasonForm(forms.Form):
@@ -160,6 +164,8 @@ class ActingAdmin(Shown):
 def _act_on_list(act: Act, model_admin: ActingAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
     rows = list(queryset[: AT_ONCE_MAX + 1])
     if len(rows) > AT_ONCE_MAX:
-        model_admin.message_user(request, f"At most {AT_ONCE_MAX} at once: choose fewer.", messages.ERROR)
+        model_admin.message_user(
+            request, _("At most %(at_once_max)s at once: choose fewer.") % {"at_once_max": AT_ONCE_MAX}, messages.ERROR
+        )
         return None
     return model_admin.carry_out(request, act, rows)

@@ -14,6 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from merchants import audit, ids
 from merchants.desk import desk
@@ -30,9 +31,9 @@ class UserAdmin(Shown):
     fields = ["public", "phone", "name", "is_active", "is_staff", "is_superuser", "groups", "last_login", "created_at"]
     readonly_fields = ["public", "phone", "last_login", "created_at"]
     filter_horizontal = ["groups"]
-    search_help_text = "A phone number with its country (+86138…), or usr_…"
+    search_help_text = gettext_lazy("A phone number with its country (+86138…), or usr_…")
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: User) -> str:
         return public_id(row)
 
@@ -75,7 +76,7 @@ class OperatorActAdmin(Shown):
     list_filter = [Recorded]
     list_select_related = ["operator"]
     fields = ["at", "operator", "act", "subject", "reason", "was", "became"]
-    search_help_text = "The id of what was acted upon (shp_…, evt_…, dis_…), or an operator's phone"
+    search_help_text = gettext_lazy("The id of what was acted upon (shp_…, evt_…, dis_…), or an operator's phone")
 
     def readings(self, term: str) -> Iterator[Q]:
         prefix = term.partition("_")[0]
@@ -84,7 +85,7 @@ class OperatorActAdmin(Shown):
         if found := phone_prefix(term):
             yield among("operator", User.objects.filter(phone__startswith=found))
 
-    @admin.display(description="on")
+    @admin.display(description=gettext_lazy("on"))
     def subject(self, row: OperatorAct) -> SafeString | str:
         prefix = row.subject_id.partition("_")[0]
         app = "merchants" if prefix in {Shop.prefix, User.prefix, Code.prefix, CodeBatch.prefix} else "payments"
@@ -94,11 +95,11 @@ class OperatorActAdmin(Shown):
             return f"{row.subject_type} {row.subject_id}"
         return format_html('{} <a href="{}">{}</a>', row.subject_type, url, row.subject_id)
 
-    @admin.display(description="before")
+    @admin.display(description=gettext_lazy("before"))
     def was(self, row: OperatorAct) -> str:
         return json.dumps(row.before, ensure_ascii=False)
 
-    @admin.display(description="after")
+    @admin.display(description=gettext_lazy("after"))
     def became(self, row: OperatorAct) -> str:
         return json.dumps(row.after, ensure_ascii=False)
 
@@ -111,7 +112,7 @@ class NoticeAdmin(Shown):
     list_filter = [Recorded]
     list_select_related = ["shop"]
     fields = ["created_at", "shop", "number", "kind", "told"]
-    search_help_text = "shp_…, the phone of somebody in the shop, or the slug of one of its codes"
+    search_help_text = gettext_lazy("shp_…, the phone of somebody in the shop, or the slug of one of its codes")
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, shp="shop")
@@ -121,7 +122,7 @@ class NoticeAdmin(Shown):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("shop")
 
-    @admin.display(description="data")
+    @admin.display(description=gettext_lazy("data"))
     def told(self, row: Notice) -> SafeString:
         return format_html("<pre>{}</pre>", json.dumps(row.data, indent=2, ensure_ascii=False))
 

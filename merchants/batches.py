@@ -22,7 +22,9 @@ SIZE_MAX = 2000  # A box of stickers; whoever needs more makes another batch, an
 def make(*, label: str, size: int, operator: User, reason: str, now: datetime) -> CodeBatch:
     """A batch of so many blanks, numbered from 1. Raises UnableToAct `size_out_of_range`."""
     if not 1 <= size <= SIZE_MAX:
-        raise UnableToAct("size_out_of_range", f"A batch has from 1 to {SIZE_MAX:,} codes.")
+        raise UnableToAct(
+            "size_out_of_range", _("A batch has from 1 to %(size_max)s codes.") % {"size_max": f"{SIZE_MAX:,}"}
+        )
     with transaction.atomic():
         batch = CodeBatch.objects.create(
             id=ids.new(now), label=label.strip(), size=size, made_by=operator, created_at=now
@@ -42,7 +44,7 @@ def void(*, batch_id: UUID, operator: User, reason: str, now: datetime) -> int:
     with transaction.atomic():
         batch = CodeBatch.objects.select_for_update(no_key=True).get(id=batch_id)
         if batch.voided_at is not None:
-            raise UnableToAct("batch_voided", f"{batch} is void already.")
+            raise UnableToAct("batch_voided", _("%(batch)s is void already.") % {"batch": batch})
         batch.voided_at = now
         batch.save(update_fields=["voided_at"])
         blank = batch.blanks.filter(code=None).count()

@@ -8,6 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import audit, codes
 from merchants.audit import UnableToAct
@@ -33,7 +34,7 @@ def _do(act: str, change: Callable[..., Code], code_id: UUID, operator: User, re
     with transaction.atomic():
         before = Code.objects.select_for_update(no_key=True).get(id=code_id)
         if before.state == Code.State.RETIRED:
-            raise UnableToAct("code_retired", f"{before} is retired for good.")
+            raise UnableToAct("code_retired", _("%(before)s is retired for good.") % {"before": before})
         after = change(code=before, now=now)
         audit.record(
             operator=operator,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
@@ -15,6 +15,10 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+from django.views.i18n import set_language
 from django_otp.admin import OTPAdminAuthenticationForm, OTPAdminSite
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -24,8 +28,11 @@ from merchants.addresses import client_address
 from merchants.models import User
 from merchants.refusals import Refused
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 # One sentence for everything that is wrong: an answer must not tell whether the password was the right one.
-_WRONG = (
+_WRONG = gettext_lazy(
     "The phone, the password or the code is not right. After several wrong codes, wait a minute before the next; "
     "each code works once."
 )
@@ -45,10 +52,10 @@ class LoginForm(OTPAdminAuthenticationForm):  # type: ignore[misc]  # The librar
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         phone, code = self.fields["username"], self.fields["otp_token"]
-        phone.label, code.label, code.required = "Phone", "Code", True
+        phone.label, code.label, code.required = _("Phone"), _("Code"), True
         phone.widget.attrs.update(type="tel", maxlength=40, placeholder="+86 138 0013 8000", autocomplete="username")
         code.widget.attrs.update(maxlength=20, autocomplete="one-time-code")
-        code.help_text = "From your authenticator, or one of your recovery codes."
+        code.help_text = _("From your authenticator, or one of your recovery codes.")
 
     def clean_username(self) -> str:
         typed = str(self.cleaned_data["username"])
@@ -85,16 +92,16 @@ class Page:
     """
 
     name: str
-    label: str
-    says: str
+    label: StrOrPromise
+    says: StrOrPromise
     view: Callable[[HttpRequest], HttpResponse]
 
 
 class Desk(OTPAdminSite):  # type: ignore[misc]  # The library has no types.
     """The admin site of the operators. Nothing is deleted here, and every act that changes something is recorded."""
 
-    site_header = site_title = "Pushcart back office"
-    index_title = "Back office"
+    site_header = site_title = gettext_lazy("Pushcart back office")
+    index_title = gettext_lazy("Back office")
     site_url = None
     enable_nav_sidebar = False  # The lists of money are wide, and the way home is one click.
     login_form = LoginForm
@@ -112,7 +119,8 @@ class Desk(OTPAdminSite):  # type: ignore[misc]  # The library has no types.
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         own = [path(f"{page.name}/", self.admin_view(page.view), name=page.name) for page in self.pages]
-        return [*own, *super().get_urls()]
+        # Also for whoever has not come in yet: the way in is to be read too.
+        return [path("language/", require_POST(set_language), name="language"), *own, *super().get_urls()]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         with transaction.atomic():
@@ -133,7 +141,6 @@ class Desk(OTPAdminSite):  # type: ignore[misc]  # The library has no types.
         more = {
             "own_acts": own,
             "pages": self.pages,
-            "finds_shops": request.user.has_perm("merchants.view_shop"),
         }
         response: HttpResponse = super().index(request, {**(extra_context or {}), **more})
         return response

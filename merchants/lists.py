@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import admin
@@ -20,9 +20,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from merchants import audit, ids, money
+from merchants import audit, desk_words, ids, money
 from merchants.models import Shop
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 PAGE_MAX = 200  # Whoever is here needs a search or a filter: OFFSET reads everything before it.
 _PHONE_DIGITS_MIN = 5
@@ -58,8 +63,12 @@ class Shown(admin.ModelAdmin):  # type: ignore[type-arg]  # Generic only in the 
     sortable_by = ()
     actions: Any = None
     ordering = ["-id"]
-    heading = ""  # What a list is called where the table's own name would not say it.
+    heading: StrOrPromise = ""  # What a list is called where the table's own name would not say it.
     search_fields = ["pk"]  # Makes the admin show its search box; `readings` says what is searched.
+
+    def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        desk_words.name(model)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -112,11 +121,16 @@ class Shown(admin.ModelAdmin):  # type: ignore[type-arg]  # Generic only in the 
 class Recorded(admin.SimpleListFilter):
     """By the time a row was written, through its primary key: a UUIDv7 begins with its moment."""
 
-    title = "time"
+    title = gettext_lazy("time")
     parameter_name = "since"
-    _SPANS = {"1": ("last hour", 1), "24": ("last day", 24), "168": ("last 7 days", 168), "720": ("last 30 days", 720)}
+    _SPANS = {
+        "1": (gettext_lazy("last hour"), 1),
+        "24": (gettext_lazy("last day"), 24),
+        "168": (gettext_lazy("last 7 days"), 168),
+        "720": (gettext_lazy("last 30 days"), 720),
+    }
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, StrOrPromise]]:
         return [(key, label) for key, (label, _hours) in self._SPANS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -169,4 +183,4 @@ def shown_money(amount: int, currency: str) -> str:
     try:
         return money.shown(amount, currency)
     except ValueError:
-        return f"{amount} minor units of {currency!r}"
+        return _("%(amount)d minor units of %(currency)r") % {"amount": amount, "currency": currency}

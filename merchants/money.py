@@ -6,6 +6,7 @@ It stands in `merchants`, the lowest app, because items have prices.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from functools import cache
 
@@ -15,6 +16,13 @@ from iso4217 import Currency
 
 # Funds codes, metals and test codes are in ISO 4217 as well, but nothing on the street is priced in them.
 _NOT_MONEY = {"XXX", "XTS", "XAU", "XAG", "XPT", "XPD", "XBA", "XBB", "XBC", "XBD", "XDR", "XSU", "XUA"}
+
+# What keyboards write: the zeros of our digits, of Arabic ones (two kinds), of Devanagari and of full width; and
+# the points before the fraction, among them the Arabic one, and the full stop of a Chinese keyboard.
+_ZEROS = "0٠۰०\N{FULLWIDTH DIGIT ZERO}"
+_POINT = re.compile("[.,٫،\N{FULLWIDTH FULL STOP}\N{FULLWIDTH COMMA}。]")
+# Marks of direction, which some keyboards write beside digits and nobody sees.
+_UNSEEN = dict.fromkeys(map(ord, "\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}\N{ARABIC LETTER MARK}"))
 
 
 @cache
@@ -42,11 +50,14 @@ def decimal(amount: int, currency: str) -> Decimal:
 
 
 def minor_units(text: str, currency: str) -> int:
-    """The minor units of what a person typed ("2", "2.5", "2,50"). Raises ValueError when it is no such amount."""
-    cleaned = text.strip().replace(",", ".")
-    whole, _, fraction = cleaned.partition(".")
+    """The minor units of what a person typed ("2", "2.5", "2,50", "٢٫٥", "२.५"), in the digits of one script.
+
+    Raises ValueError when it is no such amount.
+    """
+    whole, *fractions = _POINT.split(text.translate(_UNSEEN).strip())
+    fraction = fractions[0] if fractions else ""
     places = exponent(currency)
-    if not whole.isascii() or not whole.isdigit() or (fraction and not (fraction.isascii() and fraction.isdigit())):
+    if len(fractions) > 1 or not whole or not _of_one_script(whole + fraction):
         raise ValueError("not an amount")
     if len(fraction) > places:
         raise ValueError(f"{currency} has {places} decimal places")
@@ -87,3 +98,7 @@ def digits(amount: int, currency: str, locale: str = "en") -> str:
 def _whole(locale: str) -> str:
     """How that locale groups a number: "#,##0", or "#,##,##0" in India."""
     return str(Locale.parse(locale).decimal_formats[None].pattern).split(";")[0].split(".")[0]
+
+
+def _of_one_script(digits: str) -> bool:
+    return any(all(0 <= ord(digit) - ord(zero) <= 9 for digit in digits) for zero in _ZEROS)

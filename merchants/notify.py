@@ -65,7 +65,7 @@ def tell(tellings: Sequence[Telling], *, now: datetime) -> None:
 
 
 def announce(shop_ids: Iterable[UUID]) -> None:
-    """Wakes the open streams of these shops, after commit, and whoever pushes to their phones.
+    """Wakes the open streams of these shops and of their receipts, after commit, and whoever pushes to their phones.
 
     A lost announcement costs a stream its polling interval, and a push the sweep's.
     """
@@ -78,8 +78,9 @@ def announce(shop_ids: Iterable[UUID]) -> None:
         bell.ring(PUSH_TASK)
     try:
         pipeline = bell.store().pipeline(transaction=False)
-        for shop, number, _pushed in newest:
-            pipeline.publish(channel(shop), number)
+        numbers = {shop: number for shop, number, _pushed in newest}
+        for shop in shops:  # One that was never told anything may have receipts that are looked at.
+            pipeline.publish(channel(shop), numbers.get(shop, 0))
         pipeline.execute()
     except redis.RedisError as failure:
         _log.warning("announcement_lost", shops=len(shops), failure=str(failure))

@@ -73,7 +73,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @dataclass
-class _Refusal(Exception):
+class Refusal(Exception):
     """An answer that is a problem document (RFC 9457) instead of a stream; `detail` in English, said when answered."""
 
     status: int
@@ -82,7 +82,7 @@ class _Refusal(Exception):
 
 
 @dataclass
-class _Office:
+class Office:
     """What the streams of this process share."""
 
     announcements: Announcements = field(default_factory=Announcements)
@@ -93,7 +93,7 @@ class _Office:
     listeners: set[Listener] = field(default_factory=set)
     closing: bool = False
 
-    async def ask_database(self, question: Callable[[], T]) -> T:
+    async def ask_database(self, question: Callable[[], T], threads: ThreadPoolExecutor | None = None) -> T:
         """Runs the question in a thread; its connection goes back to the pool at once, however long we wait then."""
 
         def ask() -> T:
@@ -103,10 +103,10 @@ class _Office:
                 connections.close_all()
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.threads, ask)
+            return await asyncio.get_running_loop().run_in_executor(threads or self.threads, ask)
         except DatabaseError as failure:
             _log.warning("database_not_answering", failure=str(failure))
-            raise _Refusal(503, "unavailable", gettext_noop("The stream cannot be read at this moment.")) from failure
+            raise Refusal(503, "unavailable", gettext_noop("The stream cannot be read at this moment.")) from failure
 
     def close(self) -> None:
         """Ends all streams; their clients come back after RETRY_MS."""
@@ -116,13 +116,79 @@ class _Office:
 
 
 @cache
-def _office() -> _Office:
-    return _Office()
+def this_office() -> Office:
+    return Office()
+
+
+async def begin(send: Send, cors: Headers) -> None:
+    """Opens a stream of events: nobody keeps it, and no proxy of ours holds a part of it back."""
+    headers = [
+        *cors,
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+async def write(send: Send, data: bytes) -> None:
+    await send({"type": "http.response.body", "body": data, "more_body": True})
+
+
+async def watch(receive: Receive, listener: Listener) -> None:
+    """Notices that the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    listener.gone = True
+    listener.wake.set()
+
+
+def cross_origin(scope: Scope) -> Headers:
+    """The headers that let the pages of PUBLIC_URL, and of nobody else, read the stream."""
+    public = urlsplit(settings.PUBLIC_URL)
+    origin = f"{public.scheme}://{public.netloc}"
+    headers: Headers = [(b"vary", b"Origin")]
+    if _header(scope, b"origin") == origin:
+        headers += [
+            (b"access-control-allow-origin", origin.encode()),
+            (b"access-control-allow-methods", b"GET"),
+            (b"access-control-allow-headers", b"Authorization, Last-Event-ID"),
+            (b"access-control-max-age", b"3600"),
+        ]
+    return headers
+
+
+def asked_language(scope: Scope) -> str:
+    """The language that the client asks for, as LocaleMiddleware chooses it elsewhere."""
+    return languages.asked(_header(scope, b"accept-language")) or settings.LANGUAGE_CODE
+
+
+async def refuse(send: Send, refusal: Refusal, cors: Headers, language: str) -> None:
+    with override(language):
+        detail = _(refusal.detail)
+    body = {
+        "type": f"urn:pushcart:problem:{refusal.code}",
+        "title": HTTPStatus(refusal.status).phrase,
+        "status": refusal.status,
+        "detail": detail,
+        "code": refusal.code,
+    }
+    headers = [*cors, (b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+    headers.append((b"content-language", language.encode()))
+    if refusal.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await reply(send, refusal.status, json.dumps(body).encode(), headers)
+
+
+async def reply(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _live(receive: Receive, send: Send) -> None:
     """The life of the process: from the server's start to its end."""
-    office = _office()
+    office = this_office()
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
@@ -138,7 +204,7 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def _close_on_signals(office: _Office) -> None:
+def _close_on_signals(office: Office) -> None:
     """A server waits for open connections before it tells the application of its end: we must hear the signal too."""
     if threading.current_thread() is not threading.main_thread():
         return
@@ -156,48 +222,34 @@ def _close_on_signals(office: _Office) -> None:
 
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     method, path = scope["method"], scope["path"]
-    cors = _cross_origin(scope)
+    cors = cross_origin(scope)
     try:
         if path == "/healthz/live" and method in {"GET", "HEAD"}:
-            await _reply(send, 200, b"live\n", [(b"content-type", b"text/plain")])
+            await reply(send, 200, b"live\n", [(b"content-type", b"text/plain")])
         elif path != PATH:
-            raise _Refusal(404, "not_found", gettext_noop("There is nothing at this address."))
+            raise Refusal(404, "not_found", gettext_noop("There is nothing at this address."))
         elif method == "OPTIONS":
-            await _reply(send, 204, b"", cors)
+            await reply(send, 204, b"", cors)
         elif method != "GET":
-            raise _Refusal(405, "method_not_allowed", gettext_noop("Only GET."))
+            raise Refusal(405, "method_not_allowed", gettext_noop("Only GET."))
         else:
             await _stream(scope, receive, send, cors)
-    except _Refusal as refusal:
-        language = _language(scope)
-        with override(language):
-            detail = _(refusal.detail)
-        body = {
-            "type": f"urn:pushcart:problem:{refusal.code}",
-            "title": HTTPStatus(refusal.status).phrase,
-            "status": refusal.status,
-            "detail": detail,
-            "code": refusal.code,
-        }
-        headers = [*cors, (b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
-        headers.append((b"content-language", language.encode()))
-        if refusal.status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
-        await _reply(send, refusal.status, json.dumps(body).encode(), headers)
+    except Refusal as refusal:
+        await refuse(send, refusal, cors, asked_language(scope))
 
 
 async def _stream(scope: Scope, receive: Receive, send: Send, cors: Headers) -> None:
-    """Admits the client, or raises _Refusal; then tells it everything until it leaves, or we do."""
-    office = _office()
+    """Admits the client, or raises Refusal; then tells it everything until it leaves, or we do."""
+    office = this_office()
     authorization = _header(scope, b"authorization")
     after = _after(scope)
     if office.closing or office.streams.total() >= STREAMS_PER_PROCESS:
-        raise _Refusal(503, "too_many_streams", gettext_noop("Too many streams are open here. Try again in a moment."))
+        raise Refusal(503, "too_many_streams", gettext_noop("Too many streams are open here. Try again in a moment."))
     token = await office.ask_database(lambda: _token(authorization))
     shop = token.shop_id
     # Nothing is awaited between the question and the count, so the limit is exact.
     if office.streams[shop] >= STREAMS_PER_SHOP or office.streams.total() >= STREAMS_PER_PROCESS:
-        raise _Refusal(
+        raise Refusal(
             503,
             "too_many_streams",
             gettext_noop("Too many of this shop's phones are listening. Close one and try again."),
@@ -205,20 +257,14 @@ async def _stream(scope: Scope, receive: Receive, send: Send, cors: Headers) -> 
     listener = Listener(shop)
     office.streams[shop] += 1
     office.listeners.add(listener)
-    watching = asyncio.create_task(_watch(receive, listener))
+    watching = asyncio.create_task(watch(receive, listener))
     try:
         await office.announcements.join(listener)
         if after is None:
             after = await office.ask_database(lambda: _newest(shop))
-        headers = [
-            *cors,
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-store"),
-            (b"x-accel-buffering", b"no"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await _write(send, f"retry: {RETRY_MS}\n: welcome\n\n".encode())
-        await _tell(office, listener, authorization, token.pk, after, send, _language(scope))
+        await begin(send, cors)
+        await write(send, f"retry: {RETRY_MS}\n: welcome\n\n".encode())
+        await _tell(office, listener, authorization, token.pk, after, send, asked_language(scope))
         await send({"type": "http.response.body", "body": b""})
     finally:
         watching.cancel()
@@ -228,7 +274,7 @@ async def _stream(scope: Scope, receive: Receive, send: Send, cors: Headers) -> 
 
 
 async def _tell(
-    office: _Office, listener: Listener, authorization: str, digest: str, last: int, send: Send, language: str
+    office: Office, listener: Listener, authorization: str, digest: str, last: int, send: Send, language: str
 ) -> None:
     """Tells what is above `last`, for as long as the client listens and its token (of this hash) is good."""
     clock = asyncio.get_running_loop().time
@@ -241,17 +287,17 @@ async def _tell(
                 await office.ask_database(lambda: _token(authorization))
                 checked_at = clock()
             events = await office.ask_database(lambda last=last: _events(listener.shop_id, digest, last, language))  # type: ignore[misc]
-        except _Refusal as refusal:
+        except Refusal as refusal:
             # The client comes back by itself, names what it heard last, and is told then what is wrong.
             _log.info("stream_ended", reason=refusal.code)
             return
         for number, event in events:
-            await _write(send, event)
+            await write(send, event)
             last, spoke_at = number, clock()
         if len(events) == PAGE:
             continue
         if clock() - spoke_at >= HEARTBEAT_S:
-            await _write(send, b": still here\n\n")
+            await write(send, b": still here\n\n")
             spoke_at = clock()
         wait_s = min(HEARTBEAT_S, spoke_at + HEARTBEAT_S - clock(), checked_at + RECHECK_S - clock())
         if not office.announcements.hears(listener):
@@ -260,24 +306,16 @@ async def _tell(
             await asyncio.wait_for(listener.wake.wait(), max(wait_s, 0.01))
 
 
-async def _watch(receive: Receive, listener: Listener) -> None:
-    """Notices that the client has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    listener.gone = True
-    listener.wake.set()
-
-
 def _token(authorization: str) -> Token:
-    """The caller's token, by the same authentication as the rest of the API. Raises _Refusal 401."""
+    """The caller's token, by the same authentication as the rest of the API. Raises Refusal 401."""
     request = HttpRequest()
     request.META["HTTP_AUTHORIZATION"] = authorization
     try:
         found = ShopTokenAuthentication().authenticate(request)
     except AuthenticationFailed as failure:
-        raise _Refusal(401, str(failure.get_codes()), str(failure.detail)) from failure
+        raise Refusal(401, str(failure.get_codes()), str(failure.detail)) from failure
     if found is None:
-        raise _Refusal(401, "not_authenticated", gettext_noop("Send your token in the header Authorization."))
+        raise Refusal(401, "not_authenticated", gettext_noop("Send your token in the header Authorization."))
     token: Token = found[1]
     return token
 
@@ -290,11 +328,11 @@ def _newest(shop: UUID) -> int:
 def _events(shop: UUID, digest: str, after: int, language: str) -> list[tuple[int, bytes]]:
     """The next notices as (number, event), in the order of their numbers, worded in that language.
 
-    Raises _Refusal 401 for a token of no use. Asked at every look: signing out wakes the streams of the shop, and no
+    Raises Refusal 401 for a token of no use. Asked at every look: signing out wakes the streams of the shop, and no
     notice of later is told where that was lost.
     """
     if not devices.is_good(digest, now=timezone.now()):
-        raise _Refusal(401, "authentication_failed", gettext_noop("This phone was signed out."))
+        raise Refusal(401, "authentication_failed", gettext_noop("This phone was signed out."))
     rows = Notice.objects.filter(shop_id=shop, number__gt=after).order_by("number")[:PAGE]
     render = JSONRenderer().render
     with override(language):
@@ -311,39 +349,9 @@ def _after(scope: Scope) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise _Refusal(400, "after_invalid", gettext_noop("Last-Event-ID is the number of a notice."))
+        raise Refusal(400, "after_invalid", gettext_noop("Last-Event-ID is the number of a notice."))
     return int(text)
-
-
-def _cross_origin(scope: Scope) -> Headers:
-    """The headers that let the pages of PUBLIC_URL, and of nobody else, read the stream."""
-    public = urlsplit(settings.PUBLIC_URL)
-    origin = f"{public.scheme}://{public.netloc}"
-    headers: Headers = [(b"vary", b"Origin")]
-    if _header(scope, b"origin") == origin:
-        headers += [
-            (b"access-control-allow-origin", origin.encode()),
-            (b"access-control-allow-methods", b"GET"),
-            (b"access-control-allow-headers", b"Authorization, Last-Event-ID"),
-            (b"access-control-max-age", b"3600"),
-        ]
-    return headers
-
-
-def _language(scope: Scope) -> str:
-    """The language that the client asks for, as LocaleMiddleware chooses it elsewhere."""
-    return languages.asked(_header(scope, b"accept-language")) or settings.LANGUAGE_CODE
 
 
 def _header(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
-
-
-async def _reply(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _write(send: Send, data: bytes) -> None:
-    await send({"type": "http.response.body", "body": data, "more_body": True})

@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids
 from merchants.audit import UnableToAct
@@ -35,10 +36,13 @@ def open_account(
     Raises UnableToAct `name_taken`, `direct_without_shop`.
     """
     if funds == ProviderAccount.Funds.DIRECT and shop is None:
-        raise UnableToAct("direct_without_shop", "Direct money belongs to one shop: say which.")
+        raise UnableToAct("direct_without_shop", _("Direct money belongs to one shop: say which."))
     with transaction.atomic():
         if ProviderAccount.objects.filter(provider=provider, name=name).exists():
-            raise UnableToAct("name_taken", f"There is an account {provider}/{name} already.")
+            raise UnableToAct(
+                "name_taken",
+                _("There is an account %(provider)s/%(name)s already.") % {"provider": provider, "name": name},
+            )
         account = accounts.open_account(
             provider=provider,
             name=name,
@@ -66,7 +70,7 @@ def replace_credentials(
         account = _locked(account_id)
         identity = credentials.identity(account.provider, given)
         if not accounts.same_there(account, identity):
-            raise UnableToAct("another_account", "These are of another account there: open one for them.")
+            raise UnableToAct("another_account", _("These are of another account there: open one for them."))
         before = {"identity": account.identity, "old": "in use"}
         old = "accepted for a while" if keep_old else "revoked"
         replaced = accounts.replace(
@@ -88,7 +92,10 @@ def revoke_old(*, account_id: UUID, operator: User, reason: str, now: datetime) 
         account = _locked(account_id)
         count = accounts.revoke_old(account)
         if not count:
-            raise UnableToAct("nothing_to_revoke", f"Nothing but the newest credentials of {account} is accepted.")
+            raise UnableToAct(
+                "nothing_to_revoke",
+                _("Nothing but the newest credentials of %(account)s is accepted.") % {"account": account},
+            )
         _record("revoke_old", account, operator, reason, {"accepted": count}, {"accepted": 0}, now)
     return count
 

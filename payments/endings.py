@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
+
+from django.utils.translation import gettext_lazy
 
 from payments import chart
 from payments.chart import Place, Source
 from payments.models import Discrepancy
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 Reason = Discrepancy.Reason
 
@@ -58,8 +64,8 @@ class Remedy:
     """
 
     name: str
-    label: str
-    says: str
+    label: StrOrPromise
+    says: StrOrPromise
     reasons: frozenset[str]
     sides: Callable[[Case, UUID | None], tuple[Place, Place]]
     hindrance: Callable[[Case], str]
@@ -84,17 +90,19 @@ def amount_of(remedy: Remedy, case: Case) -> int:
 
 
 WHY_NOT = {
-    "says_too_little": "The line does not say what it is about; nothing can be booked of it.",
-    "remedy_unknown": "There is no such remedy.",
-    "remedy_unfit": "This remedy is not for such a discrepancy.",
-    "not_in_suspense": "Suspense does not hold this money.",
-    "nothing_left": "Nothing is left of it.",
-    "money_moves": "A refund or a dispute of this payment has not ended.",
-    "not_our_money": "This money has gone to the shop's own account; it is not ours to give or to write off.",
-    "no_difference": "Our book and the provider do not differ here any more.",
-    "shop_unknown": "It is not known whose book this is about.",
-    "payment_pending": "The payment is still pending; its money can be taken when it is available.",
-    "payment_has_shop": "This payment is about a shop already, and not in its currency.",
+    "says_too_little": gettext_lazy("The line does not say what it is about; nothing can be booked of it."),
+    "remedy_unknown": gettext_lazy("There is no such remedy."),
+    "remedy_unfit": gettext_lazy("This remedy is not for such a discrepancy."),
+    "not_in_suspense": gettext_lazy("Suspense does not hold this money."),
+    "nothing_left": gettext_lazy("Nothing is left of it."),
+    "money_moves": gettext_lazy("A refund or a dispute of this payment has not ended."),
+    "not_our_money": gettext_lazy(
+        "This money has gone to the shop's own account; it is not ours to give or to write off."
+    ),
+    "no_difference": gettext_lazy("Our book and the provider do not differ here any more."),
+    "shop_unknown": gettext_lazy("It is not known whose book this is about."),
+    "payment_pending": gettext_lazy("The payment is still pending; its money can be taken when it is available."),
+    "payment_has_shop": gettext_lazy("This payment is about a shop already, and not in its currency."),
 }
 
 
@@ -208,35 +216,40 @@ _SUSPENSE = {Reason.UNKNOWN_REFERENCE, Reason.WRONG_CURRENCY, Reason.REFUND_REFU
 _SETTLEMENT = {Reason.SETTLEMENT_DIFFERS, Reason.SETTLEMENT_OVERDUE}
 
 _TABLE = [
-    Remedy("accept_fee", "Accept the fee",
-           "What the provider kept beyond the agreed fee becomes a cost (or, kept less, a cost that is spared).",
+    Remedy("accept_fee", gettext_lazy("Accept the fee"),
+           gettext_lazy("What the provider kept beyond the agreed fee becomes a cost (or, kept less, a cost "
+                        "that is spared)."),
            frozenset({Reason.FEE_DIFFERS, Reason.STATED_OTHERWISE}), _fee, _differing),
-    Remedy("accept_settlement", "Accept what arrived",
-           "The rest of the settlement will not come (or what came above it stays): our loss, or our gain.",
+    Remedy("accept_settlement", gettext_lazy("Accept what arrived"),
+           gettext_lazy("The rest of the settlement will not come (or what came above it stays): our loss, or "
+                        "our gain."),
            frozenset(_SETTLEMENT), _loss, _ours),
-    Remedy("correct_shop", "Correct the shop's book",
-           "The shop was credited what the provider does not pay: it is taken from her available money. "
-           "(Or given to her, when the provider pays more.) Her people are told.",
+    Remedy("correct_shop", gettext_lazy("Correct the shop's book"),
+           gettext_lazy("The shop was credited what the provider does not pay: it is taken from her available money. "
+           "(Or given to her, when the provider pays more.) Her people are told."),
            frozenset({Reason.MISSING_AT_PROVIDER, Reason.AMOUNT_DIFFERS, Reason.CURRENCY_DIFFERS}), _from_shop,
            _of_a_shop),
-    Remedy("write_off", "Write it off",
-           "Money that will never come is our loss; what was paid too much and nobody claims is our gain.",
+    Remedy("write_off", gettext_lazy("Write it off"),
+           gettext_lazy("Money that will never come is our loss; what was paid too much and nobody claims is "
+                        "our gain."),
            frozenset(_STATED | {Reason.UNKNOWN_DEBIT}), _loss, _ours),
-    Remedy("book_from_statement", "Book it from the statement",
-           "The line is true though our book does not know it: it is booked by way of the inbox, as if its provider "
-           "had told of it.",
+    Remedy("book_from_statement", gettext_lazy("Book it from the statement"),
+           gettext_lazy("The line is true though our book does not know it: it is booked by way of the inbox, "
+                        "as if its provider "
+           "had told of it."),
            frozenset({Reason.MISSING_IN_BOOKS}), _as_stated, _of_a_line, whole=True),
-    Remedy("place_with_shop", "Give it to a shop",
-           "The payment was for this shop: it is hers, available at once, and she is told.",
+    Remedy("place_with_shop", gettext_lazy("Give it to a shop"),
+           gettext_lazy("The payment was for this shop: it is hers, available at once, and she is told."),
            frozenset(_SUSPENSE), _to_shop, _nobodys, whole=True, asks_shop=True),
-    Remedy("return_to_payer", "Return it to the payer",
-           "The provider is asked to refund what is left of the payment.",
+    Remedy("return_to_payer", gettext_lazy("Return it to the payer"),
+           gettext_lazy("The provider is asked to refund what is left of the payment."),
            frozenset(_SUSPENSE), _returned, _of_suspense_held, whole=True),
-    Remedy("keep", "Keep it",
-           "Nobody's money after all, and it cannot be returned: our gain.",
+    Remedy("keep", gettext_lazy("Keep it"),
+           gettext_lazy("Nobody's money after all, and it cannot be returned: our gain."),
            frozenset(_SUSPENSE | {Reason.UNKNOWN_CREDIT}), _kept, _keeping, whole=True),
-    Remedy("leave_with_shop", "Leave it with the shop",
-           "The shop's own account has it, in a currency that her book is not kept in: it leaves our book.",
+    Remedy("leave_with_shop", gettext_lazy("Leave it with the shop"),
+           gettext_lazy("The shop's own account has it, in a currency that her book is not kept in: it leaves "
+                        "our book."),
            frozenset(_SUSPENSE), _left_there, _of_suspense_direct, whole=True),
 ]  # fmt: skip
 REMEDIES = {remedy.name: remedy for remedy in _TABLE}

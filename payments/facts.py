@@ -108,7 +108,7 @@ def of_payment(row: Payment) -> PaymentFacts:
 
 
 def of_refunds(rows: QuerySet[Refund]) -> list[RefundFacts]:
-    fields = ("id", "payment_id", "object_id", "amount", "state", "pending_amount", "origin", "settled_at")
+    fields = ("id", "payment_id", "object_id", "amount", "state", "pending_amount", "origin", "settled_at", "review")
     return [RefundFacts(*row) for row in rows.values_list(*fields)]
 
 

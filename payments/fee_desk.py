@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids, money
 from merchants.audit import UnableToAct
@@ -57,7 +58,7 @@ def add_version(
         _one_at_a_time()
         before = newest(FeeContract.objects.filter(**scope))
         if before is not None and valid_from < now:
-            raise UnableToAct("valid_from_past", "A version begins now or later; it may not rewrite the past.")
+            raise UnableToAct("valid_from_past", _("A version begins now or later; it may not rewrite the past."))
         made = FeeContract.objects.create(
             id=ids.new(now),
             **scope,
@@ -100,17 +101,20 @@ def _check_scope(
     side: str, provider: str, currency: str, shop: Shop | None, provider_account: ProviderAccount | None
 ) -> None:
     if side not in Side.values:
-        raise UnableToAct("scope_wrong", "A contract says what we charge, or what a provider charges.")
+        raise UnableToAct("scope_wrong", _("A contract says what we charge, or what a provider charges."))
     if provider not in providers.MODULES:
-        raise UnableToAct("scope_wrong", f"There is no provider {provider}.")
+        raise UnableToAct("scope_wrong", _("There is no provider %(provider)s.") % {"provider": provider})
     if not money.is_currency(currency):
-        raise UnableToAct("scope_wrong", f"{currency} is no currency.")
+        raise UnableToAct("scope_wrong", _("%(currency)s is no currency.") % {"currency": currency})
     if side == Side.CHARGE and provider_account is not None:
-        raise UnableToAct("scope_wrong", "What we charge is agreed with a shop, not with an account.")
+        raise UnableToAct("scope_wrong", _("What we charge is agreed with a shop, not with an account."))
     if side == Side.COST and shop is not None:
-        raise UnableToAct("scope_wrong", "What a provider charges is agreed for an account, not for a shop.")
+        raise UnableToAct("scope_wrong", _("What a provider charges is agreed for an account, not for a shop."))
     if provider_account is not None and provider_account.provider != provider:
-        raise UnableToAct("scope_wrong", f"{provider_account} is an account at another provider.")
+        raise UnableToAct(
+            "scope_wrong",
+            _("%(provider_account)s is an account at another provider.") % {"provider_account": provider_account},
+        )
 
 
 def _check_rates(side: str, rates: Rates, tolerance: int) -> None:
@@ -118,19 +122,19 @@ def _check_rates(side: str, rates: Rates, tolerance: int) -> None:
     amounts = [rates.fixed_amount, rates.floor_amount, tolerance, *(tier.fixed_amount for tier in rates.tiers)]
     amounts += [] if rates.cap_amount is None else [rates.cap_amount]
     if any(not 0 <= amount <= settings.AMOUNT_MAX for amount in amounts):
-        raise UnableToAct("rates_wrong", "An amount is below zero, or larger than any payment.")
+        raise UnableToAct("rates_wrong", _("An amount is below zero, or larger than any payment."))
     shares = [rates.parts_per_million, *(tier.parts_per_million for tier in rates.tiers)]
     if any(not 0 <= share <= 1_000_000 for share in shares):
-        raise UnableToAct("rates_wrong", "A share lies between nothing and the whole.")
+        raise UnableToAct("rates_wrong", _("A share lies between nothing and the whole."))
     if rates.cap_amount is not None and rates.cap_amount < rates.floor_amount:
-        raise UnableToAct("rates_wrong", "The cap is below the floor.")
+        raise UnableToAct("rates_wrong", _("The cap is below the floor."))
     if side == Side.CHARGE and tolerance:
-        raise UnableToAct("rates_wrong", "Only what a provider charges has a tolerance.")
+        raise UnableToAct("rates_wrong", _("Only what a provider charges has a tolerance."))
     begins = [tier.from_amount for tier in rates.tiers]
     if len(begins) > TIERS_MAX:
-        raise UnableToAct("rates_wrong", f"At most {TIERS_MAX} tiers.")
+        raise UnableToAct("rates_wrong", _("At most %(tiers_max)s tiers.") % {"tiers_max": TIERS_MAX})
     if begins != sorted(set(begins)) or any(not 0 < begin <= settings.AMOUNT_MAX for begin in begins):
-        raise UnableToAct("rates_wrong", "Tiers begin above zero, each at a higher amount than the one before.")
+        raise UnableToAct("rates_wrong", _("Tiers begin above zero, each at a higher amount than the one before."))
 
 
 def _told(row: FeeContract) -> dict[str, Any]:

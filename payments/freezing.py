@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import audit
 from merchants.audit import UnableToAct
@@ -27,7 +28,9 @@ def freeze(*, shop_id: UUID, operator: User, reason: str, now: datetime) -> int:
     with transaction.atomic():
         shop = _locked(shop_id)
         if shop.state in (Shop.State.FROZEN, Shop.State.CLOSED):
-            raise UnableToAct(f"shop_{shop.state}", f"{shop} is {shop.state} already.")
+            raise UnableToAct(
+                f"shop_{shop.state}", _("%(shop)s is %(state)s already.") % {"shop": shop, "state": shop.state}
+            )
         _set_state(shop, Shop.State.FROZEN, FREEZE, operator, reason, now)
         # Locked by id first, in the order in which batches of events lock them.
         still_open = PaymentIntent.objects.filter(shop=shop, state=PaymentIntent.State.OPEN)
@@ -45,7 +48,7 @@ def unfreeze(*, shop_id: UUID, operator: User, reason: str, now: datetime) -> st
     with transaction.atomic():
         shop = _locked(shop_id)
         if shop.state != Shop.State.FROZEN:
-            raise UnableToAct("shop_not_frozen", f"{shop} is not frozen.")
+            raise UnableToAct("shop_not_frozen", _("%(shop)s is not frozen.") % {"shop": shop})
         frozen = audit.trail(shop).filter(act=FREEZE).first()
         state = frozen.before["state"] if frozen else Shop.State.ACTIVE
         _set_state(shop, state, UNFREEZE, operator, reason, now)

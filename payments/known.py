@@ -76,6 +76,12 @@ class RefundFacts:
     pending_amount: int  # How much of it was drawn from the shop's pending money.
     origin: str
     settled_at: datetime | None
+    review: str = ""
+
+    @property
+    def held(self) -> bool:
+        """It waits for an operator: its provider was never asked."""
+        return self.review == Refund.Review.WAITING
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ def _total_told(event: Event, payment: PaymentFacts, known: Known, event_id: UUI
     """The provider tells all that was ever refunded, not what was refunded now: the difference is booked.
 
     While refunds that we asked for are under way, the difference may be theirs. The one that the provider names is
-    confirmed; for any other the event waits until their own answers have come.
+    confirmed; for any other the event waits until their own answers have come. Of one that is held for an operator no
+    provider can tell.
     """
     if event.refunded_total is None:
         return Decision("parked", "a total that does not say how much")
@@ -85,7 +86,7 @@ def _total_told(event: Event, payment: PaymentFacts, known: Known, event_id: UUI
     new = event.refunded_total - sum(r.amount for r in refunds if r.state == Refund.State.SUCCEEDED)
     if new <= 0:
         return Decision("ignored", "booked already")
-    under_way = [refund for refund in refunds if refund.state == Refund.State.REQUESTED]
+    under_way = [refund for refund in refunds if refund.state == Refund.State.REQUESTED and not refund.held]
     named = next((refund for refund in refunds if refund.id == refund_id(event.reference)), None)
     part = replace(event, kind="refund.succeeded")
     if (

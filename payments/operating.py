@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import audit
 from merchants.audit import UnableToAct
@@ -33,7 +34,7 @@ def replay(*, event_ids: Sequence[UUID], operator: User, reason: str, now: datet
             .order_by("event_id")
         )
         if not aside:
-            raise UnableToAct("nothing_to_replay", "Nothing to replay: applied already, or about to be.")
+            raise UnableToAct("nothing_to_replay", _("Nothing to replay: applied already, or about to be."))
         for row in aside:
             before = {"state": row.state, "attempts": row.attempts, "reason": row.reason}
             after = {"state": "queued", "attempts": 0, "reason": ""}
@@ -89,7 +90,8 @@ def switch(*, account_id: UUID, active: bool, operator: User, reason: str, now: 
     with transaction.atomic():
         account = ProviderAccount.objects.select_for_update(no_key=True).get(id=account_id)
         if account.active == active:
-            raise UnableToAct("switched_already", f"{account} is {'on' if active else 'off'} already.")
+            told = _("%(account)s is on already.") if active else _("%(account)s is off already.")
+            raise UnableToAct("switched_already", told % {"account": account})
         ProviderAccount.objects.filter(id=account.id).update(active=active)
         audit.record(
             operator=operator,
@@ -111,5 +113,5 @@ def _open_questions(discrepancy_ids: Sequence[UUID]) -> list[Discrepancy]:
         .order_by("id")
     )
     if any(row.state != Discrepancy.State.OPEN for row in rows):
-        raise UnableToAct("resolved_already", "Resolved already; nothing was changed.")
+        raise UnableToAct("resolved_already", _("Resolved already; nothing was changed."))
     return rows

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids, seals
 from merchants.models import User
@@ -85,9 +86,11 @@ def withdraw(*, number: int, reason: str, operator: User, now: datetime) -> Rece
         _alone()
         key = ReceiptKey.objects.filter(number=number).first()
         if key is None:
-            raise audit.UnableToAct("key_unknown", f"There is no receipt key {number}.")
+            raise audit.UnableToAct("key_unknown", _("There is no receipt key %(number)s.") % {"number": number})
         if key.withdrawn_at is not None:
-            raise audit.UnableToAct("key_withdrawn", f"Receipt key {number} was withdrawn already.")
+            raise audit.UnableToAct(
+                "key_withdrawn", _("Receipt key %(number)s was withdrawn already.") % {"number": number}
+            )
         key.withdrawn_at, key.sealed_private_key = now, b""
         key.save(update_fields=["withdrawn_at", "sealed_private_key"])
         audit.record(

@@ -272,6 +272,8 @@ def _is_deadlock(failure: Exception) -> bool:
 
 
 def _tell(decisions: list[tuple[UUID, Decision]], now: datetime) -> set[UUID]:
+    """Tells the shops, and answers whom to wake: them, and whoever looks at a receipt that says something else now."""
     tellings = [telling for _, decision in decisions for telling in decision.tellings]
     notify.tell(tellings, now=now)
-    return {telling.shop_id for telling in tellings}
+    changed = {decision.intent.shop_id for _, decision in decisions if decision.intent is not None}
+    return changed | {telling.shop_id for telling in tellings}

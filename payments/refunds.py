@@ -1,7 +1,8 @@
 """Money back at the shop's wish: asked for under the payment's lock, sent to the provider, settled by its word.
 
 The request only commits the refund and moves the money into flight; a task asks the provider under the refund's own
-reference, as often as it takes, and the answer comes in by the inbox like everything the provider says.
+reference, as often as it takes, and the answer comes in by the inbox like everything the provider says. A large one is
+held until an operator has looked at it (`refund_reviews`): its money is in flight, and no task takes it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import F, QuerySet, Sum
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from merchants import bell, ids, money, step_up
+from merchants import bell, ids, money, notify, step_up
 from merchants.journal import journal
 from merchants.models import Shop, Staff
+from merchants.notify import Telling
 from merchants.step_up import Confirmation
 from payments import chart, circuit, facts, inbox, ledger, providers
 from payments.chart import Subject
@@ -55,6 +57,7 @@ def request(
     Never more than was received, whatever runs beside it: the payment's row is locked while its refunds are added up.
     A refund above settings.REFUND_CODE_ABOVE wants a code (`confirmation`), and so does one that would bring what the
     shop refunds in a day without codes above settings.REFUND_CODE_ABOVE_A_DAY times that: the shop's row is locked.
+    Above settings.REFUND_REVIEW_ABOVE it is held for an operator, and the shop is told so.
 
     What goes below zero: a refund that the shop asks for is refused when its balance does not cover it. What a provider
     reports (refunds of its own desk, lost disputes) has happened and is always booked, even below zero; it is covered
@@ -78,6 +81,7 @@ def request(
         elif _wants_code(shop, amount, row.currency, now):
             raise step_up.required(step_up.Purpose.REFUND)
         pending = amount <= pending_left(payment_facts, known)
+        held = _wants_review(shop, amount, row, now)
         refund = Refund.objects.create(
             id=ids.new(now),
             payment=row,
@@ -89,15 +93,39 @@ def request(
             reason=reason,
             pending_amount=amount if pending else 0,
             created_at=now,
-            next_call_at=now,
+            review=Refund.Review.WAITING if held else Refund.Review.NONE,
+            next_call_at=None if held else now,
         )
         subject = Subject(payment_facts.source, row.currency, row.id, refund.id)
         ledger.post([chart.refund_asked(subject, amount, now, pending=pending)], now=now)
         left = ledger.total_of(payment_facts.source.inside(pending=pending), row.currency)
         if left < 0:
             raise UnableToRefund("balance_too_low", _too_low(row, left + amount))
-        transaction.on_commit(lambda: bell.ring(SEND))
+        if held:
+            tell(refund, "refund_held", now=now)
+        else:
+            transaction.on_commit(lambda: bell.ring(SEND))
     return refund
+
+
+def tell(refund: Refund, kind: str, *, now: datetime, **more: str) -> None:
+    """Tells the shop how its refund stands with us, in the transaction of that; the provider's words tell the rest."""
+    assert refund.shop_id is not None
+    shop_id = refund.shop_id
+    data = {
+        "payment": ids.public(Payment.prefix, refund.payment_id),
+        "refund": refund.reference,
+        "amount": {"amount": refund.amount, "currency": refund.currency},
+        **more,
+    }
+    notify.tell([Telling(shop_id, kind, data, refund.payment_id)], now=now)
+    transaction.on_commit(lambda: notify.announce([shop_id]))
+
+
+def review_limit(currency: str) -> int:
+    """What a shop may refund of one payment without an operator, in minor units."""
+    limits: dict[str, int] = settings.REFUND_REVIEW_ABOVE
+    return limits.get(currency, int(1000 * 10 ** money.exponent(currency)))
 
 
 def return_suspended(*, payment: Payment, amount: int, reason: str, cause_id: UUID, now: datetime) -> Refund:
@@ -168,11 +196,29 @@ def _wants_code(shop: Shop, amount: int, currency: str, now: datetime) -> bool:
     limit = settings.REFUND_CODE_ABOVE.get(currency, 100 * 10 ** money.exponent(currency))
     if amount > limit:
         return True
+    refunded_today = _sum(_asked_today(shop, currency, now).filter(confirmed=False))
+    return bool(refunded_today + amount > settings.REFUND_CODE_ABOVE_A_DAY * limit)
+
+
+def _wants_review(shop: Shop, amount: int, payment: Payment, now: datetime) -> bool:
+    """Whether a person looks at it first: it is large, also in small steps. Under the locks of shop and payment."""
+    limit = review_limit(payment.currency)
+    unseen = Refund.objects.filter(payment=payment, origin=Refund.Origin.SHOP, review=Refund.Review.NONE)
+    if _sum(unseen.exclude(state=Refund.State.FAILED)) + amount > limit:
+        return True
+    refunded_today = _sum(_asked_today(shop, payment.currency, now).filter(review=Refund.Review.NONE))
+    return refunded_today + amount > settings.REFUND_REVIEW_ABOVE_A_DAY * limit
+
+
+def _asked_today(shop: Shop, currency: str, now: datetime) -> QuerySet[Refund]:
+    """What the shop itself asked for in a day and that has not failed."""
     # Ids begin with their moment, and the shop's refunds are found by them.
     recent = Refund.objects.filter(shop=shop, id__gte=ids.first_of(now - timedelta(days=1)), currency=currency)
-    alone = recent.filter(origin=Refund.Origin.SHOP, confirmed=False).exclude(state=Refund.State.FAILED)
-    refunded_today = alone.aggregate(total=Sum("amount"))["total"] or 0
-    return bool(refunded_today + amount > settings.REFUND_CODE_ABOVE_A_DAY * limit)
+    return recent.filter(origin=Refund.Origin.SHOP).exclude(state=Refund.State.FAILED)
+
+
+def _sum(rows: QuerySet[Refund]) -> int:
+    return int(rows.aggregate(total=Sum("amount"))["total"] or 0)
 
 
 def _take(now: datetime, resting: Sequence[UUID]) -> Refund | None:

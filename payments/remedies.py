@@ -14,6 +14,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids, money, notify
 from merchants.audit import UnableToAct
@@ -67,7 +69,7 @@ def propose(
     with transaction.atomic():
         held = _lock(discrepancy_id, shop_id)
         if held.question.adjustments.filter(state=State.PROPOSED).exists():
-            raise UnableToAct("adjustment_waits", "A remedy waits for a second operator; decide on that one first.")
+            raise UnableToAct("adjustment_waits", _("A remedy waits for a second operator; decide on that one first."))
         chosen = _chosen(held, remedy)
         taken = _amount(held, chosen, amount)
         four_eyes = _booked(held.question) + taken > limit(held.question.currency)
@@ -104,11 +106,11 @@ def agree(*, adjustment_id: UUID, operator: User, note: str, now: datetime) -> A
         held = _lock(peeked.discrepancy_id, peeked.shop_id)
         adjustment = _waiting(adjustment_id)
         if adjustment.proposed_by_id == operator.id:
-            raise UnableToAct("same_operator", "Who has proposed it cannot agree to it: somebody else has to look.")
+            raise UnableToAct("same_operator", _("Who has proposed it cannot agree to it: somebody else has to look."))
         chosen = _chosen(held, adjustment.remedy)
         there = endings.amount_of(chosen, held.case)
         if adjustment.amount > there or (chosen.whole and adjustment.amount != there):
-            raise UnableToAct("amount_changed", "The amount has changed since: refuse this one and propose anew.")
+            raise UnableToAct("amount_changed", _("The amount has changed since: refuse this one and propose anew."))
         _decide(adjustment, State.POSTED, operator, now)
         _post(adjustment, chosen, held, operator, now)
         _record("agree", adjustment, held, operator, note, _state(held.question), now)
@@ -173,7 +175,7 @@ def _lock(discrepancy_id: UUID, shop_id: UUID | None) -> _Held:
         .get(id=discrepancy_id)
     )
     if question.state != Discrepancy.State.OPEN:
-        raise UnableToAct("resolved_already", "Resolved already; nothing was changed.")
+        raise UnableToAct("resolved_already", _("Resolved already; nothing was changed."))
     wanted = shop_id or (payment.shop_id if payment else question.shop_id)
     return _Held(question, locked.get(wanted) if wanted else None, payment, cases.of(question, payment))
 
@@ -181,7 +183,9 @@ def _lock(discrepancy_id: UUID, shop_id: UUID | None) -> _Held:
 def _waiting(adjustment_id: UUID) -> Adjustment:
     adjustment = Adjustment.objects.select_for_update(of=("self",), no_key=True).get(id=adjustment_id)
     if adjustment.state != State.PROPOSED:
-        raise UnableToAct("decided_already", f"It is {adjustment.state} already; nothing was changed.")
+        raise UnableToAct(
+            "decided_already", _("It is %(state)s already; nothing was changed.") % {"state": adjustment.state}
+        )
     return adjustment
 
 
@@ -189,15 +193,22 @@ def _chosen(held: _Held, name: str) -> Remedy:
     remedy = endings.REMEDIES.get(name)
     code = remedy.stands_in_its_way(held.case) if remedy else "remedy_unknown"
     if code or remedy is None:
-        raise UnableToAct(code, WHY_NOT[code])
+        raise UnableToAct(code, str(WHY_NOT[code]))
     concerned = remedy.asks_shop or remedy.name == "correct_shop"
     if concerned and held.shop is None:
-        raise UnableToAct("shop_missing", "Say which shop.")
+        raise UnableToAct("shop_missing", _("Say which shop."))
     if concerned and held.shop is not None:
         if held.shop.state in (Shop.State.FROZEN, Shop.State.CLOSED):
-            raise UnableToAct(f"shop_{held.shop.state}", f"{held.shop} is {held.shop.state}: nothing moves there.")
+            raise UnableToAct(
+                f"shop_{held.shop.state}",
+                _("%(shop)s is %(state)s: nothing moves there.") % {"shop": held.shop, "state": held.shop.state},
+            )
         if held.shop.currency != held.question.currency:
-            raise UnableToAct("shop_currency", f"The book of {held.shop} is kept in {held.shop.currency}.")
+            raise UnableToAct(
+                "shop_currency",
+                _("The book of %(shop)s is kept in %(currency)s.")
+                % {"shop": held.shop, "currency": held.shop.currency},
+            )
     return remedy
 
 
@@ -206,9 +217,9 @@ def _amount(held: _Held, remedy: Remedy, amount: int | None) -> int:
     if amount is None:
         return there
     if not 0 < amount <= there:
-        raise UnableToAct("amount_wrong", "A part is above zero, and not more than the discrepancy is about.")
+        raise UnableToAct("amount_wrong", _("A part is above zero, and not more than the discrepancy is about."))
     if remedy.whole and amount != there:
-        raise UnableToAct("amount_whole", "This remedy takes all of it, and no part.")
+        raise UnableToAct("amount_whole", _("This remedy takes all of it, and no part."))
     return amount
 
 
@@ -236,7 +247,7 @@ def _post(adjustment: Adjustment, remedy: Remedy, held: _Held, operator: User, n
             state=Discrepancy.State.RESOLVED,
             owner=question.owner or operator,
             resolved_at=now,
-            resolution=f"{remedy.label}: {adjustment.note}"[:500],
+            resolution=f"{_label(remedy)}: {adjustment.note}"[:500],
         )
     if remedy.name == "return_to_payer":
         assert held.payment is not None
@@ -257,10 +268,16 @@ def _post(adjustment: Adjustment, remedy: Remedy, held: _Held, operator: User, n
     ledger.post([movement], now=now)
     taken = movement.debit.kind == Account.Kind.SHOP_AVAILABLE
     if remedy.name == "correct_shop" and taken and ledger.total_of(movement.debit, movement.currency) < 0:
-        raise UnableToAct("balance_too_low", "The shop's available money does not cover this; take a part of it.")
+        raise UnableToAct("balance_too_low", _("The shop's available money does not cover this; take a part of it."))
     touched = movement.debit if taken else movement.credit
     if touched.kind == Account.Kind.SHOP_AVAILABLE:
         _tell(adjustment, remedy, held, touched, taken=taken, now=now)
+
+
+def _label(remedy: Remedy) -> str:
+    """What is kept is read by operators of every language, and stays as it was written: in the settings' own."""
+    with translation.override(settings.LANGUAGE_CODE):
+        return str(remedy.label)
 
 
 def _movement(adjustment: Adjustment, remedy: Remedy, held: _Held, concerned: Shop | None, now: datetime) -> Movement:

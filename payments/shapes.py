@@ -32,15 +32,24 @@ class Money(serializers.Field[Any, Any, dict[str, Any], Any]):
 
 
 class RefundShape(serializers.ModelSerializer[Refund]):
-    """Money back: `requested` until the provider has given its word, then `succeeded` or `failed`."""
+    """Money back: `requested` until the provider has given its word, then `succeeded` or `failed`.
+
+    While it is `held_for_review` an operator of ours looks at it first; `refusal` says why one refused it.
+    """
 
     id = PublicId(Refund.prefix, read_only=True)
     payment = PublicId(Payment.prefix, source="payment_id", read_only=True)
     amount = Money()
+    held_for_review = serializers.BooleanField(
+        source="held", read_only=True, help_text="the provider is asked once an operator has approved it"
+    )
 
     class Meta:
         model = Refund
-        fields = ["id", "payment", "amount", "state", "origin", "reason", "created_at", "settled_at"]
+        fields = [
+            "id", "payment", "amount", "state", "held_for_review", "refusal", "origin", "reason", "created_at",
+            "settled_at",
+        ]  # fmt: skip
         read_only_fields = fields
 
 

@@ -6,6 +6,7 @@ Each figure is one question, so that the whole page costs as many whatever the d
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,9 +23,11 @@ from payments.models import (
     Dispute,
     LedgerEntry,
     Payment,
+    PaymentIntent,
     PayoutAccount,
     PayoutBatch,
     ProviderAccount,
+    Refund,
     StatementLine,
     WebhookEvent,
 )
@@ -59,6 +62,15 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class Starts:
+    """Payments that were begun from `begins` on, for one hour, and how many of them the provider did not take up."""
+
+    begins: datetime
+    count: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lag:
     """Seconds from a notification's arrival to the decision about it, over the newest payments of the day."""
 
@@ -86,16 +98,41 @@ def midnight(now: datetime) -> datetime:
 
 def volume(*, now: datetime) -> list[Volume]:
     """The payments that were recorded today, whoever they are for, by currency and hour."""
+    return volumes(["payment"], now=now)["payment"]
+
+
+def volumes(names: Sequence[str], *, now: datetime) -> dict[str, list[Volume]]:
+    """The same of payments and of refunds that were asked for or told today and have not failed, in one question."""
     begin = midnight(now)
-    found = Payment.objects.filter(id__gte=ids.first_of(begin), id__lt=ids.first_of(begin + timedelta(days=1)))
-    by_hour = found.order_by().values("currency", hour=TruncHour("recorded_at", tzinfo=UTC))
+    counts = []
+    for name in names:
+        rows, moment = _MOVED[name]
+        found = rows.filter(id__gte=ids.first_of(begin), id__lt=ids.first_of(begin + timedelta(days=1))).order_by()
+        by_hour = found.annotate(what=Value(name)).values("what", "currency", hour=TruncHour(moment, tzinfo=UTC))
+        counts.append(by_hour.annotate(count=Count("pk"), total=Sum("amount")))
+    told: dict[str, dict[str, dict[datetime, tuple[int, int]]]] = {name: defaultdict(dict) for name in names}
+    for row in counts[0].union(*counts[1:], all=True) if counts[1:] else counts[0]:
+        told[row["what"]][row["currency"]][row["hour"]] = (row["count"], int(row["total"]))
+    return {
+        name: [
+            Volume(currency, [Hour(hour, *of.get(hour, (0, 0))) for hour in _hours(now)])
+            for currency, of in sorted(currencies.items())
+        ]
+        for name, currencies in told.items()
+    }
+
+
+def starts(*, now: datetime) -> dict[str, list[Starts]]:
+    """How each account's provider answered those who began to pay today: its 24 hours, the first one first."""
+    of_today = PaymentIntent.objects.filter(id__gte=ids.first_of(midnight(now)))
+    by_hour = of_today.order_by().values(
+        "provider_account__provider", "provider_account__name", hour=TruncHour("created_at", tzinfo=UTC)
+    )
     told: dict[str, dict[datetime, tuple[int, int]]] = defaultdict(dict)
-    for row in by_hour.annotate(count=Count("pk"), total=Sum("amount")):
-        told[row["currency"]][row["hour"]] = (row["count"], int(row["total"]))
-    hours = [begin + timedelta(hours=hour) for hour in range(24)]
-    return [
-        Volume(currency, [Hour(hour, *of.get(hour, (0, 0))) for hour in hours]) for currency, of in sorted(told.items())
-    ]
+    for row in by_hour.annotate(count=Count("pk"), failed=Count("pk", filter=~Q(start_failure=""))):
+        name = f"{row['provider_account__provider']}/{row['provider_account__name']}"
+        told[name][row["hour"]] = (row["count"], row["failed"])
+    return {name: [Starts(hour, *of.get(hour, (0, 0))) for hour in _hours(now)] for name, of in sorted(told.items())}
 
 
 def lag(*, now: datetime) -> Lag | None:
@@ -139,6 +176,7 @@ def providers() -> list[Any]:
 
 # What somebody has to look at: each counted by the rows of a partial index, or of a table that stays small.
 WAITING: dict[str, QuerySet[Any]] = {
+    "refund": Refund.objects.filter(review=Refund.Review.WAITING, state=Refund.State.REQUESTED),
     "codealarm": CodeAlarm.objects.filter(ended_at=None),
     "dispute": Dispute.objects.filter(state=Dispute.State.OPEN),
     "adjustment": Adjustment.objects.filter(state=Adjustment.State.PROPOSED),
@@ -162,6 +200,17 @@ def waiting(names: list[str]) -> dict[str, int]:
         return {}
     found = counts[0].union(*counts[1:], all=True) if counts[1:] else counts[0]
     return dict.fromkeys(names, 0) | dict(found)
+
+
+def _hours(now: datetime) -> list[datetime]:
+    return [midnight(now) + timedelta(hours=hour) for hour in range(24)]
+
+
+# What moved today: the rows, and the moment by which they are counted.
+_MOVED: dict[str, tuple[QuerySet[Any], str]] = {
+    "payment": (Payment.objects.all(), "recorded_at"),
+    "refund": (Refund.objects.exclude(state=Refund.State.FAILED), "created_at"),
+}
 
 
 def _share(ordered: list[float], share: float) -> float:

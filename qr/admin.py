@@ -20,6 +20,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import batches, code_desk, codes, links
 from merchants.acts import Act, ActingAdmin
@@ -45,19 +48,19 @@ _DAYS = 30
 def _suspend(rows: Sequence[Code], *, operator: User, reason: str, now: datetime) -> str:
     for row in sorted(rows, key=lambda row: row.id):
         code_desk.suspend(code_id=row.id, operator=operator, reason=reason, now=now)
-    return f"Suspended until an operator activates it: {', '.join(map(str, rows))}."
+    return _("Suspended until an operator activates it: %(rows)s.") % {"rows": ", ".join(map(str, rows))}
 
 
 def _activate(rows: Sequence[Code], *, operator: User, reason: str, now: datetime) -> str:
     for row in sorted(rows, key=lambda row: row.id):
         code_desk.activate(code_id=row.id, operator=operator, reason=reason, now=now)
-    return f"In use again: {', '.join(map(str, rows))}."
+    return _("In use again: %(rows)s.") % {"rows": ", ".join(map(str, rows))}
 
 
 def _retire(rows: Sequence[Code], *, operator: User, reason: str, now: datetime) -> str:
     for row in sorted(rows, key=lambda row: row.id):
         code_desk.retire(code_id=row.id, operator=operator, reason=reason, now=now)
-    return f"Retired for good: {', '.join(map(str, rows))}."
+    return _("Retired for good: %(rows)s.") % {"rows": ", ".join(map(str, rows))}
 
 
 def _void(rows: Sequence[CodeBatch], *, operator: User, reason: str, now: datetime) -> str:
@@ -65,7 +68,10 @@ def _void(rows: Sequence[CodeBatch], *, operator: User, reason: str, now: dateti
         batches.void(batch_id=row.id, operator=operator, reason=reason, now=now)
         for row in sorted(rows, key=lambda row: row.id)
     )
-    return f"Void: {', '.join(map(str, rows))}. Blanks that nobody can bind any more: {ended}."
+    return _("Void: %(rows)s. Blanks that nobody can bind any more: %(ended)s.") % {
+        "rows": ", ".join(map(str, rows)),
+        "ended": ended,
+    }
 
 
 @admin.register(Code, site=desk)
@@ -77,14 +83,15 @@ class CodeAdmin(ActingAdmin):
     list_select_related = ["shop", "item"]
     fields = ["public", "slug", "shop_link", "kind", "what", "price", "state", "held", "staff", "batch", "expires_at",
               "created_at", "retired_at", "replaced", "forwards", "scans", "paid"]  # fmt: skip
-    search_help_text = "a slug, our link as it was scanned, cod_…, shp_…, itm_…, or a phone"
+    search_help_text = gettext_lazy("a slug, our link as it was scanned, cod_…, shp_…, itm_…, or a phone")
     acts = [
-        Act("suspend", "Suspend", CHANGE, _suspend, lambda row: row.state != Code.State.RETIRED and not row.held,
-            "Why is it suspended? Its shop cannot activate or replace it."),
-        Act("activate", "Activate", CHANGE, _activate, lambda row: row.state == Code.State.SUSPENDED,
-            "Why may it be used again?"),
-        Act("retire", "Retire", CHANGE, _retire, lambda row: row.state != Code.State.RETIRED,
-            "Why is it retired? That is for good."),
+        Act("suspend", gettext_lazy("Suspend"), CHANGE, _suspend,
+            lambda row: row.state != Code.State.RETIRED and not row.held,
+            gettext_lazy("Why is it suspended? Its shop cannot activate or replace it.")),
+        Act("activate", gettext_lazy("Activate"), CHANGE, _activate, lambda row: row.state == Code.State.SUSPENDED,
+            gettext_lazy("Why may it be used again?")),
+        Act("retire", gettext_lazy("Retire"), CHANGE, _retire, lambda row: row.state != Code.State.RETIRED,
+            gettext_lazy("Why is it retired? That is for good.")),
     ]  # fmt: skip
 
     def readings(self, term: str) -> Iterator[Q]:
@@ -97,37 +104,37 @@ class CodeAdmin(ActingAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("shop", "item", "staff__user", "replaced_by")
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: Code) -> str:
         return public_id(row)
 
-    @admin.display(description="shop")
+    @admin.display(description=gettext_lazy("shop"))
     def shop_link(self, row: Code) -> SafeString | str:
         return link(row.shop)
 
-    @admin.display(description="for")
+    @admin.display(description=gettext_lazy("for"))
     def what(self, row: Code) -> str:
         return str(row.item) if row.item else row.label or "–"
 
-    @admin.display(description="price")
+    @admin.display(description=gettext_lazy("price"))
     def price(self, row: Code) -> str:
         asked = codes.price(row)
-        return shown_money(*asked) if asked else "what the payer enters"
+        return shown_money(*asked) if asked else _("what the payer enters")
 
-    @admin.display(description="printed in")
+    @admin.display(description=gettext_lazy("printed in"))
     def batch(self, row: Code) -> SafeString | str:
         blank = BlankCode.objects.select_related("batch").filter(code=row).first()
         return format_html("{} {}, {}", link(blank.batch), blank.batch, blank.number) if blank else "–"
 
-    @admin.display(description="replaced by")
+    @admin.display(description=gettext_lazy("replaced by"))
     def replaced(self, row: Code) -> SafeString | str:
         return link(row.replaced_by)
 
-    @admin.display(description=f"scans in {_DAYS} days")
+    @admin.display(description=format_lazy(gettext_lazy("scans in {days} days"), days=_DAYS))
     def scans(self, row: Code) -> str:
         return str(self._told(row).scans)
 
-    @admin.display(description=f"paid in {_DAYS} days")
+    @admin.display(description=format_lazy(gettext_lazy("paid in {days} days"), days=_DAYS))
     def paid(self, row: Code) -> str:
         told = self._told(row)
         sums = ", ".join(shown_money(amount, currency) for currency, amount in sorted(told.sums.items()))
@@ -144,9 +151,13 @@ class CodeAdmin(ActingAdmin):
 class BatchForm(forms.Form):
     """A batch to be made."""
 
-    label = forms.CharField(max_length=80, help_text="who gets it, or where it goes; printed beside the number")
-    size = forms.IntegerField(min_value=1, max_value=batches.SIZE_MAX, help_text="how many codes")
-    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}), label="What is it for?")
+    label = forms.CharField(
+        max_length=80, help_text=gettext_lazy("who gets it, or where it goes; printed beside the number")
+    )
+    size = forms.IntegerField(min_value=1, max_value=batches.SIZE_MAX, help_text=gettext_lazy("how many codes"))
+    reason = forms.CharField(
+        max_length=500, widget=forms.Textarea(attrs={"rows": 2}), label=gettext_lazy("What is it for?")
+    )
 
 
 class StickersForm(forms.Form):
@@ -164,11 +175,11 @@ class CodeBatchAdmin(ActingAdmin):
     list_filter = [("voided_at", admin.EmptyFieldListFilter), Recorded]
     list_select_related = ["made_by"]
     fields = ["public", "label", "size", "bound", "left", "made_by", "created_at", "voided_at", "files"]
-    search_help_text = "bat_…, the slug or link of one of its codes, or the beginning of its label"
+    search_help_text = gettext_lazy("bat_…, the slug or link of one of its codes, or the beginning of its label")
     change_list_template = "admin/qr/batches.html"
     acts = [
-        Act("void", "Void", MAKE, _void, lambda row: row.voided_at is None,
-            "Why is it void? What nobody has bound can never be bound; what is bound stays."),
+        Act("void", gettext_lazy("Void"), MAKE, _void, lambda row: row.voided_at is None,
+            gettext_lazy("Why is it void? What nobody has bound can never be bound; what is bound stays.")),
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -179,19 +190,19 @@ class CodeBatchAdmin(ActingAdmin):
         yield Q(blanks__slug=links.slug_of(term) or term)
         yield Q(label__istartswith=term)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: CodeBatch) -> str:
         return public_id(row)
 
-    @admin.display(description="bound")
+    @admin.display(description=gettext_lazy("bound"))
     def bound(self, row: Any) -> int:
         return int(row.bound)
 
-    @admin.display(description="blank")
+    @admin.display(description=gettext_lazy("blank"))
     def left(self, row: Any) -> int:
         return int(row.size - row.bound)
 
-    @admin.display(description="files")
+    @admin.display(description=gettext_lazy("files"))
     def files(self, row: CodeBatch) -> SafeString:
         addresses = [reverse(f"admin:{self._url_name}_{form}", args=[row.pk]) for form in ("csv", "pdf")]
         return format_html('<a href="{}">CSV for a printing house</a>, <a href="{}">PDF of stickers</a>', *addresses)
@@ -217,9 +228,11 @@ class CodeBatchAdmin(ActingAdmin):
         form = BatchForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
             batch = batches.make(**form.cleaned_data, operator=operator, now=timezone.now())
-            self.message_user(request, f"Made: {batch}, {batch.size} blank codes.")
+            self.message_user(
+                request, _("Made: %(batch)s, %(size)s blank codes.") % {"batch": batch, "size": batch.size}
+            )
             return redirect(f"admin:{self._url_name}_change", batch.pk)
-        return self._page(request, form, title="Make a batch of blank codes", submit="Make it")
+        return self._page(request, form, title=_("Make a batch of blank codes"), submit=_("Make it"))
 
     def as_csv(self, request: HttpRequest, batch_id: Any) -> HttpResponse:
         """Number, slug and link of every blank, for whoever prints them."""
@@ -247,7 +260,7 @@ class CodeBatchAdmin(ActingAdmin):
                 form.add_error(None, str(refusal.detail))
             else:
                 return _file(made, sheet.CONTENT_TYPE, f"{public_id(batch)}.pdf")
-        return self._page(request, form, row=batch, title="Print its stickers", submit="Make the PDF")
+        return self._page(request, form, row=batch, title=_("Print its stickers"), submit=_("Make the PDF"))
 
     def _batch(self, batch_id: Any) -> CodeBatch:
         batch = CodeBatch.objects.filter(id=batch_id).first()

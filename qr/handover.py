@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+
 from payments import checkout, providers
 from payments.models import PaymentIntent
 from qr.receipts import Receipt
@@ -63,7 +65,7 @@ def offered(intent: PaymentIntent, *, payer: str, user_agent: str, now: datetime
     parts: dict[str, Any] = intent.handover
     on_phone = checkout.on_phone(user_agent)
     everybody = Handover(
-        title=providers.named(intent.provider_account.provider).WALLET,
+        title=_(providers.named(intent.provider_account.provider).WALLET),
         on_phone=on_phone,
         scan=bool(code(intent, now=now)),
         copy=str(parts.get("copy", "")),

@@ -1,9 +1,13 @@
 (function () {
   var main = document.querySelector("main");
-  var again = Number(main.getAttribute("data-again"));
+  var again = Number(said("again"));
   var tag = "";
   var missed = 0;
-  var asking, timer;
+  var asking, timer, line, rung;
+
+  function said(name) {
+    return main.getAttribute("data-" + name);
+  }
 
   // An answer that never comes must not end the asking.
   function get(address, kind, done) {
@@ -21,6 +25,7 @@
   }
 
   function look() {
+    rung = asking;
     if (asking || document.hidden) return;
     clearTimeout(timer);
     get(location.pathname + "/state", "json", function (answer) {
@@ -28,15 +33,40 @@
       if (answer.status === 200 && answer.response) {
         tag = answer.getResponseHeader("ETag");
         again = answer.response.again_s;
-        if (answer.response.version !== main.getAttribute("data-version")) return get(location.pathname, "document", replace);
+        if (answer.response.version !== said("version")) return get(location.pathname, "document", replace);
       }
       wait();
     });
   }
 
+  // While somebody else would ring, it looks seldom: only what rings nowhere (time that is up) is found so.
   function wait() {
     clearTimeout(timer);
-    if (again && !document.hidden) timer = setTimeout(look, Math.min(again << Math.min(missed, 4), 60) * 1000);
+    if (!again || document.hidden) return hangUp();
+    if (rung) return look();
+    var pause = line && line.readyState === 1 ? Math.max(again, 15) : again;
+    timer = setTimeout(look, Math.min(pause << Math.min(missed, 4), 60) * 1000);
+  }
+
+  // The line rings when the receipt says something else. Refused or lost, it is not asked for again on this visit.
+  function listen() {
+    if (line || !again || document.hidden || !window.EventSource) return;
+    line = new EventSource(said("stream") + location.pathname + "/events");
+    line.onopen = wait;
+    line.onmessage = function (event) {
+      if (event.data !== said("version")) look();
+    };
+    line.onerror = askInstead;
+  }
+
+  function hangUp() {
+    if (line) line.close();
+    line = null;
+  }
+
+  function askInstead() {
+    hangUp();
+    wait();
   }
 
   // Only what is said changes, so nothing flickers or scrolls, and a screen reader hears it. A page that hands over to a
@@ -71,11 +101,16 @@
     };
   }
 
-  document.addEventListener("visibilitychange", function () {
-    clearTimeout(timer);
+  function comeBack() {
+    if (document.hidden) return wait();
     look();
-  });
-  addEventListener("online", look);
+    listen();
+  }
+
+  document.addEventListener("visibilitychange", comeBack);
+  addEventListener("online", comeBack);
+  addEventListener("offline", askInstead);
   furnish();
+  listen();
   wait();
 })();

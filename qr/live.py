@@ -64,7 +64,7 @@ def version(
     facts = (
         told.kind,
         sorted((str(payment.id), payment.match, payment.amount, payment.currency) for payment in payments),
-        sorted((str(refund.id), refund.state, refund.amount) for refund in refunds),
+        sorted((str(refund.id), refund.state, refund.held, refund.amount) for refund in refunds),
         checkout.payable(intent, now) and intent.startable,
         proofs.provable(intent, payments, refunds, now=now),
     )

@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
@@ -19,27 +21,48 @@ from django.utils.safestring import mark_safe
 REFERRER_POLICY = "strict-origin-when-cross-origin"
 
 
+# Where a name is one that may be made short: not as a part of another, nor as something of somebody else's; and no text
+# is touched.
+NAMES, PROPERTIES = r"""("[^"]*")|(?<![\w.])(NAME)(?!\w)""", r"(?<![\w.-])(NAME)(?![\w-])"
+
+
+def shorter(text: str, names: Iterable[str], prefix: str, where: str) -> str:
+    """The text with each of these names, wherever it stands so, exchanged for one or two letters."""
+    letters = [*ascii_lowercase, *(f"a{letter}" for letter in ascii_lowercase)]
+    short = {name: prefix + letters[number] for number, name in enumerate(dict.fromkeys(names))}
+    found = where.replace("NAME", "|".join(sorted(short, key=len, reverse=True)))
+    return re.sub(found, lambda match: short.get(match[0], match[0]), text)
+
+
 def _style(*names: str) -> str:
-    """Style sheets of this folder as they stand in a page: without comments, and without spaces that say nothing."""
+    """Style sheets of this folder as they stand in a page: without comments, without spaces that say nothing, and with
+    short names of what only they name."""
     text = "".join((Path(__file__).parent / name).read_text() for name in names)
-    return re.sub(r"\s*([{};,>]|:(?= ))\s*", r"\1", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
+    text = re.sub(r"\s*([{};,>]|:(?= ))\s*", r"\1", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
+    return shorter(text.replace(";}", "}"), re.findall(r"(--[\w-]+):", text), "--", PROPERTIES)
 
 
-def _inline(name: str) -> str:
-    """A script of this folder as it stands in a page: without comments, and without spaces that say nothing.
+def _inline(*names: str) -> str:
+    """Scripts of this folder as they stand in a page: as `_style` does, with short names of variables and functions.
 
-    The scripts end every statement with a semicolon, and none has a space beside a sign in a text or a pattern.
+    The scripts end every statement with a semicolon, and none has a space beside a sign in a text or a pattern, a
+    pattern at all, a key named as a variable, or a variable of one letter.
     """
-    text = re.sub(r"^\s*//.*", "", (Path(__file__).parent / name).read_text(), flags=re.MULTILINE)
-    return re.sub(r"\s*([{}()\[\];:,=<>?!&|+*])\s*", r"\1", text).strip()
+    text = "".join((Path(__file__).parent / name).read_text() for name in names)
+    text = re.sub(r"^\s*//.*", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\s*([{}()\[\];:,=<>?!&|+*])\s*", r"\1", text).strip().replace(";}", "}")
+    declared = re.findall(r"\bvar ([\w,]+)|\bfunction ?(\w*)\(([\w,]*)\)", text)
+    own = [name for group in declared for part in group for name in part.split(",") if name]
+    return shorter(text, own, "", NAMES)
 
 
 # The style stands in the document, so that the first paint waits for nothing else; each page carries what it needs.
 STYLE, SCAN_STYLE = _style("style.css"), _style("style.css", "scan.css")
 RECEIPT_STYLE = _style("style.css", "receipt.css")
 # The only scripts of any of these pages: one calls the wallet whose browser shows the receipt; the other, on every
-# other receipt, asks whether it says something else by now, and replaces the code by which a paid one proves itself.
-BRIDGE, LIVE = _inline("bridge.js"), _inline("proof.js") + _inline("live.js")
+# other receipt, hears or asks whether it says something else by now, and replaces the code by which a paid one proves
+# itself.
+BRIDGE, LIVE = _inline("bridge.js"), _inline("proof.js", "live.js")
 
 
 def respond(
@@ -51,10 +74,12 @@ def respond(
     form_origins: Iterable[str] = (),
     style: str = STYLE,
     script: str = "",
+    manifest: bool = False,
 ) -> HttpResponse:
     """Renders a page. `form_origins` are where its form may be redirected to: browsers hold redirects to the policy.
 
     `style` and `script` are those that the template carries; the policy admits them by their hashes, and no others.
+    `manifest`: whether the page has one.
     """
     ours = {"style": mark_safe(style), "script": mark_safe(script)}  # noqa: S308  Our own files.
     response = render(request, template, {**context, **ours}, status=status)
@@ -64,7 +89,8 @@ def respond(
             f"style-src {_hash(style)}",
             *([f"script-src {_hash(script)}"] if script else []),
             "img-src 'self'",
-            *(["connect-src 'self'"] if script == LIVE else []),
+            *([_connect()] if script == LIVE else []),
+            *(["manifest-src 'self'"] if manifest else []),
             " ".join(["form-action 'self'", *form_origins]),
             "base-uri 'none'",
             "frame-ancestors 'none'",
@@ -84,6 +110,12 @@ def respond_picture(picture: bytes, content_type: str = "image/svg+xml") -> Http
         "X-Robots-Tag": "noindex",
     }
     return HttpResponse(picture, content_type=content_type, headers=headers)
+
+
+def _connect() -> str:
+    """Whom the receipt's script may ask: us, and the process of the stream where that has an origin of its own."""
+    elsewhere = settings.STREAM_URL != settings.PUBLIC_URL
+    return f"connect-src 'self' {settings.STREAM_URL}" if elsewhere else "connect-src 'self'"
 
 
 @cache

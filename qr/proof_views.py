@@ -7,14 +7,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from merchants.models import Shop
-from merchants.money import shown
 from payments import checkout
-from qr import draw, proofs
+from qr import draw, proofs, reader
 from qr.page import respond, respond_picture
 from qr.proofs import Statement, Verdict
 from qr.sorry import sorry
@@ -55,10 +53,13 @@ def proof(request: HttpRequest, token: str) -> HttpResponse:
 
 def _said(statement: Statement) -> dict[str, Any]:
     shop = Shop.objects.get(id=statement.shop)
-    language = get_language() or "en"
-    refunded = shown(statement.refunded, statement.currency, language) if statement.refunded else ""
-    amount = shown(statement.amount, statement.currency, language)
-    return {"shop": shop.name, "zone": shop.time_zone, "amount": amount, "refunded": refunded}
+    reads = reader.of(shop)
+    return {
+        "shop_name": reader.isolated(shop.name),
+        "at": reader.isolated(reads.moment(statement.paid_at)),
+        "amount": reads.amount(statement.amount, statement.currency),
+        "refunded": reader.isolated(reads.amount(statement.refunded, statement.currency)) if statement.refunded else "",
+    }
 
 
 def _words(verdict: Verdict) -> tuple[str, str]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from merchants.money import shown
 from payments.models import Payment, PaymentIntent, Refund
+from qr.reader import Reader, anybody, within
 
 Kind = Literal["waiting", "paid", "checking", "refunded", "refused", "closed", "expired", "not_started"]
 Mood = Literal["good", "wait", "bad"]
@@ -38,40 +37,54 @@ class Receipt:
         return self.kind in ("paid", "checking", "refunded", "expired")
 
 
-def tell(intent: PaymentIntent, payments: Sequence[Payment], refunds: Sequence[Refund], *, now: datetime) -> Receipt:
-    """The receipt at this moment. `refunds` are those of all these payments."""
+def tell(
+    intent: PaymentIntent,
+    payments: Sequence[Payment],
+    refunds: Sequence[Refund],
+    *,
+    now: datetime,
+    reader: Reader | None = None,
+) -> Receipt:
+    """The receipt at this moment, as this reader writes amounts. `refunds` are those of all these payments."""
+    reader = reader or anybody()
     if not payments:
-        return _unpaid(intent, now)
+        return _unpaid(intent, reader, now)
     arrived = sorted(payments, key=lambda payment: payment.occurred_at)
-    kind, mood, heading, sentence = _of_arrived(intent, arrived)
-    lines = [_line(payment) for payment in arrived] if kind == "checking" or len(arrived) > 1 else []
+    kind, mood, heading, sentence = _of_arrived(intent, arrived, reader)
+    lines: list[str] = []
+    if kind == "checking" or len(arrived) > 1:
+        lines = [_line(payment, intent, number, reader) for number, payment in enumerate(arrived, 1)]
     back = sum(refund.amount for refund in refunds if refund.state == Refund.State.SUCCEEDED)
     if back and back >= sum(payment.amount for payment in arrived):
         kind, mood, heading, sentence = "refunded", "good", _("Refunded"), _("All of it was sent back to you.")
     elif back and kind == "paid":
-        kind, heading = "refunded", _("Paid, partly refunded")
+        kind, heading, sentence = "refunded", _("Paid, partly refunded"), _("A part of it was sent back to you.")
     elif back and back == _surplus(arrived):
         kind, heading, sentence = "refunded", _("Paid"), _("What came above the price was sent back to you.")
-    lines += [_refund_line(refund) for refund in refunds]
-    under_way = any(refund.state == Refund.State.REQUESTED for refund in refunds)
+    lines += [_refund_line(refund, reader) for refund in refunds]
+    asked = [refund for refund in refunds if refund.state == Refund.State.REQUESTED]
+    under_way, held = any(not refund.held for refund in asked), any(refund.held for refund in asked)
     return Receipt(
         kind=kind,
         mood=mood,
         heading=heading,
         sentence=sentence,
-        amount=_money(arrived[0].amount, arrived[0].currency) if len(arrived) == 1 else _asked(intent),
+        amount=reader.amount(*(_came(arrived[0]) if len(arrived) == 1 else _asked(intent))),
         at=arrived[0].occurred_at,
         lines=tuple(lines),
-        refresh_s=5 if under_way else 30 if kind == "checking" else None,
+        refresh_s=5 if under_way else 30 if kind == "checking" or held else None,
     )
 
 
-def _unpaid(intent: PaymentIntent, now: datetime) -> Receipt:
+def _unpaid(intent: PaymentIntent, reader: Reader, now: datetime) -> Receipt:
     kind, mood, heading, sentence = _no_money(intent)
     refresh_s = _patience(now - intent.created_at) if kind == "waiting" else 30 if kind == "expired" else None
     if refresh_s and now - intent.created_at > timedelta(hours=1):
         refresh_s = None  # A tab forgotten for an hour is not worth a request every few seconds.
-    return Receipt(kind, mood, heading, sentence, _asked(intent), intent.created_at, refresh_s=refresh_s)
+        if kind == "waiting":
+            sentence = _("No payment has reached us yet. Open this page again to see whether it has.")
+    asked = reader.amount(*_asked(intent))
+    return Receipt(kind, mood, heading, sentence, asked, intent.created_at, refresh_s=refresh_s)
 
 
 def _patience(waited: timedelta) -> int:
@@ -107,11 +120,11 @@ def _no_money(intent: PaymentIntent) -> tuple[Kind, Mood, str, str]:
     )
 
 
-def _of_arrived(intent: PaymentIntent, arrived: Sequence[Payment]) -> tuple[Kind, Mood, str, str]:
+def _of_arrived(intent: PaymentIntent, arrived: Sequence[Payment], reader: Reader) -> tuple[Kind, Mood, str, str]:
     match = Payment.Match
     if any(payment.match == match.EXACT for payment in arrived):
         if len(arrived) == 1:
-            return "paid", "good", _("Paid"), _("The shop has your money and has been told.")
+            return "paid", "good", _("Paid"), _("Your money has arrived, and the shop has been told.")
         if all(payment.match in (match.EXACT, match.DOUBLE) for payment in arrived):
             return (
                 "checking",
@@ -126,8 +139,10 @@ def _of_arrived(intent: PaymentIntent, arrived: Sequence[Payment]) -> tuple[Kind
             _("Your purchase is paid. More money came than it costs; the shop has been told and will check it."),
         )
     first = arrived[0]
-    asked, came = _asked(intent), _money(first.amount, first.currency)
-    amounts = {"asked": asked, "came": came}
+    amounts = {
+        "asked": within(reader.amount(*_asked(intent))),
+        "came": within(reader.amount(*_came(first))),
+    }
     if first.currency != intent.currency:
         sentence = _("%(asked)s was asked, but %(came)s arrived, in another currency. We are checking it.")
     elif first.match == match.LATE:
@@ -149,29 +164,43 @@ def _surplus(arrived: Sequence[Payment]) -> int:
     return sum(payment.amount for payment in arrived if payment.match != Payment.Match.EXACT)
 
 
-def _line(payment: Payment) -> str:
-    words = {
-        Payment.Match.EXACT: _("arrived, as asked"),
-        Payment.Match.SHORT: _("arrived: less than asked"),
-        Payment.Match.OVER: _("arrived: more than asked"),
-        Payment.Match.LATE: _("arrived after closing"),
-        Payment.Match.DOUBLE: _("arrived a second time"),
-    }
-    return f"{_money(payment.amount, payment.currency)} {words.get(Payment.Match(payment.match), _('arrived'))}"
+def _line(payment: Payment, intent: PaymentIntent, number: int, reader: Reader) -> str:
+    """What is said of one payment among several, the `number`th that came."""
+    match = Payment.Match
+    if payment.currency != intent.currency:
+        said = _("%(amount)s arrived, in another currency")
+    elif payment.match == match.EXACT:
+        said = _("%(amount)s arrived, as asked")
+    elif payment.match == match.SHORT:
+        said = _("%(amount)s arrived: less than asked")
+    elif payment.match == match.OVER:
+        said = _("%(amount)s arrived: more than asked")
+    elif payment.match == match.LATE:
+        said = _("%(amount)s arrived after closing")
+    elif payment.match == match.DOUBLE and number == 2:
+        said = _("%(amount)s arrived a second time")
+    elif payment.match == match.DOUBLE:
+        said = _("%(amount)s arrived once more")
+    else:
+        said = _("%(amount)s arrived")
+    return said % {"amount": within(reader.amount(*_came(payment)))}
 
 
-def _refund_line(refund: Refund) -> str:
-    words = {
-        Refund.State.REQUESTED: _("is on its way back to you"),
-        Refund.State.SUCCEEDED: _("was refunded to you"),
-        Refund.State.FAILED: _("could not be refunded; the shop has been told"),
-    }
-    return f"{_money(refund.amount, refund.currency)} {words[Refund.State(refund.state)]}"
+def _refund_line(refund: Refund, reader: Reader) -> str:
+    if refund.state == Refund.State.REQUESTED and refund.held:
+        said = _("%(amount)s is being checked before it is sent back to you")
+    elif refund.state == Refund.State.REQUESTED:
+        said = _("%(amount)s is on its way back to you")
+    elif refund.state == Refund.State.SUCCEEDED:
+        said = _("%(amount)s was refunded to you")
+    else:
+        said = _("%(amount)s could not be refunded; the shop has been told")
+    return said % {"amount": within(reader.amount(refund.amount, refund.currency))}
 
 
-def _asked(intent: PaymentIntent) -> str:
-    return _money(intent.amount, intent.currency)
+def _asked(intent: PaymentIntent) -> tuple[int, str]:
+    return intent.amount, intent.currency
 
 
-def _money(amount: int, currency: str) -> str:
-    return shown(amount, currency, get_language() or "en")
+def _came(payment: Payment) -> tuple[int, str]:
+    return payment.amount, payment.currency

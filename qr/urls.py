@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from merchants.phone_page import phone_page, phone_words, phone_worker
+from qr.home_screen import icon, manifest
 from qr.live import receipt_state
 from qr.pictures import PngPicture, SvgPicture
 from qr.printing import PosterPdf, PrintPage, SheetPdf, TentPdf
@@ -19,6 +20,8 @@ from qr.wallet_code_views import WalletCodesView, WalletCodeView
 urlpatterns = [
     path("s/<str:slug>", scan, name="scan"),
     path("s/<str:slug>/pay", pay, name="pay"),
+    path("s/<str:slug>/app.webmanifest", manifest, name="home-screen"),
+    path("s/<str:slug>/icon.png", icon, name="home-icon"),
     path("r/<str:secret>", receipt, name="receipt"),
     path("r/<str:secret>/code.svg", code_picture, name="receipt-code"),
     path("r/<str:secret>/proof.png", proof_picture, name="receipt-proof"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -13,7 +12,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
@@ -21,11 +19,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from merchants import batches, codes, limits, scans
 from merchants.addresses import client_address
 from merchants.models import Code
-from merchants.money import decimal, exponent, minor_units, shown
+from merchants.money import exponent, minor_units
 from merchants.refusals import Refused
 from payments import checkout, providers
 from payments.models import PaymentIntent, ProviderAccount
-from qr import draw, handover, live, page_ids, proofs, receipts
+from qr import draw, handover, home_screen, live, page_ids, proofs, reader, receipts
 from qr.page import BRIDGE, LIVE, RECEIPT_STYLE, REFERRER_POLICY, SCAN_STYLE, respond, respond_picture
 from qr.sorry import sorry
 
@@ -91,7 +89,8 @@ def receipt(request: HttpRequest, secret: str) -> HttpResponse:
     now = timezone.now()
     payments = list(intent.payments.all())
     refunds = [refund for payment in payments for refund in payment.refunds.all()]
-    told = receipts.tell(intent, payments, refunds, now=now)
+    reads = reader.of(intent.shop)
+    told = receipts.tell(intent, payments, refunds, now=now, reader=reads)
     proof = proofs.provable(intent, payments, refunds, now=now)
     hand, again_s = None, told.refresh_s
     if told.kind == "waiting":
@@ -104,12 +103,13 @@ def receipt(request: HttpRequest, secret: str) -> HttpResponse:
         "hand": hand,
         "version": live.version(told, intent, payments, refunds, now=now),
         "again_s": again_s,
+        "stream": settings.STREAM_URL,
         "proof": proof,
         "bridge": handover.bridge_data(told, hand) if hand and hand.bridge else None,
         "other_wallets": hand is not None and not intent.single_use and len(checkout.accepted(intent.shop)) > 1,
-        "asked": _money(intent.amount, intent.currency),
+        "asked": reads.amount(intent.amount, intent.currency),
+        "at": reads.moment(told.at),
         "number": intent.reference,
-        "zone": intent.shop.time_zone,
         "pretend": intent.provider_account.provider == receipts.PRETEND,
     }
     return respond(
@@ -178,7 +178,7 @@ def _start(request: HttpRequest, code: Code, page: page_ids.Page) -> HttpRespons
     if quantity is None:
         return _pay_page(request, code, message=_("Please choose how many."), status=422)
     typed = request.POST.get("amount", "")
-    amount, wrong = _amount(page, typed, quantity)
+    amount, wrong = _amount(page, typed, quantity, reader.of(code.shop))
     if wrong:
         return _pay_page(request, code, message=wrong, typed=typed, quantity=quantity, status=422)
     if (page.amount, page.currency) != _price(code) and not PaymentIntent.objects.filter(page=page.id).exists():
@@ -268,29 +268,43 @@ def _pay_page(
     if not payer:
         cookie, payer = page_ids.new_payer()
     several = code.kind == Code.Kind.ITEM and price is not None
+    reads = reader.of(code.shop)
     context = {
         "code": code,
         "shop": code.shop,
+        "shop_name": reader.isolated(code.shop.name),
         "title": code.item.name if code.item else code.label or code.shop.name,
         "photo": code.item.photo if code.item else None,
         "unit": code.item.unit if code.item else "",
-        "price": None if price is None else _money(price, currency),
-        "quantities": [(n, _money(n * price, currency)) for n in QUANTITIES] if several and price else [],
+        "price": None if price is None else reads.amount(price, currency),
+        "quantities": _quantities(price, currency, reads) if several and price else [],
         "quantity": quantity,
         "currency": currency,
-        "example": str(decimal(0, currency)),
+        "example": reads.number(0, currency),
         "keys": "decimal" if exponent(currency) else "numeric",
         "typed": typed[:TYPED_MAX],
         "message": message,
         "page": page_ids.make(code=code, payer=payer, amount=price, currency=currency, now=now),
         "wallets": _wallets(accounts),
+        "home": home_screen.address(code),
     }
     response = respond(
-        request, "qr/scan.html", context, status=status, form_origins=checkout.origins(accounts), style=SCAN_STYLE
+        request,
+        "qr/scan.html",
+        context,
+        status=status,
+        form_origins=checkout.origins(accounts),
+        style=SCAN_STYLE,
+        manifest=bool(context["home"]),
     )
     if cookie:
         page_ids.set_payer(response, cookie)
     return response
+
+
+def _quantities(price: int, currency: str, reads: reader.Reader) -> list[tuple[int, str, str]]:
+    """What may be chosen, each with its total: what the form sends, and the two numbers as they are read."""
+    return [(n, reads.count(n), reads.amount(n * price, currency)) for n in QUANTITIES]
 
 
 def _wallets(accounts: Sequence[ProviderAccount]) -> list[dict[str, object]]:
@@ -298,7 +312,7 @@ def _wallets(accounts: Sequence[ProviderAccount]) -> list[dict[str, object]]:
     return [
         {
             "name": account.provider,
-            "title": providers.named(account.provider).WALLET,
+            "title": _(providers.named(account.provider).WALLET),
             "pretend": account.provider == receipts.PRETEND,
         }
         for account in accounts
@@ -321,22 +335,20 @@ def _quantity(request: HttpRequest) -> int | None:
     return number if number in QUANTITIES else None
 
 
-def _amount(page: page_ids.Page, typed: str, quantity: int) -> tuple[int | None, str]:
+def _amount(page: page_ids.Page, typed: str, quantity: int, reads: reader.Reader) -> tuple[int | None, str]:
     """What the payer means to pay, and what is wrong with it ('' when nothing is).
 
     Where the page showed a price it is the total that was shown: the code decides what is asked for.
     """
     if page.amount is not None:
         return page.amount * quantity, ""
-    # A Chinese keyboard types full-width digits and its own full stop.
-    text = unicodedata.normalize("NFKC", typed[: TYPED_MAX + 1]).replace("。", ".")
+    text = typed[: TYPED_MAX + 1]
     try:
         amount = minor_units(text, page.currency)
     except ValueError:
-        example = str(decimal(1234, page.currency))
         return None, _("Please type an amount in %(currency)s, for example %(example)s.") % {
             "currency": page.currency,
-            "example": example,
+            "example": reader.within(reads.number(1234, page.currency)),
         }
     if amount <= 0:
         return None, _("Please type an amount above zero.")
@@ -357,10 +369,6 @@ def _message(reason: str) -> str:
         "amount_too_large": _("This amount is too large."),
         "too_many_starts": _("That was often in a short time. Please wait a minute and pay again."),
     }.get(reason, "")
-
-
-def _money(amount: int, currency: str) -> str:
-    return shown(amount, currency, get_language() or "en")
 
 
 def _see_other(address: str) -> HttpResponse:

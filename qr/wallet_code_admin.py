@@ -7,6 +7,8 @@ from datetime import datetime
 
 from django.contrib import admin
 from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import audit
 from merchants.acts import Act, ActingAdmin
@@ -19,23 +21,25 @@ from qr import payloads, wallet_codes
 def _retire(rows: Sequence[WalletCode], *, operator: User, reason: str, now: datetime) -> str:
     for code in sorted(rows, key=lambda code: code.id):
         wallet_codes.retire_by_operator(code_id=code.id, operator=operator, reason=reason, now=now)
-    return f"Retired: {', '.join(map(public_id, rows))}. The owners are told by text."
+    return _("Retired: %(rows)s. The owners are told by text.") % {"rows": ", ".join(map(public_id, rows))}
 
 
 @admin.register(WalletCode, site=desk)
 class WalletCodeAdmin(ActingAdmin):
     """Codes that no server confirms. What they pay to is the vendor's own affair, unless it is not hers."""
 
-    heading = "Own wallet codes: unconfirmed"
+    heading = gettext_lazy("Own wallet codes: unconfirmed")
     list_display = ["public", "created_at", "shop", "title", "payee", "account", "state"]
     list_filter = ["state", "profile", Recorded]
     list_select_related = ["shop"]
     fields = ["public", "shop", "staff", "title", "payee", "account", "label", "payload", "confirmation", "state",
               "created_at", "retired_at", "trail"]  # fmt: skip
-    search_help_text = "wco_…, shp_…, a phone, or the account as the code names it"
+    search_help_text = gettext_lazy("wco_…, shp_…, a phone, or the account as the code names it")
     acts = [
-        Act("retire", "Retire", "merchants.change_walletcode", _retire, lambda code: code.state == "active",
-            "Why is it retired? Its owners are told; what hangs on the cart stays there until they take it off."),
+        Act("retire", gettext_lazy("Retire"), "merchants.change_walletcode", _retire,
+            lambda code: code.state == "active",
+            gettext_lazy("Why is it retired? Its owners are told; what hangs on the cart stays there until "
+                         "they take it off.")),
     ]  # fmt: skip
 
     def readings(self, term: str) -> Iterator[Q]:
@@ -43,19 +47,19 @@ class WalletCodeAdmin(ActingAdmin):
         yield from by_phone(term, "shop")
         yield Q(account=term)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: WalletCode) -> str:
         return public_id(row)
 
-    @admin.display(description="kind")
+    @admin.display(description=gettext_lazy("kind"))
     def title(self, row: WalletCode) -> str:
         return payloads.read(row.payload).title
 
-    @admin.display(description="confirmation")
+    @admin.display(description=gettext_lazy("confirmation"))
     def confirmation(self, row: WalletCode) -> str:
         return wallet_codes.STATE
 
-    @admin.display(description="what operators did")
+    @admin.display(description=gettext_lazy("what operators did"))
     def trail(self, row: WalletCode) -> str:
         acts = audit.trail(row)[:20]
         return "; ".join(f"{act.at:%d %b %Y %H:%M} {act.operator}: {act.act} ({act.reason})" for act in acts) or "–"

@@ -154,7 +154,7 @@ def retire_by_operator(*, code_id: UUID, operator: User, reason: str, now: datet
     with transaction.atomic():
         code = _locked(code_id)
         if code.state != _STATE.ACTIVE:
-            raise UnableToAct("wallet_code_retired", f"{code} is retired already.")
+            raise UnableToAct("wallet_code_retired", _("%(code)s is retired already.") % {"code": code})
         _end(code, now)
         audit.record(
             operator=operator,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.admin import autodiscover
 from django.db import transaction
 from django.utils import timezone
@@ -14,7 +15,7 @@ from merchants import audit, codes, ids
 from merchants.acts import ActingAdmin
 from merchants.desk import desk
 from merchants.models import CodeBatch, OperatorAct
-from payments import remedies
+from payments import refunds, remedies
 from payments.models import (
     Adjustment,
     CredentialChange,
@@ -24,6 +25,7 @@ from payments.models import (
     Payment,
     PayoutBatch,
     QueuedEvent,
+    Refund,
     StatementLine,
 )
 from tests.bank_day import bank_says, credit, look
@@ -91,12 +93,16 @@ ACTS = [
     ("payments/adjustment", "agree"),
     ("payments/adjustment", "refuse"),
     ("merchants/walletcode", "retire"),
+    ("payments/refund", "approve"),
+    ("payments/refund", "refuse"),
 ]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("way", ["page", "list"])
-def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person, way: str) -> None:
+def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(
+    mei: Person, way: str, settings: LazySettings
+) -> None:
     autodiscover()  # The pages stand in the registry once somebody has asked for the addresses.
     declared = {
         (f"{model._meta.app_label}/{model._meta.model_name}", act.name): act
@@ -129,6 +135,7 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
         **_of_the_evening(mei),
     }
     proposed = _proposed(mei)
+    held = _held(mei, settings)
     batches = _batches(open_shop(LAN_PHONE, "Lan's flowers"))
     OldCredentials.objects.create(
         provider_account=account,
@@ -138,7 +145,11 @@ def test_every_act_of_the_back_office_leaves_one_row_with_its_reason(mei: Person
     )
     expected = []
     for table, name in ACTS:
-        own: dict[str, Any] = {"payments/payoutbatch": batches, "payments/adjustment": proposed}
+        own: dict[str, Any] = {
+            "payments/payoutbatch": batches,
+            "payments/adjustment": proposed,
+            "payments/refund": held,
+        }
         subject = own[table][name] if table in own else subjects[table]
         reason = f"because of {name}" if declared[table, name].asks else ""
         if way == "page":
@@ -174,6 +185,17 @@ def _proposed(person: Person) -> dict[str, Adjustment]:
         remedies.propose(discrepancy_id=one.id, remedy="keep", note="", operator=person.user, now=now) for one in asked
     ]
     return dict(zip(("agree", "refuse"), made, strict=True))
+
+
+def _held(person: Person, settings: LazySettings) -> dict[str, Refund]:
+    """Two refunds above the limit: one for each act."""
+    settings.REFUND_REVIEW_ABOVE = {"CNY": 10}
+    payment = Payment.objects.get(match="exact")
+    made = [
+        refunds.request(staff=person.staff, payment=payment, amount=amount, reason="", now=timezone.now())
+        for amount in (20, 30)
+    ]
+    return dict(zip(("approve", "refuse"), made, strict=True))
 
 
 def _batches(person: Person) -> dict[str, PayoutBatch]:

@@ -34,7 +34,14 @@ def _addresses() -> Iterator[str]:
         base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         yield from (base, f"{base}{some_id}/change/", f"{base}{some_id}/history/", f"{base}add/")
         yield f"{base}{some_id}/act/freeze/"
-    yield from ("/admin/", "/admin/today/", "/admin/password_change/", "/admin/merchants/", "/admin/payments/")
+    yield from (
+        "/admin/",
+        "/admin/today/",
+        "/admin/find/",
+        "/admin/password_change/",
+        "/admin/merchants/",
+        "/admin/payments/",
+    )
 
 
 def test_the_back_office_is_declared_without_a_complaint() -> None:
@@ -228,3 +235,21 @@ def test_users_are_for_superusers_only(mei: Person) -> None:
     assert (changed.operator, changed.act, changed.subject_type) == (chief.user, "change_user", "user")
     assert changed.before == {"name": "", "groups": ["operators"]}
     assert changed.after == {"name": "Wei", "groups": []}
+
+
+def test_an_operator_chooses_her_language_also_before_she_has_come_in(mei: Person) -> None:
+    client = Client(enforce_csrf_checks=True)
+    page = client.get("/admin/login/")
+    assert 'action="/admin/language/" class="desk-language"' in page.text
+    chosen = {"language": "ar", "next": "/admin/login/?next=/admin/"}
+    assert client.post("/admin/language/", chosen).status_code == 403
+    assert client.get("/admin/language/", chosen).status_code == 405
+    assert 'dir="ltr"' in client.get("/admin/login/").text
+    token = client.cookies["csrftoken"].value
+    answer = client.post("/admin/language/", {**chosen, "csrfmiddlewaretoken": token})
+    assert (answer.status_code, answer.headers["Location"]) == (302, chosen["next"])
+    cookie = client.cookies["django_language"]
+    assert (cookie.value, cookie["path"], cookie["httponly"], cookie["samesite"]) == ("ar", "/admin/", True, "Lax")
+    assert '<html lang="ar" dir="rtl">' in client.get("/admin/login/").text
+    away = client.post("/admin/language/", {**chosen, "next": "//elsewhere.example/", "csrfmiddlewaretoken": token})
+    assert away.headers["Location"] == "/"

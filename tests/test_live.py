@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -117,14 +118,18 @@ def test_an_unknown_receipt_has_no_state(client: Client, db: None) -> None:
 
 
 def test_the_page_asks_only_us_by_the_one_script_and_without_script_it_is_refreshed(
-    client: Client, intent: PaymentIntent
+    client: Client, intent: PaymentIntent, settings: LazySettings
 ) -> None:
     answer = client.get(f"/r/{intent.receipt}")
     page, policy = answer.content.decode(), answer.headers["Content-Security-Policy"]
     assert page.count("<script>") == 1
     assert f"<script>{LIVE}</script>" in page
-    assert "; connect-src 'self'; " in policy
+    # Where the stream has an origin of its own, that one is asked too.
+    assert "; connect-src 'self' http://127.0.0.1:8001; " in policy
+    assert 'data-stream="http://127.0.0.1:8001"' in page
     assert "unsafe" not in policy
+    settings.STREAM_URL = settings.PUBLIC_URL
+    assert "; connect-src 'self'; " in client.get(f"/r/{intent.receipt}").headers["Content-Security-Policy"]
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
 
 

@@ -37,6 +37,13 @@ def test_what_is_no_money_has_no_exponent(code: str) -> None:
         ("1500", "JPY", 1500),
         ("1.234", "KWD", 1234),
         ("2.", "CNY", 200),
+        ("٢", "CNY", 200),
+        ("١٢٫٣٤", "AED", 1234),
+        ("\u200f٢،٥", "CNY", 250),
+        ("۱۲.۵", "CNY", 1250),
+        ("१२.०५", "INR", 1205),
+        ("１２．５", "CNY", 1250),
+        ("３。５", "CNY", 350),
     ],
 )
 def test_what_a_person_types_becomes_minor_units(text: str, currency: str, amount: int) -> None:
@@ -44,7 +51,30 @@ def test_what_a_person_types_becomes_minor_units(text: str, currency: str, amoun
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", ".5", "-1", "+1", "1e3", "1.2.3", "1,234.50", "1.001", "٢", "²", "NaN", "1 0"]
+    "text",
+    [
+        "",
+        ".",
+        ".5",
+        "-1",
+        "+1",
+        "1e3",
+        "1.2.3",
+        "1,234.50",
+        "1.001",
+        "²",
+        "NaN",
+        "1 0",
+        "٫٥",
+        "1٢",
+        "१2",
+        "١٬٢٣٤",
+        "١٢٫٣٤٥",
+        "๒",
+        "٢٫٥٫",
+        "Ⅷ",
+        "\u200f",
+    ],
 )
 def test_what_is_no_amount_of_yuan_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

@@ -85,6 +85,14 @@ def test_a_total_waits_while_a_refund_of_ours_may_be_what_it_tells_of() -> None:
     assert back(facts) == 50
 
 
+def test_a_total_does_not_wait_for_a_refund_that_is_held_for_an_operator() -> None:
+    money = payment()
+    ours = replace(refund(money), review="waiting")
+    facts = known(money, ours)
+    assert hear(total(money, 50), facts) == "applied"
+    assert (back(facts), facts.refunds[ours.id].state) == (50, "requested")
+
+
 def test_a_total_that_waited_for_a_refund_that_failed_was_of_another_one() -> None:
     money = payment()
     ours = refund(money)

@@ -233,6 +233,8 @@ def test_a_refund_is_asked_for_and_told_as_requested(api: APIClient, mei: Person
             "payment": ids.public("pay", payment.id),
             "amount": yuan(150),
             "state": "requested",
+            "held_for_review": False,
+            "refusal": "",
             "origin": "shop",
             "reason": "bruised",
             "created_at": response.json()["created_at"],

@@ -277,7 +277,7 @@ class TestThePageOfAStatement:
         with time_machine.travel(datetime(2026, 11, 22, 2, 5, tzinfo=UTC)):
             answer = client.get(f"/p/{made(intent)}")
         assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
-        assert "Real CN¥4.00 paid to Mei's fruit at 10:02 on 22 Nov 2026" in text(answer)
+        assert "Real CN¥4.00 Paid to Mei's fruit , Nov 22, 2026, 10:02 AM" in text(answer)
         assert "Pretend wallet" in text(answer)
         assert len(answer.content) <= 10_000
         assert b"<script" not in answer.content
@@ -288,7 +288,7 @@ class TestThePageOfAStatement:
         token = made(intent)
         with time_machine.travel(timezone.now() + timedelta(minutes=2)):
             answer = client.get(f"/p/{token}")
-        assert (answer.status_code, "Too old CN¥4.00 paid to Mei's fruit" in text(answer)) == (410, True)
+        assert (answer.status_code, "Too old CN¥4.00 Paid to Mei's fruit" in text(answer)) == (410, True)
 
     def test_edited_it_shows_nothing_of_what_it_claims(self, client: Client, intent: PaymentIntent) -> None:
         answer = client.get(f"/p/{edited(made(intent), 41, 0x03, 0xE8)}")

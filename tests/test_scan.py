@@ -121,6 +121,7 @@ class TestThePageOfACode:
         assert policy == {
             "default-src": "'none'",
             "img-src": "'self'",
+            "manifest-src": "'self'",
             "form-action": "'self' http://127.0.0.1:8002",
             "base-uri": "'none'",
             "frame-ancestors": "'none'",
@@ -445,7 +446,7 @@ class TestTheReceipt:
         page = text(answer)
         assert "Paid CN¥4.00" in page
         assert f"Mei's fruit The sign must show: {intent.shop.check_word} " in page
-        assert "Shop Mei's fruit For Apples × 2 Asked CN¥4.00 Time 23 Nov 2026, 02:30" in page
+        assert "Shop Mei's fruit For Apples × 2 Asked CN¥4.00 Time Nov 23, 2026, 2:30 AM" in page
         assert intent.reference in page
         assert b'http-equiv="refresh"' not in answer.content
         assert intent.receipt not in page

@@ -17,6 +17,7 @@ from merchants import audit, ids, notify
 from merchants.lists import public_id
 from merchants.models import Code, CodeAlarm, ScanCount, Staff, User, WalletCode
 from payments import story
+from payments.admin import links
 from payments.models import (
     Discrepancy,
     Dispute,
@@ -117,21 +118,21 @@ def test_the_page_tells_everything_of_the_shop(wei: Operator, mei: Person, lan: 
         ["today", "1", "CN¥5.00", "1", "CN¥1.00"],
         ["last 30 days", "1", "CN¥5.00", "1", "CN¥1.00"],
     ]
-    assert ["shop_pending", "held", "CN¥2.00"] in rows(answer, "balances")
-    assert [(row[0], row[2]) for row in rows(answer, "people")] == [(MEI_PHONE, "owner"), (lan.phone, "assistant")]
+    assert ["Shop Pending", "Held", "CN¥2.00"] in rows(answer, "balances")
+    assert [(row[0], row[2]) for row in rows(answer, "people")] == [(MEI_PHONE, "Owner"), (lan.phone, "Assistant")]
     [code] = [row for row in rows(answer, "codes") if row[0] == shop_code(mei.shop).slug]
-    assert code == [code[0], "shop", "–", "active", "0", "1", "CN¥5.00"]
+    assert code == [code[0], "Shop", "–", "Active", "0", "1", "CN¥5.00"]
     [[shown, amount, match, provider_id, _when]] = rows(answer, "payments")
-    assert (shown, amount, match, provider_id) == (public_id(sold), "CN¥5.00", "exact", "wpy_of_mei")
-    assert [row[1:4] for row in rows(answer, "refunds")] == [["CN¥1.00", "succeeded", public_id(sold)]]
-    assert [row[1:4] for row in rows(answer, "disputes")] == [["CN¥2.00", "open", public_id(sold)]]
-    assert [row[1:3] for row in rows(answer, "payouts")] == [["CN¥0.70", "prepared"]]
-    assert [row[1:] for row in rows(answer, "payout-accounts")] == [["waiting", "Mei", "1234", "not yet"]]
-    assert [row[1:3] for row in rows(answer, "providers")] == [["direct", "yes"]]
-    assert [row[1:3] for row in rows(answer, "events")] == [["quarantined", "it makes no sense"]]
+    assert (shown, amount, match, provider_id) == (public_id(sold), "CN¥5.00", "Exact", "wpy_of_mei")
+    assert [row[1:4] for row in rows(answer, "refunds")] == [["CN¥1.00", "Succeeded", public_id(sold)]]
+    assert [row[1:4] for row in rows(answer, "disputes")] == [["CN¥2.00", "Open", public_id(sold)]]
+    assert [row[1:3] for row in rows(answer, "payouts")] == [["CN¥0.70", "Prepared"]]
+    assert [row[1:] for row in rows(answer, "payout-accounts")] == [["Waiting", "Mei", "1234", "not yet"]]
+    assert [row[1:3] for row in rows(answer, "providers")] == [["Direct", "yes"]]
+    assert [row[1:3] for row in rows(answer, "events")] == [["Quarantined", "it makes no sense"]]
     assert [row[1:3] for row in rows(answer, "questions")] == [["paid twice", "CN¥9.00"]]
     assert [row[3] for row in rows(answer, "alarms")] == ["open"]
-    assert [row[1:] for row in rows(answer, "wallet-codes")] == [["upi", "Mei", "active"]]
+    assert [row[1:] for row in rows(answer, "wallet-codes")] == [["upi", "Mei", "Active"]]
     assert [row[1] for row in rows(answer, "reported")] == ["CN¥3.00"]
     assert rows(answer, "notices")[0][:2] == [str(mei.shop.notices.latest("number").number), "code_alarm"]
     assert [row[1:] for row in rows(answer, "trail")] == [
@@ -199,7 +200,7 @@ def test_an_operator_sees_the_parts_that_her_permissions_allow(wei: Operator, me
 
 def test_a_search_on_the_front_page_leads_to_it_in_two_clicks(wei: Operator, mei: Person, sold: Payment) -> None:
     front = wei.client.get("/admin/").text
-    assert 'action="/admin/merchants/shop/" method="get" role="search"' in front
+    assert 'action="/admin/find/" method="get" role="search"' in front
     intent, refund, dispute = PaymentIntent.objects.get(), Refund.objects.get(), Dispute.objects.get()
     money = payout(mei, "sent", 70, timezone.now())
     terms = [MEI_PHONE, "+86 138 0013", shop_code(mei.shop).slug, intent.receipt, "wpy_of_mei", "wrf_of_mei"]
@@ -211,10 +212,48 @@ def test_a_search_on_the_front_page_leads_to_it_in_two_clicks(wei: Operator, mei
         assert "/change/" not in wei.client.get("/admin/merchants/shop/", {"q": term}).text, term
 
 
-def test_who_may_not_see_shops_is_not_offered_to_find_one(wei: Operator, mei: Person) -> None:
+def test_one_search_leads_to_whatever_is_called_so(wei: Operator, mei: Person, sold: Payment) -> None:
+    intent, refund, dispute = PaymentIntent.objects.get(), Refund.objects.get(), Dispute.objects.get()
+    money = payout(mei, "sent", 70, timezone.now())
+    code = shop_code(mei.shop)
+    leads = {
+        MEI_PHONE: mei.shop,
+        " +86 138 0013 ": mei.shop,
+        code.slug: code,
+        intent.receipt: sold,
+        "wpy_of_mei": sold,
+        "wrf_of_mei": refund,
+        "wdp_of_mei": dispute,
+        str(sold.pk): sold,
+        "fruit": mei.shop,
+        **{public_id(row): row for row in (sold, intent, refund, dispute, money, mei.shop, code)},
+    }
+    for term, row in leads.items():
+        found = wei.client.get("/admin/find/", {"q": term})
+        assert (found.status_code, found.headers.get("Location")) == (302, links.address(row)), term
+    for term in ("wpy_of_nobody", ids.public("pay", ids.new()), "+91 98765 43210", "<b>", "pay_x", "x" * 500):
+        found = wei.client.get("/admin/find/", {"q": term})
+        assert (found.status_code, found.context["parts"]) == (200, []), term
+    assert "Nothing is called “&lt;b&gt;”" in wei.client.get("/admin/find/", {"q": "<b>"}).text
+    assert_obeys_the_policy(wei.client.get("/admin/find/"))
+
+
+def test_what_several_are_called_is_listed_by_what_it_is(wei: Operator, mei: Person, arjun: Person) -> None:
+    for person, account in ((mei, platform()), (arjun, direct(arjun.shop))):
+        _payment(account, person, 500, timezone.now())
+    Payment.objects.update(object_id="same")
+    [part] = wei.client.get("/admin/find/", {"q": "same"}).context["parts"]
+    assert (part.id, len(part.rows), part.more) == ("found-payment", 2, False)
+
+
+def test_a_search_finds_nothing_that_is_not_hers_to_see(wei: Operator, mei: Person, sold: Payment) -> None:
     wei.user.groups.clear()
-    assert 'role="search"' not in wei.client.get("/admin/").text
+    for term in (MEI_PHONE, public_id(sold), "wpy_of_mei", "fruit"):
+        assert wei.client.get("/admin/find/", {"q": term}).context["parts"] == []
     assert wei.client.get("/admin/merchants/shop/", {"q": MEI_PHONE}).status_code == 403
+    wei.user.user_permissions.set(Permission.objects.filter(codename="view_payment"))
+    assert wei.client.get("/admin/find/", {"q": "wpy_of_mei"}).headers["Location"] == links.address(sold)
+    assert wei.client.get("/admin/find/", {"q": MEI_PHONE}).context["parts"] == []
 
 
 def _payment(account: ProviderAccount, person: Person, amount: int, at: datetime, currency: str = "CNY") -> Payment:

@@ -118,7 +118,7 @@ def test_every_number_leads_to_a_list_of_so_many_rows(wei: Operator, account: Pr
                     counted.append(part.id)
     assert {name: counted.count(name) for name in counted} == {
         "paid-cny": 2,
-        "waiting": 5,
+        "waiting": 6,
         "discrepancies": 3,
         "lines": 4,
         "events": 3,
@@ -140,8 +140,9 @@ def test_what_waits_is_told_with_its_age(wei: Operator, account: ProviderAccount
         ["for longer", "1"],
         ["not due yet: looked at, and again later", "1"],
     ]
-    assert rows(wei, "payouts") == [["prepared", "1", "CN¥0.70"]]
+    assert rows(wei, "payouts") == [["Prepared", "1", "CN¥0.70"]]
     assert rows(wei, "waiting") == [
+        ["refunds to look at", "0"],
         ["open alarms about codes", "1"],
         ["open disputes", "0"],
         ["adjustments for a second operator", "0"],

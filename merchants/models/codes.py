@@ -7,6 +7,7 @@ from functools import partial
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models.people import Shop, Staff, User
@@ -80,15 +81,15 @@ class CodeAlarm(models.Model):
     """A code that behaves as if somebody had put another sticker over it, and what its shop found when it looked."""
 
     class Kind(models.TextChoices):
-        SILENT = "silent"
-        UNPAID_SCANS = "unpaid_scans"
+        SILENT = "silent", _("Silent")
+        UNPAID_SCANS = "unpaid_scans", _("Unpaid Scans")
 
     class Ending(models.TextChoices):
         """How it ended: the vendor looked and all was well, she found it swapped, or it sells again."""
 
-        FINE = "fine"
-        SWAPPED = "swapped"
-        RESUMED = "resumed"
+        FINE = "fine", _("Fine")
+        SWAPPED = "swapped", _("Swapped")
+        RESUMED = "resumed", _("Resumed")
 
     prefix = "alm"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

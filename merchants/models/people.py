@@ -8,6 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from knox.models import AbstractAuthToken, AuthTokenManager
 
 from merchants import check_words, ids
@@ -53,10 +54,10 @@ class Shop(models.Model):  # type: ignore[django-manager-missing]  # As above.
     """The merchant: who is paid. Its currency can be changed until the first customer starts to pay."""
 
     class State(models.TextChoices):
-        ACTIVE = "active"
-        RESTRICTED = "restricted"
-        FROZEN = "frozen"
-        CLOSED = "closed"
+        ACTIVE = "active", _("Active")
+        RESTRICTED = "restricted", _("Restricted")
+        FROZEN = "frozen", _("Frozen")
+        CLOSED = "closed", _("Closed")
 
     prefix = "shp"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -96,9 +97,9 @@ class Staff(models.Model):
     """A User's role in a Shop. An assistant sells and is never paid: no table of ours can name a payee but a Shop."""
 
     class Role(models.TextChoices):
-        OWNER = "owner"
-        MANAGER = "manager"
-        ASSISTANT = "assistant"
+        OWNER = "owner", _("Owner")
+        MANAGER = "manager", _("Manager")
+        ASSISTANT = "assistant", _("Assistant")
 
     prefix = "stf"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -139,10 +140,10 @@ class OneTimeCode(models.Model):
     """A code sent by SMS to prove a phone: only its hash is kept, it lives minutes, and it is redeemed once."""
 
     class Purpose(models.TextChoices):
-        SIGN_IN = "sign_in"
-        REFUND = "refund"
-        ACCOUNT = "account"
-        PAYOUT = "payout"
+        SIGN_IN = "sign_in", _("Sign In")
+        REFUND = "refund", _("Refund")
+        ACCOUNT = "account", _("Account")
+        PAYOUT = "payout", _("Payout")
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     phone = models.CharField(max_length=16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models.people import Shop, Token, User
@@ -17,10 +18,10 @@ class PushSubscription(models.Model):
     """
 
     class Ended(models.TextChoices):
-        ASKED = "asked"
-        GONE = "gone"
-        LEFT = "left"
-        UNREACHABLE = "unreachable"
+        ASKED = "asked", _("Asked")
+        GONE = "gone", _("Gone")
+        LEFT = "left", _("Left")
+        UNREACHABLE = "unreachable", _("Unreachable")
 
     prefix = "psh"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

@@ -7,6 +7,7 @@ from functools import partial
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models.people import Shop, Staff
@@ -42,14 +43,14 @@ class Code(models.Model):
     """
 
     class Kind(models.TextChoices):
-        SHOP = "shop"
-        ITEM = "item"
-        ONE_TIME = "one_time"
+        SHOP = "shop", _("Shop")
+        ITEM = "item", _("Item")
+        ONE_TIME = "one_time", _("One Time")
 
     class State(models.TextChoices):
-        ACTIVE = "active"
-        SUSPENDED = "suspended"
-        RETIRED = "retired"
+        ACTIVE = "active", _("Active")
+        SUSPENDED = "suspended", _("Suspended")
+        RETIRED = "retired", _("Retired")
 
     prefix = "cod"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -102,8 +103,8 @@ class WalletCode(models.Model):
     """A code of a wallet or bank of the shop's own that tells no server when it is paid: `unconfirmed` for ever."""
 
     class State(models.TextChoices):
-        ACTIVE = "active"
-        RETIRED = "retired"
+        ACTIVE = "active", _("Active")
+        RETIRED = "retired", _("Retired")
 
     prefix = "wco"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

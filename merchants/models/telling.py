@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models.people import Shop
@@ -38,10 +39,10 @@ class TextMessage(models.Model):
     """An SMS to be sent: the row is the queue. Its body is sealed while it waits and wiped when it is gone."""
 
     class State(models.TextChoices):
-        QUEUED = "queued"
-        SENT = "sent"
-        FAILED = "failed"
-        EXPIRED = "expired"
+        QUEUED = "queued", _("Queued")
+        SENT = "sent", _("Sent")
+        FAILED = "failed", _("Failed")
+        EXPIRED = "expired", _("Expired")
 
     prefix = "txt"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

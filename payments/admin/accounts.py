@@ -19,6 +19,8 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
 from merchants.acts import Act, ActingAdmin
@@ -38,7 +40,8 @@ def _switch(active: bool) -> Any:
     def effect(rows: Sequence[ProviderAccount], *, operator: User, reason: str, now: datetime) -> str:
         for row in sorted(rows, key=lambda row: row.id):
             operating.switch(account_id=row.id, active=active, operator=operator, reason=reason, now=now)
-        return f"Switched {'on' if active else 'off'}: {', '.join(map(str, rows))}."
+        told = _("Switched on: %(rows)s.") if active else _("Switched off: %(rows)s.")
+        return told % {"rows": ", ".join(map(str, rows))}
 
     return effect
 
@@ -46,7 +49,7 @@ def _switch(active: bool) -> Any:
 def _revoke(rows: Sequence[ProviderAccount], *, operator: User, reason: str, now: datetime) -> str:
     for row in sorted(rows, key=lambda row: row.id):
         account_desk.revoke_old(account_id=row.id, operator=operator, reason=reason, now=now)
-    return f"Only the newest credentials are accepted from now on: {', '.join(map(str, rows))}."
+    return _("Only the newest credentials are accepted from now on: %(rows)s.") % {"rows": ", ".join(map(str, rows))}
 
 
 def _check(rows: Sequence[ProviderAccount], *, operator: User, reason: str, now: datetime) -> str:
@@ -67,29 +70,33 @@ class ProviderAccountAdmin(ActingAdmin):
     list_select_related = ["shop"]
     list_filter = [Recorded]
     fields = ["public", "provider", "name", "shop", "funds", "active", "identity_shown", "webhook", "created_at"]
-    search_help_text = "pac_…, shp_…, a phone, or the account's name"
+    search_help_text = gettext_lazy("pac_…, shp_…, a phone, or the account's name")
     change_list_template = "admin/payments/accounts.html"
     change_form_template = "admin/payments/account.html"
     acts = [
-        Act("check", "Check these credentials", "payments.change_provideraccount", _check, lambda row: True),
-        Act("switch-off", "Switch off", "payments.change_provideraccount", _switch(False), lambda row: row.active,
-            "Why is it switched off? Customers can start no payment with it from now on."),
-        Act("switch-on", "Switch on", "payments.change_provideraccount", _switch(True), lambda row: not row.active,
-            "Why is it switched on?"),
-        Act("revoke-old", "Revoke old credentials", "payments.change_provideraccount", _revoke, _has_old,
-            "Why are old ones no longer accepted? Retries that were signed with them are refused from now on."),
+        Act("check", gettext_lazy("Check these credentials"), "payments.change_provideraccount", _check,
+            lambda row: True),
+        Act("switch-off", gettext_lazy("Switch off"), "payments.change_provideraccount", _switch(False),
+            lambda row: row.active,
+            gettext_lazy("Why is it switched off? Customers can start no payment with it from now on.")),
+        Act("switch-on", gettext_lazy("Switch on"), "payments.change_provideraccount", _switch(True),
+            lambda row: not row.active,
+            gettext_lazy("Why is it switched on?")),
+        Act("revoke-old", gettext_lazy("Revoke old credentials"), "payments.change_provideraccount", _revoke, _has_old,
+            gettext_lazy("Why are old ones no longer accepted? Retries that were signed with them are refused "
+                         "from now on.")),
     ]  # fmt: skip
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: ProviderAccount) -> str:
         return public_id(row)
 
-    @admin.display(description="identity")
+    @admin.display(description=gettext_lazy("identity"))
     def identity_shown(self, row: ProviderAccount) -> SafeString:
         lines = "\n".join(f"{name}: {value}" for name, value in row.identity.items() if value)
         return format_html("<pre>{}</pre>", lines or "–")
 
-    @admin.display(description="webhook address")
+    @admin.display(description=gettext_lazy("webhook address"))
     def webhook(self, row: ProviderAccount) -> str:
         return accounts.webhook_url(row.provider, row.name)
 
@@ -140,7 +147,7 @@ class ProviderAccountAdmin(ActingAdmin):
         """Where is it? Each provider asks for other things."""
         _require_enter(request)
         rows = [(name, providers.named(name).TITLE) for name in providers.all_enabled()]
-        return self._page(request, "Open an account", {"providers": rows})
+        return self._page(request, _("Open an account"), {"providers": rows})
 
     def open(self, request: HttpRequest, provider: str) -> HttpResponse:
         """A new account of the platform, or of one shop."""
@@ -149,9 +156,16 @@ class ProviderAccountAdmin(ActingAdmin):
             raise Http404
         form = OpeningForm(provider, request.POST if request.method == "POST" else None)
         if form.is_valid() and (account := self._opened(request, provider, form)) is not None:
-            self.message_user(request, f"Opened: {account}. Enter its webhook address there, then check it.")
+            self.message_user(
+                request,
+                _("Opened: %(account)s. Enter its webhook address there, then check it.") % {"account": account},
+            )
             return redirect(f"admin:{self._url_name}_change", account.pk)
-        return self._page(request, f"Open an account at {providers.named(provider).TITLE}", {"form": form})
+        return self._page(
+            request,
+            _("Open an account at %(provider)s") % {"provider": providers.named(provider).TITLE},
+            {"form": form},
+        )
 
     def replace(self, request: HttpRequest, account_id: Any) -> HttpResponse:
         """New credentials of the same account there."""
@@ -161,9 +175,9 @@ class ProviderAccountAdmin(ActingAdmin):
             raise Http404
         form = ReplacingForm(account.provider, request.POST if request.method == "POST" else None)
         if form.is_valid() and self._replaced(request, account, form):
-            self.message_user(request, f"{account} has new credentials. Check them.")
+            self.message_user(request, _("%(account)s has new credentials. Check them.") % {"account": account})
             return redirect(f"admin:{self._url_name}_change", account.pk)
-        return self._page(request, f"New credentials of {account}", {"form": form})
+        return self._page(request, _("New credentials of %(account)s") % {"account": account}, {"form": form})
 
     def _opened(self, request: HttpRequest, provider: str, form: OpeningForm) -> ProviderAccount | None:
         try:
@@ -198,7 +212,7 @@ class ProviderAccountAdmin(ActingAdmin):
 
     def _page(self, request: HttpRequest, title: str, more: dict[str, Any]) -> HttpResponse:
         request.current_app = self.admin_site.name
-        own = {"title": title, "opts": self.opts, "submit": "Seal and keep"}
+        own = {"title": title, "opts": self.opts, "submit": _("Seal and keep")}
         context = {**self.admin_site.each_context(request), **own, **more}
         return TemplateResponse(request, "admin/payments/credentials.html", context)
 
@@ -206,7 +220,7 @@ class ProviderAccountAdmin(ActingAdmin):
 def _cancel(rows: Sequence[CredentialChange], *, operator: User, reason: str, now: datetime) -> str:
     for row in sorted(rows, key=lambda row: row.id):
         account_desk.cancel_change(change_id=row.id, operator=operator, reason=reason, now=now)
-    return f"Canceled: {', '.join(map(str, rows))}. The shop was told."
+    return _("Canceled: %(rows)s. The shop was told.") % {"rows": ", ".join(map(str, rows))}
 
 
 @admin.register(CredentialChange, site=desk)
@@ -227,13 +241,14 @@ class CredentialChangeAdmin(ActingAdmin):
         "effective_at",
         "ended_at",
     ]
-    search_help_text = "chg_…, shp_…, or a phone"
+    search_help_text = gettext_lazy("chg_…, shp_…, or a phone")
     acts = [
-        Act("cancel", "Cancel", "payments.change_credentialchange", _cancel, lambda row: row.state == "waiting",
-            "Why is it canceled? The shop is told that it was."),
+        Act("cancel", gettext_lazy("Cancel"), "payments.change_credentialchange", _cancel,
+            lambda row: row.state == "waiting",
+            gettext_lazy("Why is it canceled? The shop is told that it was.")),
     ]  # fmt: skip
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: CredentialChange) -> str:
         return public_id(row)
 

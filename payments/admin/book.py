@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from merchants import ids
 from merchants.desk import desk
@@ -26,13 +27,13 @@ class AccountAdmin(Shown):
     list_select_related = ["shop", "provider_account", "balance"]
     list_filter = ["kind"]
     fields = ["id", "kind", "currency", "funds", "shop", "provider_account", "stands"]
-    search_help_text = "shp_…, pac_…, or a phone"
+    search_help_text = gettext_lazy("shp_…, pac_…, or a phone")
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, shp="shop", pac="provider_account")
         yield from by_phone(term, "shop")
 
-    @admin.display(description="credits less debits")
+    @admin.display(description=gettext_lazy("credits less debits"))
     def stands(self, row: Account) -> str:
         held = AccountBalance(debits=0, credits=0) if not hasattr(row, "balance") else row.balance
         return shown_money(held.credits - held.debits, row.currency)
@@ -42,17 +43,17 @@ class _Totals(Shown):
     """Debits and credits of one account, in its currency."""
 
     list_select_related = ["account__shop", "account__provider_account"]
-    search_help_text = "shp_…, or a phone"
+    search_help_text = gettext_lazy("shp_…, or a phone")
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, shp="account__shop")
         yield from by_phone(term, "account__shop")
 
-    @admin.display(description="debits")
+    @admin.display(description=gettext_lazy("debits"))
     def debited(self, row: Any) -> str:
         return shown_money(row.debits, row.account.currency)
 
-    @admin.display(description="credits")
+    @admin.display(description=gettext_lazy("credits"))
     def credited(self, row: Any) -> str:
         return shown_money(row.credits, row.account.currency)
 
@@ -83,7 +84,7 @@ class LedgerEntryAdmin(Shown):
     list_select_related = ["shop", "debit__shop", "debit__provider_account", "credit__shop", "credit__provider_account"]
     fields = ["public", "key", "kind", "money", "debit", "credit", "shop", "payment", "refund", "event",
               "occurred_at", "recorded_at"]  # fmt: skip
-    search_help_text = "ent_…, pay_…, rfd_…, shp_…, a phone, or an entry's key"
+    search_help_text = gettext_lazy("ent_…, pay_…, rfd_…, shp_…, a phone, or an entry's key")
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, ent="id", shp="shop")
@@ -91,23 +92,23 @@ class LedgerEntryAdmin(Shown):
         yield from by_phone(term, "shop")
         yield Q(key=term)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: LedgerEntry) -> str:
         return public_id(row)
 
-    @admin.display(description="amount")
+    @admin.display(description=gettext_lazy("amount"))
     def money(self, row: LedgerEntry) -> str:
         return shown_money(row.amount, row.currency)
 
-    @admin.display(description="payment")
+    @admin.display(description=gettext_lazy("payment"))
     def payment(self, row: LedgerEntry) -> SafeString | str:
         return link(Payment.objects.filter(id=row.payment_id).first() if row.payment_id else None)
 
-    @admin.display(description="refund")
+    @admin.display(description=gettext_lazy("refund"))
     def refund(self, row: LedgerEntry) -> SafeString | str:
         return link(Refund.objects.filter(id=row.refund_id).first() if row.refund_id else None)
 
-    @admin.display(description="event")
+    @admin.display(description=gettext_lazy("event"))
     def event(self, row: LedgerEntry) -> SafeString | str:
         return link(WebhookEvent.objects.defer("raw").filter(id=row.event_id).first() if row.event_id else None)
 

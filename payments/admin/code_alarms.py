@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from django.contrib import admin
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from merchants.desk import desk
 from merchants.lists import Recorded, Shown, by_id, by_phone, public_id
@@ -21,21 +22,21 @@ class CodeAlarmAdmin(Shown):
     list_filter = ["kind", "ending", Recorded]
     list_select_related = ["shop", "code__item"]
     fields = ["public", "shop", "called", "kind", "sentence", "evidence", "raised_at", "ended_at", "ending", "ended_by"]
-    search_help_text = "alm_…, cod_…, shp_…, a slug, or a phone"
+    search_help_text = gettext_lazy("alm_…, cod_…, shp_…, a slug, or a phone")
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, alm="id", cod="code", shp="shop")
         yield from by_phone(term, "shop")
         yield Q(code__slug=term)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: CodeAlarm) -> str:
         return public_id(row)
 
-    @admin.display(description="code")
+    @admin.display(description=gettext_lazy("code"))
     def called(self, row: CodeAlarm) -> str:
         return code_watch.called(row.code)
 
-    @admin.display(description="told")
+    @admin.display(description=gettext_lazy("told"))
     def sentence(self, row: CodeAlarm) -> str:
         return code_watch.sentence(row)

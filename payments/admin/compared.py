@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from merchants.lists import shown_money
 from payments.admin.links import link
@@ -38,55 +39,60 @@ def compared(row: Discrepancy) -> list[Side]:
 
 def _line(line: StatementLine) -> Side:
     says = [
-        ("kind", line.kind),
-        ("amount", shown_money(line.amount, line.currency)),
-        ("fee", shown_money(line.fee, line.currency)),
-        ("happened", _moment(line.occurred_at)),
-        ("its id", line.object_id),
-        ("reference", line.reference),
-        ("settlement", line.settlement_id),
-        ("outcome", line.outcome),
-        ("match", str(line.match or "")),
+        (_("kind"), line.kind),
+        (_("amount"), shown_money(line.amount, line.currency)),
+        (_("fee"), shown_money(line.fee, line.currency)),
+        (_("happened"), _moment(line.occurred_at)),
+        (_("its id"), line.object_id),
+        (_("reference"), line.reference),
+        (_("settlement"), line.settlement_id),
+        (_("outcome"), line.outcome),
+        (_("match"), str(line.match or "")),
     ]
-    whose = "provider's line" if line.provider_account_id else "our bank's line"
-    return Side(f"The {whose} {line.number}", link(line), _said(says))
+    ours = _("Our bank's line %(number)s") % {"number": line.number}
+    theirs = _("The provider's line %(number)s") % {"number": line.number}
+    return Side(theirs if line.provider_account_id else ours, link(line), _said(says))
 
 
 def _settlement(row: Settlement) -> Side:
     says = [
-        ("its id at the provider", row.reference),
-        ("its lines make", shown_money(row.lines_amount, row.currency)),
-        ("the provider tells", shown_money(row.told_amount, row.currency) if row.told_amount is not None else ""),
-        ("our bank got", shown_money(row.arrived_amount, row.currency)),
-        ("state", row.state),
+        (_("its id at the provider"), row.reference),
+        (_("its lines make"), shown_money(row.lines_amount, row.currency)),
+        (_("the provider tells"), shown_money(row.told_amount, row.currency) if row.told_amount is not None else ""),
+        (_("our bank got"), shown_money(row.arrived_amount, row.currency)),
+        (_("state"), row.get_state_display()),
     ]
-    return Side("The settlement", link(row), _said(says))
+    return Side(_("The settlement"), link(row), _said(says))
 
 
 def _payment(row: Payment) -> Side:
     says = [
-        ("amount", shown_money(row.amount, row.currency)),
-        ("happened", _moment(row.occurred_at)),
-        ("its id at the provider", row.object_id),
-        ("match", row.match),
-        ("stands", "with the shop" if row.placed else "in suspense"),
+        (_("amount"), shown_money(row.amount, row.currency)),
+        (_("happened"), _moment(row.occurred_at)),
+        (_("its id at the provider"), row.object_id),
+        (_("match"), row.get_match_display()),
+        ("stands", _("with the shop") if row.placed else _("in suspense")),
     ]
-    return Side("The payment in our book", link(row), _said(says))
+    return Side(_("The payment in our book"), link(row), _said(says))
 
 
 def _refund(row: Refund) -> Side:
     says = [
-        ("amount", shown_money(row.amount, row.currency)),
-        ("state", row.state),
-        ("asked by", row.origin),
-        ("its id at the provider", row.object_id),
+        (_("amount"), shown_money(row.amount, row.currency)),
+        (_("state"), row.get_state_display()),
+        (_("asked by"), row.get_origin_display()),
+        (_("its id at the provider"), row.object_id),
     ]
-    return Side("The refund in our book", link(row), _said(says))
+    return Side(_("The refund in our book"), link(row), _said(says))
 
 
 def _payout(row: Payout) -> Side:
-    says = [("amount", shown_money(row.amount, row.currency)), ("state", row.state), ("failure", row.failure)]
-    return Side("The payout", link(row), _said(says))
+    says = [
+        (_("amount"), shown_money(row.amount, row.currency)),
+        (_("state"), row.get_state_display()),
+        (_("failure"), row.failure),
+    ]
+    return Side(_("The payout"), link(row), _said(says))
 
 
 def _moment(at: object) -> str:

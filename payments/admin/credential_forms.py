@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import ids
 from merchants.models import Shop
@@ -21,7 +23,7 @@ class CredentialForm(forms.Form):
 
     provider: str
     given: dict[str, str]
-    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}), label="Why?")
+    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}), label=gettext_lazy("Why?"))
 
     def __init__(self, provider: str, data: QueryDict | None) -> None:
         super().__init__(data)
@@ -46,12 +48,15 @@ class CredentialForm(forms.Form):
 class OpeningForm(CredentialForm):
     """And whose account it is."""
 
-    name = forms.SlugField(max_length=40, help_text="The last part of its webhook address.")
+    name = forms.SlugField(max_length=40, help_text=gettext_lazy("The last part of its webhook address."))
     shop = forms.CharField(
-        max_length=40, required=False, help_text="shp_…, when it is one shop's; else the platform's."
+        max_length=40, required=False, help_text=gettext_lazy("shp_…, when it is one shop's; else the platform's.")
     )
     funds = forms.ChoiceField(
-        choices=[("held", "held: the money reaches us"), ("direct", "direct: the network pays the shop itself")]
+        choices=[
+            ("held", gettext_lazy("held: the money reaches us")),
+            ("direct", gettext_lazy("direct: the network pays the shop itself")),
+        ]
     )
 
     def clean_shop(self) -> Shop | None:
@@ -61,12 +66,12 @@ class OpeningForm(CredentialForm):
         try:
             return Shop.objects.get(id=ids.parse(Shop.prefix, text))
         except (ValueError, Shop.DoesNotExist):
-            raise forms.ValidationError("There is no such shop.", "shop_unknown") from None
+            raise forms.ValidationError(_("There is no such shop."), "shop_unknown") from None
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if cleaned.get("funds") == ProviderAccount.Funds.DIRECT and not cleaned.get("shop"):
-            self.add_error("shop", forms.ValidationError("Direct money belongs to one shop.", "direct_without_shop"))
+            self.add_error("shop", forms.ValidationError(_("Direct money belongs to one shop."), "direct_without_shop"))
         return cleaned
 
 
@@ -74,16 +79,16 @@ class ReplacingForm(CredentialForm):
     """And what becomes of the old ones."""
 
     old = forms.ChoiceField(
-        label="The old ones",
+        label=gettext_lazy("The old ones"),
         choices=[
-            ("keep", "are accepted for another week: retries are signed with them"),
-            ("revoke", "are no longer accepted: somebody else may know them"),
+            ("keep", gettext_lazy("are accepted for another week: retries are signed with them")),
+            ("revoke", gettext_lazy("are no longer accepted: somebody else may know them")),
         ],
     )
 
 
 def _form_field(field: Field, provider: str) -> forms.Field:
-    label = field.label if field.required else f"{field.label} (may be left empty)"
+    label = field.label if field.required else _("%(label)s (may be left empty)") % {"label": field.label}
     if field.form == "address":
         choices = [("", "–"), *((address, address) for address in entered.allowed_addresses(provider))]
         return forms.ChoiceField(label=label, choices=choices, required=False)

@@ -22,6 +22,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import audit
 from merchants.acts import Act, ActingAdmin
@@ -44,12 +46,14 @@ _OPERATORS_MAX = 50
 
 def _take(rows: Sequence[Discrepancy], *, operator: User, reason: str, now: datetime) -> str:
     count = operating.take(discrepancy_ids=[row.id for row in rows], operator=operator, now=now)
-    return f"Yours now: {count}."
+    return _("Yours now: %(count)s.") % {"count": count}
 
 
 def _resolve(rows: Sequence[Discrepancy], *, operator: User, reason: str, now: datetime) -> str:
     ids = [row.id for row in rows]
-    return f"Resolved: {operating.resolve(discrepancy_ids=ids, operator=operator, note=reason, now=now)}."
+    return _("Resolved: %(count)d.") % {
+        "count": operating.resolve(discrepancy_ids=ids, operator=operator, note=reason, now=now)
+    }
 
 
 def _is_open(row: Discrepancy) -> bool:
@@ -59,11 +63,15 @@ def _is_open(row: Discrepancy) -> bool:
 class Age(admin.SimpleListFilter):
     """How long a question has been waiting for its answer."""
 
-    title = "age"
+    title = gettext_lazy("age")
     parameter_name = "older"
-    _DAYS = {"1": "more than a day", "7": "more than 7 days", "30": "more than 30 days"}
+    _DAYS = {
+        "1": gettext_lazy("more than a day"),
+        "7": gettext_lazy("more than 7 days"),
+        "30": gettext_lazy("more than 30 days"),
+    }
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return list(self._DAYS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -76,12 +84,12 @@ class Age(admin.SimpleListFilter):
 class Whose(admin.SimpleListFilter):
     """Mine, nobody's, or another operator's."""
 
-    title = "owner"
+    title = gettext_lazy("owner")
     parameter_name = "whose"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         others = User.objects.filter(is_staff=True).exclude(pk=_operator(request).pk).order_by("phone")[:_OPERATORS_MAX]
-        return [("mine", "mine"), ("nobody", "nobody's"), *((str(other.pk), str(other)) for other in others)]
+        return [("mine", _("mine")), ("nobody", _("nobody's")), *((str(other.pk), str(other)) for other in others)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         match self.value():
@@ -107,12 +115,14 @@ class DiscrepancyAdmin(ActingAdmin):
     fields = ["public", "state", "reason", "suggestion", "money", "shop", "provider_account", "payment", "intent_link",
               "refund_link", "settlement_link", "line_link", "payout_link", "event", "more", "owner", "opened_at",
               "resolved_at", "resolution"]  # fmt: skip
-    search_help_text = "dis_…, pay_…, int_…, set_…, shp_…, a phone, a receipt, a code's slug, or the provider's own id"
+    search_help_text = gettext_lazy(
+        "dis_…, pay_…, int_…, set_…, shp_…, a phone, a receipt, a code's slug, or the provider's own id"
+    )
     change_form_template = "admin/payments/discrepancy.html"
     acts = [
-        Act("take", "Take", MAY, _take, _is_open),
-        Act("resolve", "Resolve", MAY, _resolve, _is_open,
-            "What was found, and what was done about it? This is final."),
+        Act("take", gettext_lazy("Take"), MAY, _take, _is_open),
+        Act("resolve", gettext_lazy("Resolve"), MAY, _resolve, _is_open,
+            gettext_lazy("What was found, and what was done about it? This is final.")),
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -128,47 +138,47 @@ class DiscrepancyAdmin(ActingAdmin):
         yield among("intent", PaymentIntent.objects.filter(receipt=term))
         yield from of_code(term)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: Discrepancy) -> str:
         return public_id(row)
 
-    @admin.display(description="what does not fit")
+    @admin.display(description=gettext_lazy("what does not fit"))
     def money(self, row: Discrepancy) -> str:
         return shown_money(row.amount, row.currency)
 
-    @admin.display(description="age")
+    @admin.display(description=gettext_lazy("age"))
     def age(self, row: Discrepancy) -> str:
         return timesince(row.opened_at, row.resolved_at, depth=1)
 
-    @admin.display(description="suggested")
+    @admin.display(description=gettext_lazy("suggested"))
     def suggestion(self, row: Discrepancy) -> str:
         return row.suggestion
 
-    @admin.display(description="intent")
+    @admin.display(description=gettext_lazy("intent"))
     def intent_link(self, row: Discrepancy) -> SafeString | str:
         return link(row.intent)
 
-    @admin.display(description="refund")
+    @admin.display(description=gettext_lazy("refund"))
     def refund_link(self, row: Discrepancy) -> SafeString | str:
         return link(row.refund)
 
-    @admin.display(description="settlement")
+    @admin.display(description=gettext_lazy("settlement"))
     def settlement_link(self, row: Discrepancy) -> SafeString | str:
         return link(row.settlement)
 
-    @admin.display(description="line of a statement")
+    @admin.display(description=gettext_lazy("line of a statement"))
     def line_link(self, row: Discrepancy) -> SafeString | str:
         return link(row.line)
 
-    @admin.display(description="payout")
+    @admin.display(description=gettext_lazy("payout"))
     def payout_link(self, row: Discrepancy) -> SafeString | str:
         return link(row.payout)
 
-    @admin.display(description="event")
+    @admin.display(description=gettext_lazy("event"))
     def event(self, row: Discrepancy) -> SafeString | str:
         return link(WebhookEvent.objects.defer("raw").filter(id=row.event_id).first() if row.event_id else None)
 
-    @admin.display(description="details")
+    @admin.display(description=gettext_lazy("details"))
     def more(self, row: Discrepancy) -> SafeString:
         return format_html("<pre>{}</pre>", visible(json.dumps(row.details, indent=2, ensure_ascii=False)))
 
@@ -212,7 +222,7 @@ class DiscrepancyAdmin(ActingAdmin):
         row = self._row(request, row_id)
         offered = {remedy.name: (remedy, most) for remedy, most in remedies.possible(row)}
         if name not in offered:
-            self.message_user(request, "This remedy is not possible here (any more).", "ERROR")
+            self.message_user(request, _("This remedy is not possible here (any more)."), "ERROR")
             return redirect(f"admin:{self._url_name}_change", row.pk)
         remedy, most = offered[name]
         form = RemedyForm(remedy, most, row.currency, request.POST if request.method == "POST" else None)
@@ -231,11 +241,11 @@ class DiscrepancyAdmin(ActingAdmin):
         if form.is_valid() and self._matched(request, row, form):
             return redirect(f"admin:{self._url_name}_change", row.pk)
         more = {
-            "says": "Each settlement gets its rest of the line; what is left over falls to the last.",
+            "says": _("Each settlement gets its rest of the line; what is left over falls to the last."),
             "money": shown_money(row.amount, row.currency),
-            "submit": "Match",
+            "submit": _("Match"),
         }
-        return self._page(request, row, f"What this line pays: {row}", form, more)
+        return self._page(request, row, _("What this line pays: %(row)s") % {"row": row}, form, more)
 
     def _row(self, request: HttpRequest, row_id: UUID) -> Discrepancy:
         if not (self.has_view_permission(request) and request.user.has_perm(MAY)):
@@ -262,7 +272,12 @@ class DiscrepancyAdmin(ActingAdmin):
             form.add_error(None, refusal.detail)
             return False
         waits = made.state == made.State.PROPOSED
-        self.message_user(request, f"{made} waits for a second operator." if waits else f"Booked: {made}.")
+        self.message_user(
+            request,
+            _("%(made)s waits for a second operator.") % {"made": made}
+            if waits
+            else _("Booked: %(made)s.") % {"made": made},
+        )
         return True
 
     def _matched(self, request: HttpRequest, row: Discrepancy, form: MatchingForm) -> bool:
@@ -278,7 +293,7 @@ class DiscrepancyAdmin(ActingAdmin):
         except UnableToAct as refusal:
             form.add_error(None, refusal.detail)
             return False
-        self.message_user(request, f"Matched: {made}.")
+        self.message_user(request, _("Matched: %(made)s.") % {"made": made})
         return True
 
     def _page(

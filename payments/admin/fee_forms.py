@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from django import forms
 from django.db.models import Model
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import ids, money
 from merchants.models import Shop
@@ -26,32 +28,47 @@ class VersionForm(forms.Form):
 
     rates: Rates
     tolerance: int
-    side = forms.ChoiceField(choices=FeeContract.Side.choices, label="Which side?")
+    side = forms.ChoiceField(choices=FeeContract.Side.choices, label=gettext_lazy("Which side?"))
     provider = forms.ChoiceField(choices=[(name, name) for name in providers.MODULES])
-    currency = forms.CharField(max_length=3, help_text="CNY")
-    shop = forms.CharField(max_length=40, required=False, help_text="shp_…, when it is one shop's; else of all shops.")
-    account = forms.CharField(
-        max_length=40, required=False, help_text="pac_…, when the provider charges one account so; else of all."
+    currency = forms.CharField(max_length=3, help_text=gettext_lazy("CNY"))
+    shop = forms.CharField(
+        max_length=40, required=False, help_text=gettext_lazy("shp_…, when it is one shop's; else of all shops.")
     )
-    percent = forms.CharField(max_length=8, initial="0", help_text="0.6 is 0.6 %; at most four decimals")
-    fixed = forms.CharField(max_length=20, initial="0", help_text="for each payment, in the currency's units: 0.10")
-    floor = forms.CharField(max_length=20, initial="0", label="At least")
-    cap = forms.CharField(max_length=20, required=False, label="At most", help_text="empty: no cap")
+    account = forms.CharField(
+        max_length=40,
+        required=False,
+        help_text=gettext_lazy("pac_…, when the provider charges one account so; else of all."),
+    )
+    percent = forms.CharField(max_length=8, initial="0", help_text=gettext_lazy("0.6 is 0.6 %; at most four decimals"))
+    fixed = forms.CharField(
+        max_length=20, initial="0", help_text=gettext_lazy("for each payment, in the currency's units: 0.10")
+    )
+    floor = forms.CharField(max_length=20, initial="0", label=gettext_lazy("At least"))
+    cap = forms.CharField(
+        max_length=20, required=False, label=gettext_lazy("At most"), help_text=gettext_lazy("empty: no cap")
+    )
     tiers = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="one a line: from which amount on, percent, fixed part; 1000 0.5 0.10",
+        help_text=gettext_lazy("one a line: from which amount on, percent, fixed part; 1000 0.5 0.10"),
     )
     tolerance_text = forms.CharField(
-        max_length=20, initial="0", label="Tolerance", help_text="only where a provider charges: up to it, none asks"
+        max_length=20,
+        initial="0",
+        label=gettext_lazy("Tolerance"),
+        help_text=gettext_lazy("only where a provider charges: up to it, none asks"),
     )
-    valid_from = forms.DateTimeField(required=False, help_text="UTC: 2026-12-01 00:00; empty: from now on")
-    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}), label="Why, and by which paper?")
+    valid_from = forms.DateTimeField(
+        required=False, help_text=gettext_lazy("UTC: 2026-12-01 00:00; empty: from now on")
+    )
+    reason = forms.CharField(
+        max_length=500, widget=forms.Textarea(attrs={"rows": 2}), label=gettext_lazy("Why, and by which paper?")
+    )
 
     def clean_currency(self) -> str:
         code = str(self.cleaned_data["currency"]).upper()
         if not money.is_currency(code):
-            raise forms.ValidationError("There is no such currency.", "currency_unknown")
+            raise forms.ValidationError(_("There is no such currency."), "currency_unknown")
         return code
 
     def clean_shop(self) -> Shop | None:
@@ -91,7 +108,7 @@ def parts_per_million(text: str) -> int:
     """What a person typed as percent ("0.6", "2,9"). Raises ValueError."""
     found = _PERCENT.fullmatch(text.strip())
     if found is None:
-        raise ValueError("A share is written as 0.6, with at most four decimals.")
+        raise ValueError(_("A share is written as 0.6, with at most four decimals."))
     return int(found[1]) * 10_000 + int((found[2] or "").ljust(4, "0"))
 
 
@@ -131,7 +148,7 @@ def _named(model: type[Row], prefix: str, text: str) -> Row | None:
     try:
         found: Row = model._default_manager.get(pk=ids.parse(prefix, text))
     except (ValueError, model.DoesNotExist):  # type: ignore[attr-defined]  # Every model has it.
-        raise forms.ValidationError("There is no such one.", "unknown") from None
+        raise forms.ValidationError(_("There is no such one."), "unknown") from None
     return found
 
 
@@ -142,7 +159,7 @@ def _tiers(text: str, amount: Callable[[str], int]) -> tuple[Tier, ...]:
         if not parts:
             continue
         if len(parts) not in (2, 3):
-            raise ValueError("A tier is written as: 1000 0.5 0.10")
+            raise ValueError(_("A tier is written as: 1000 0.5 0.10"))
         fixed = amount(parts[2]) if len(parts) == 3 else 0
         found.append(Tier(amount(parts[0]), parts_per_million(parts[1]), fixed))
     return tuple(found)

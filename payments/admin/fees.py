@@ -16,6 +16,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import money
 from merchants.acts import ActingAdmin
@@ -44,7 +46,7 @@ class FeeContractAdmin(ActingAdmin):
     list_select_related = ["shop", "provider_account"]
     fields = ["public", "side", "provider", "currency", "whose", "version", "valid_from", "standing", "terms",
               "tolerance", "note", "made_by", "made_at"]  # fmt: skip
-    search_help_text = "fee_…, shp_…, pac_…, or a phone"
+    search_help_text = gettext_lazy("fee_…, shp_…, pac_…, or a phone")
     change_list_template = "admin/payments/fees.html"
     change_form_template = "admin/payments/fee.html"
 
@@ -61,31 +63,31 @@ class FeeContractAdmin(ActingAdmin):
         yield from by_id(term, fee="id", shp="shop", pac="provider_account")
         yield from by_phone(term, "shop")
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: FeeContract) -> str:
         return public_id(row)
 
-    @admin.display(description="scope")
+    @admin.display(description=gettext_lazy("scope"))
     def scope(self, row: FeeContract) -> str:
         return f"{row.side} {row.provider} {row.currency}: {self.whose(row)}"
 
-    @admin.display(description="of")
+    @admin.display(description=gettext_lazy("of"))
     def whose(self, row: FeeContract) -> str:
         return str(row.shop or row.provider_account or "all")
 
-    @admin.display(description="terms")
+    @admin.display(description=gettext_lazy("terms"))
     def terms(self, row: FeeContract) -> str:
         return fees.shown(fees.rates_of(row), row.currency)
 
-    @admin.display(description="tolerance")
+    @admin.display(description=gettext_lazy("tolerance"))
     def tolerance(self, row: FeeContract) -> str:
         return shown_money(row.tolerance_amount, row.currency)
 
-    @admin.display(description="standing")
+    @admin.display(description=gettext_lazy("standing"))
     def standing(self, row: Any) -> str:
         if row.replaced:
-            return "replaced"
-        return "in force" if row.valid_from <= timezone.now() else "announced"
+            return _("replaced")
+        return _("in force") if row.valid_from <= timezone.now() else _("announced")
 
     def about(self, row: FeeContract) -> dict[str, Any]:
         return {"preview": _preview(row.side, row.currency, fees.rates_of(row), None)}
@@ -117,7 +119,11 @@ class FeeContractAdmin(ActingAdmin):
         if not form.is_valid():
             return self._page(request, form, None)
         if "keep" in request.POST and (made := self._added(request, form, now)) is not None:
-            self.message_user(request, f"Added: version {made.version} of {self.whose(made)}, {self.terms(made)}.")
+            self.message_user(
+                request,
+                _("Added: version %(version)s of %(whose)s, %(terms)s.")
+                % {"version": made.version, "whose": self.whose(made), "terms": self.terms(made)},
+            )
             return redirect(f"admin:{self._url_name}_change", made.pk)
         return self._page(request, form, _of_form(form, now))
 
@@ -144,7 +150,7 @@ class FeeContractAdmin(ActingAdmin):
 
     def _page(self, request: HttpRequest, form: VersionForm, preview: dict[str, Any] | None) -> HttpResponse:
         request.current_app = self.admin_site.name
-        context = {**self.admin_site.each_context(request), "title": "Add a version", "opts": self.opts}
+        context = {**self.admin_site.each_context(request), "title": _("Add a version"), "opts": self.opts}
         return TemplateResponse(
             request, "admin/payments/fee_version.html", {**context, "form": form, "preview": preview}
         )

@@ -15,6 +15,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.timesince import timesince, timeuntil
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
@@ -32,7 +34,7 @@ _SHOWN_MAX = 100_000  # Characters; whoever needs more of a body than that needs
 class _State(admin.SimpleListFilter):
     """Why an event is not applied."""
 
-    title = "state"
+    title = gettext_lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -45,11 +47,11 @@ class _State(admin.SimpleListFilter):
 class _Age(admin.SimpleListFilter):
     """How long ago the event came in."""
 
-    title = "age"
+    title = gettext_lazy("age")
     parameter_name = "older"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "over an hour"), ("24", "over a day"), ("168", "over 7 days")]
+        return [("1", _("over an hour")), ("24", _("over a day")), ("168", _("over 7 days"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() not in {"1", "24", "168"}:
@@ -60,11 +62,11 @@ class _Age(admin.SimpleListFilter):
 class _Attempts(admin.SimpleListFilter):
     """How often it was tried."""
 
-    title = "attempts"
+    title = gettext_lazy("attempts")
     parameter_name = "tried"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("1", "once"), ("2", "2 or more"), ("5", "5 or more")]
+        return [("1", _("once")), ("2", _("2 or more")), ("5", _("5 or more"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         spans = {"1": Q(attempts=1), "2": Q(attempts__gte=2), "5": Q(attempts__gte=5)}
@@ -73,23 +75,29 @@ class _Attempts(admin.SimpleListFilter):
 
 def _replay(rows: Sequence[QueuedEvent], *, operator: User, reason: str, now: datetime) -> str:
     count = operating.replay(event_ids=[row.pk for row in rows], operator=operator, reason=reason, now=now)
-    return f"Replaying {count} event{'' if count == 1 else 's'}. What is set aside again comes back to this list."
+    told = ngettext(
+        "Replaying %(count)d event. What is set aside again comes back to this list.",
+        "Replaying %(count)d events. What is set aside again comes back to this list.",
+        count,
+    )
+    return told % {"count": count}
 
 
 @admin.register(QueuedEvent, site=desk)
 class QueuedEventAdmin(ActingAdmin):
     """Events that were set aside: parked (tried again on a schedule), quarantined (a person must look) and dead."""
 
-    heading = "Events set aside: parked, quarantined and dead"
+    heading = gettext_lazy("Events set aside: parked, quarantined and dead")
     ordering = ["-event_id"]
     list_display = ["public", "state", "reason", "attempts", "age", "tried_again"]
     list_filter = [_State, _Age, _Attempts]
     fields = ["state", "reason", "attempts", "received_at", "tried_again", "account", "event"]
-    search_help_text = "evt_…, the account's name, or words of the reason"
+    search_help_text = gettext_lazy("evt_…, the account's name, or words of the reason")
     change_form_template = "admin/payments/event.html"
     acts = [
-        Act("replay", "Replay", "payments.change_queuedevent", _replay, lambda row: row.state in operating.SET_ASIDE,
-            "Why is it replayed? It is decided again from its raw body, as if it had just arrived."),
+        Act("replay", gettext_lazy("Replay"), "payments.change_queuedevent", _replay,
+            lambda row: row.state in operating.SET_ASIDE,
+            gettext_lazy("Why is it replayed? It is decided again from its raw body, as if it had just arrived.")),
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -107,19 +115,19 @@ class QueuedEventAdmin(ActingAdmin):
     def acted_on(self, row: QueuedEvent) -> str:
         return public_id(row.event)
 
-    @admin.display(description="event")
+    @admin.display(description=gettext_lazy("event"))
     def public(self, row: QueuedEvent) -> str:
         return public_id(row.event)
 
-    @admin.display(description="age")
+    @admin.display(description=gettext_lazy("age"))
     def age(self, row: QueuedEvent) -> str:
         return _about_a_minute(timesince(row.received_at, depth=1))
 
-    @admin.display(description="account")
+    @admin.display(description=gettext_lazy("account"))
     def account(self, row: QueuedEvent) -> str:
         return str(row.event.provider_account)
 
-    @admin.display(description="next try")
+    @admin.display(description=gettext_lazy("next try"))
     def tried_again(self, row: QueuedEvent) -> str:
         if row.state != QueuedEvent.State.PARKED:
             return "–"
@@ -134,7 +142,7 @@ class WebhookEventAdmin(ActingAdmin):
     list_filter = [Recorded]
     list_select_related = ["provider_account", "queued"]
     fields = ["public", "provider_account", "received_at", "delivery_id", "now_is"]
-    search_help_text = "evt_…, or the provider's own id of the delivery"
+    search_help_text = gettext_lazy("evt_…, or the provider's own id of the delivery")
     change_form_template = "admin/payments/event.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -147,18 +155,18 @@ class WebhookEventAdmin(ActingAdmin):
     def about(self, row: WebhookEvent) -> dict[str, Any]:
         return _about(row)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: WebhookEvent) -> str:
         return public_id(row)
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def now_is(self, row: WebhookEvent) -> str:
         return row.queued.state if hasattr(row, "queued") else "applied"
 
 
 def _about_a_minute(span: str) -> str:
     """Django's shortest span of time is "0 minutes"."""
-    return "under a minute" if span.startswith("0") else span
+    return _("under a minute") if span.startswith("0") else span
 
 
 def visible(text: str) -> str:
@@ -192,11 +200,11 @@ def _about(event: WebhookEvent) -> dict[str, Any]:
 
 
 _VERDICTS = {
-    "signed": "the signature was right when it came in",
-    "mtls": "our proxy had seen the provider's certificate when it came in",
-    "unsigned_hint": "nobody signed it: it only made us ask",
-    "queried": "an answer to our own question, over TLS",
-    "file": "a line of a settlement file: fetched from the provider, or an operator agreed to it",
+    "signed": gettext_lazy("the signature was right when it came in"),
+    "mtls": gettext_lazy("our proxy had seen the provider's certificate when it came in"),
+    "unsigned_hint": gettext_lazy("nobody signed it: it only made us ask"),
+    "queried": gettext_lazy("an answer to our own question, over TLS"),
+    "file": gettext_lazy("a line of a settlement file: fetched from the provider, or an operator agreed to it"),
 }
 
 
@@ -204,14 +212,14 @@ def _means_now(event: WebhookEvent) -> tuple[list[dict[str, Any]], str]:
     """What today's adapter reads in the event, or in words why it cannot."""
     account = event.provider_account
     if account.provider not in providers.MODULES:
-        return [], f"There is no adapter for “{account.provider}”."
+        return [], _("There is no adapter for “%(provider)s”.") % {"provider": account.provider}
     (_id, _account, verified) = facts.stored_events([event.id])[0]
     try:
         events = reconcile.read_event(account, verified)
     except UnableToRead as refusal:
         return [], visible(str(refusal))
     except Exception as failure:  # noqa: BLE001  # An adapter that falls over this event is why somebody is looking.
-        return [], visible(f"The adapter itself fails: {failure!r}")
+        return [], visible(_("The adapter itself fails: %(failure)r") % {"failure": failure})
     return [_meaning(one, event) for one in events], ""
 
 

@@ -21,6 +21,8 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import ids
 from merchants.acts import Act, ActingAdmin
@@ -40,7 +42,7 @@ _ACCOUNTS_MAX = 50
 
 def _undo(rows: Sequence[Match], *, operator: User, reason: str, now: datetime) -> str:
     count = undoing.undo_all(match_ids=[row.id for row in rows], operator=operator, reason=reason, now=now)
-    return f"Undone: {count}. The lines wait until they are looked at again."
+    return _("Undone: %(count)s. The lines wait until they are looked at again.") % {"count": count}
 
 
 @admin.register(Match, site=desk)
@@ -52,11 +54,12 @@ class MatchAdmin(ActingAdmin):
     list_select_related = ["provider_account", "payment", "refund", "dispute", "made_by"]
     fields = ["public", "rule", "provider_account", "subject", "made_at", "made_by", "undone_at", "undone_by",
               "undone_reason"]  # fmt: skip
-    search_help_text = "mat_…, pay_…, rfd_…, dsp_…, pyo_…, or the provider's own id of the payment"
+    search_help_text = gettext_lazy("mat_…, pay_…, rfd_…, dsp_…, pyo_…, or the provider's own id of the payment")
     change_form_template = "admin/payments/match.html"
     acts = [
-        Act("undo", "Undo", "payments.change_match", _undo, lambda row: row.undone_at is None and row.payout_id is None,
-            "Why is it undone? What was booked for it is reversed, and its lines wait for a person."),
+        Act("undo", gettext_lazy("Undo"), "payments.change_match", _undo,
+            lambda row: row.undone_at is None and row.payout_id is None,
+            gettext_lazy("Why is it undone? What was booked for it is reversed, and its lines wait for a person.")),
     ]  # fmt: skip
 
     def readings(self, term: str) -> Iterator[Q]:
@@ -67,11 +70,11 @@ class MatchAdmin(ActingAdmin):
     def about(self, row: Match) -> dict[str, Any]:
         return _sides(row)
 
-    @admin.display(description="about")
+    @admin.display(description=gettext_lazy("about"))
     def subject(self, row: Match) -> SafeString | str:
         return link(row.refund or row.dispute or row.payment)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: Match) -> str:
         return public_id(row)
 
@@ -79,7 +82,7 @@ class MatchAdmin(ActingAdmin):
 class _Account(admin.SimpleListFilter):
     """The platform's own accounts; a shop's is found by its name in the search box."""
 
-    title = "account"
+    title = gettext_lazy("account")
     parameter_name = "account"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -93,7 +96,7 @@ class _Account(admin.SimpleListFilter):
 
 def _look_again(rows: Sequence[StatementLine], *, operator: User, reason: str, now: datetime) -> str:
     count = undoing.look_again(line_ids=[row.id for row in rows], operator=operator, reason=reason, now=now)
-    return f"They are looked at again: {count}."
+    return _("They are looked at again: %(count)s.") % {"count": count}
 
 
 def _unmatched(row: StatementLine) -> bool:
@@ -104,7 +107,7 @@ def _unmatched(row: StatementLine) -> bool:
 class StatementLineAdmin(ActingAdmin):
     """The rows of statements: as they were read, what they mean, and what became of them."""
 
-    heading = "Lines of statements"
+    heading = gettext_lazy("Lines of statements")
     list_display = ["number_shown", "statement", "kind", "object_id", "reference", "money", "fee_shown", "occurred_at",
                     "outcome"]  # fmt: skip
     list_filter = ["outcome", "kind", _Account]
@@ -112,11 +115,13 @@ class StatementLineAdmin(ActingAdmin):
     fields = ["number_shown", "statement", "provider_account", "kind", "object_id", "parent_object_id", "reference",
               "settlement_id", "money", "fee_shown", "occurred_at", "outcome", "match_link", "look_at", "looks",
               "as_read"]  # fmt: skip
-    search_help_text = "stm_…, mat_…, the provider's own id, our reference, an account's name, or a day (2026-11-28)"
+    search_help_text = gettext_lazy(
+        "stm_…, mat_…, the provider's own id, our reference, an account's name, or a day (2026-11-28)"
+    )
     change_form_template = "admin/payments/line.html"
     acts = [
-        Act("look-again", "Look again", _CHANGE_LINE, _look_again, _unmatched,
-            "Why is it looked at again? It begins anew, from its first look."),
+        Act("look-again", gettext_lazy("Look again"), _CHANGE_LINE, _look_again, _unmatched,
+            gettext_lazy("Why is it looked at again? It begins anew, from its first look.")),
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -165,34 +170,34 @@ class StatementLineAdmin(ActingAdmin):
             except UnableToAct as refusal:
                 form.add_error(None, refusal.detail)
             else:
-                self.message_user(request, f"Matched: {match}.")
+                self.message_user(request, _("Matched: %(match)s.") % {"match": match})
                 return redirect("admin:payments_match_change", match.pk)
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
-            "title": "Match by hand",
+            "title": _("Match by hand"),
             "opts": self.opts,
-            "submit": "Match",
+            "submit": _("Match"),
         }
         return TemplateResponse(request, "admin/desk_form.html", {**context, "form": form, "row": row})
 
-    @admin.display(description="line")
+    @admin.display(description=gettext_lazy("line"))
     def number_shown(self, row: StatementLine) -> str:
         return str(row.number)
 
-    @admin.display(description="amount")
+    @admin.display(description=gettext_lazy("amount"))
     def money(self, row: StatementLine) -> str:
         return amount_of(row)
 
-    @admin.display(description="fee")
+    @admin.display(description=gettext_lazy("fee"))
     def fee_shown(self, row: StatementLine) -> str:
         return shown_money(row.fee, row.currency)
 
-    @admin.display(description="match")
+    @admin.display(description=gettext_lazy("match"))
     def match_link(self, row: StatementLine) -> SafeString | str:
         return link(row.match)
 
-    @admin.display(description="as it was read")
+    @admin.display(description=gettext_lazy("as it was read"))
     def as_read(self, row: StatementLine) -> SafeString:
         return format_html("<pre>{}</pre>", visible(json.dumps(row.raw, indent=2, ensure_ascii=False)))
 
@@ -200,11 +205,16 @@ class StatementLineAdmin(ActingAdmin):
 class ByHandForm(forms.Form):
     """What a line is about, as a person has found."""
 
-    about = forms.CharField(label="Payment or refund (pay_… or rfd_…)", max_length=40)
+    about = forms.CharField(label=gettext_lazy("Payment or refund (pay_… or rfd_…)"), max_length=40)
     more = forms.CharField(
-        label="Other lines that belong to it", required=False, max_length=200, help_text="their numbers in the address"
+        label=gettext_lazy("Other lines that belong to it"),
+        required=False,
+        max_length=200,
+        help_text=gettext_lazy("their numbers in the address"),
     )
-    reason = forms.CharField(label="How do you know?", max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
+    reason = forms.CharField(
+        label=gettext_lazy("How do you know?"), max_length=500, widget=forms.Textarea(attrs={"rows": 3})
+    )
 
     def clean_about(self) -> dict[str, Any]:
         term = self.cleaned_data["about"].strip()
@@ -213,12 +223,12 @@ class ByHandForm(forms.Form):
                 return {name: ids.parse(prefix, term)}
             except ValueError:
                 continue
-        raise forms.ValidationError("Neither a payment of ours (pay_…) nor a refund (rfd_…).")
+        raise forms.ValidationError(_("Neither a payment of ours (pay_…) nor a refund (rfd_…)."))
 
     def clean_more(self) -> list[int]:
         words = self.cleaned_data["more"].replace(",", " ").split()
         if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
-            raise forms.ValidationError("Numbers of lines, with spaces between them.")
+            raise forms.ValidationError(_("Numbers of lines, with spaces between them."))
         return [int(word) for word in words]
 
 

@@ -26,14 +26,14 @@ _WIDTH, _HEIGHT, _FOOT, _HEAD = 480, 96, 16, 14
 class Part:
     """A table: `columns` that begin with # are numbers; `every` is where all rows are, `more` says that there are more.
 
-    Without rows `empty` stands in their place. `before` is shown above the table.
+    Without rows `empty` stands in their place, or that there are none. `before` is shown above the table.
     """
 
     id: str
     heading: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
-    empty: str = "None."
+    empty: str = ""
     every: str = ""
     more: bool = False
     before: SafeString | str = ""
@@ -63,20 +63,27 @@ def named(row: Model, text: Any) -> SafeString:
     return linked(address(row), text)
 
 
-def chart(title: str, bars: Sequence[tuple[str, int, str]], most: str) -> SafeString:
+def chart(title: str, bars: Sequence[tuple[str, int, str]], most: str, *, wrong: Sequence[int] = ()) -> SafeString:
     """Bars of (name, height, what it says), equally wide; `most` is what the highest of them says.
 
-    The first and the last bar have their names below them. `title` is what a screen reader says instead of the picture.
+    The first and the last bar have their names below them. `wrong` is how much of each went wrong: the foot of the bar,
+    in another colour, and what the bar says says it too. `title` stands above it; a screen reader says it instead.
     """
     highest = max((value for _name, value, _said in bars), default=0) or 1
     step = _WIDTH / max(len(bars), 1)
     room = _HEIGHT - _FOOT - _HEAD
-    drawn = []
+    drawn: list[tuple[str, ...]] = []
+    feet: list[tuple[str, ...]] = []
     for place, (name, value, said) in enumerate(bars):
-        height = max(room * value / highest, 1.5) if value > 0 else 0
-        top = _HEIGHT - _FOOT - height
-        drawn.append((f"{place * step + 1:.1f}", f"{top:.1f}", f"{step - 2:.1f}", f"{height:.1f}", name, said))
+        for into, part in ((drawn, value), (feet, wrong[place] if wrong else 0)):
+            height = max(room * part / highest, 1.5) if part > 0 else 0
+            top = _HEIGHT - _FOOT - height
+            if height or into is drawn:
+                into.append((f"{place * step + 1:.1f}", f"{top:.1f}", f"{step - 2:.1f}", f"{height:.1f}", name, said))
     rects = format_html_join("", '<rect x="{}" y="{}" width="{}" height="{}"><title>{}: {}</title></rect>', drawn)
+    rects += format_html_join(
+        "", '<rect class="wrong" x="{}" y="{}" width="{}" height="{}"><title>{}: {}</title></rect>', feet
+    )
     ends = [(bars[0][0], bars[-1][0])] if bars else []
     names = format_html_join(
         "",
@@ -84,6 +91,7 @@ def chart(title: str, bars: Sequence[tuple[str, int, str]], most: str) -> SafeSt
         ends,
     )
     return format_html(
+        '<p class="quiet" aria-hidden="true">{title}</p>'
         '<svg class="desk-bars" viewBox="0 0 {w} {h}" role="img" aria-label="{title}"><title>{title}</title>'
         '<text x="1" y="10">{most}</text><line x1="0" y1="{base}" x2="{w}" y2="{base}"/>{rects}{names}</svg>',
         w=_WIDTH,

@@ -1,4 +1,4 @@
-"""What we expect and what happened, as operators see it and nobody changes it: intents, payments and refunds."""
+"""What we expect and what happened, as operators see it and nobody changes it: intents and payments."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from merchants.desk import desk
 from merchants.lists import Recorded, Shown, among, by_id, by_phone, public_id, shown_money
 from merchants.models import Code
 from payments.admin.links import link
-from payments.models import Discrepancy, Payment, PaymentIntent, ProviderAccount, Refund
+from payments.models import Discrepancy, Payment, PaymentIntent, ProviderAccount
 
 
 @admin.register(PaymentIntent, site=desk)
@@ -26,7 +27,7 @@ class PaymentIntentAdmin(Shown):
     fields = ["public", "shop", "code_slug", "description", "quantity", "money", "state", "closing", "paid_by",
               "provider_account", "receipt", "redirect_url", "start_failure", "created_at", "expires_at", "closed_at",
               "queries", "next_query_at", "next_close_at"]  # fmt: skip
-    search_help_text = "int_…, shp_…, a phone, a receipt, or the slug of a code"
+    search_help_text = gettext_lazy("int_…, shp_…, a phone, a receipt, or the slug of a code")
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, int="id", shp="shop", pay="payments")
@@ -34,19 +35,19 @@ class PaymentIntentAdmin(Shown):
         yield Q(receipt=term)
         yield among("code", Code.objects.filter(slug=term))
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: PaymentIntent) -> str:
         return public_id(row)
 
-    @admin.display(description="amount")
+    @admin.display(description=gettext_lazy("amount"))
     def money(self, row: PaymentIntent) -> str:
         return shown_money(row.amount, row.currency)
 
-    @admin.display(description="code")
+    @admin.display(description=gettext_lazy("code"))
     def code_slug(self, row: PaymentIntent) -> str:
         return row.code.slug
 
-    @admin.display(description="payments")
+    @admin.display(description=gettext_lazy("payments"))
     def paid_by(self, row: PaymentIntent) -> SafeString | str:
         return SafeString(", ".join(link(payment) for payment in row.payments.order_by("id"))) or "–"
 
@@ -60,7 +61,7 @@ class PaymentAdmin(Shown):
     list_select_related = ["shop"]
     fields = ["public", "shop", "money", "match", "placed", "intent_link", "provider_account", "object_id",
               "refunded", "contested", "fee", "questions", "occurred_at", "recorded_at", "due_at"]  # fmt: skip
-    search_help_text = "pay_…, int_…, shp_…, a phone, a receipt, a code's slug, or the provider's own id"
+    search_help_text = gettext_lazy("pay_…, int_…, shp_…, a phone, a receipt, a code's slug, or the provider's own id")
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, pay="id", int="intent", shp="shop", rfd="refunds")
@@ -69,64 +70,34 @@ class PaymentAdmin(Shown):
         yield among("intent", PaymentIntent.objects.filter(receipt=term))
         yield from of_code(term)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: Payment) -> str:
         return public_id(row)
 
-    @admin.display(description="amount")
+    @admin.display(description=gettext_lazy("amount"))
     def money(self, row: Payment) -> str:
         return shown_money(row.amount, row.currency)
 
-    @admin.display(description="our fee")
+    @admin.display(description=gettext_lazy("our fee"))
     def fee(self, row: Payment) -> str:
         return shown_money(row.fee_amount, row.currency)
 
-    @admin.display(description="intent")
+    @admin.display(description=gettext_lazy("intent"))
     def intent_link(self, row: Payment) -> SafeString | str:
         return link(row.intent)
 
-    @admin.display(description="refunds")
+    @admin.display(description=gettext_lazy("refunds"))
     def refunded(self, row: Payment) -> SafeString | str:
         return SafeString(", ".join(link(refund) for refund in row.refunds.order_by("id"))) or "–"
 
-    @admin.display(description="disputes")
+    @admin.display(description=gettext_lazy("disputes"))
     def contested(self, row: Payment) -> SafeString | str:
         return SafeString(", ".join(link(dispute) for dispute in row.disputes.order_by("id"))) or "–"
 
-    @admin.display(description="discrepancies")
+    @admin.display(description=gettext_lazy("discrepancies"))
     def questions(self, row: Payment) -> SafeString | str:
         found = Discrepancy.objects.filter(payment=row).order_by("id")
         return SafeString(", ".join(link(question) for question in found)) or "–"
-
-
-@admin.register(Refund, site=desk)
-class RefundAdmin(Shown):
-    """Money back."""
-
-    list_display = ["public", "created_at", "shop", "money", "state", "origin", "object_id"]
-    list_filter = [Recorded]
-    list_select_related = ["shop"]
-    fields = ["public", "payment", "shop", "money", "state", "origin", "requested_by_whom", "reason", "failure",
-              "object_id", "created_at", "settled_at", "attempts", "next_call_at"]  # fmt: skip
-    search_help_text = "rfd_…, pay_…, shp_…, a phone, or the provider's own id of the payment or the refund"
-
-    def readings(self, term: str) -> Iterator[Q]:
-        yield from by_id(term, rfd="id", pay="payment", shp="shop")
-        yield from by_phone(term, "shop")
-        yield among("payment", Payment.objects.filter(object_id=term, provider_account__in=account_ids()))
-        yield Q(object_id=term)
-
-    @admin.display(description="id")
-    def public(self, row: Refund) -> str:
-        return public_id(row)
-
-    @admin.display(description="amount")
-    def money(self, row: Refund) -> str:
-        return shown_money(row.amount, row.currency)
-
-    @admin.display(description="requested by")
-    def requested_by_whom(self, row: Refund) -> str:
-        return str(row.requested_by or "–")
 
 
 def of_code(slug: str) -> Iterator[Q]:

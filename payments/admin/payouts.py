@@ -16,6 +16,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import money
 from merchants.acts import Act, ActingAdmin
@@ -35,29 +37,30 @@ _PAYOUTS_SHOWN = 200  # Of a batch, on its page; the list of payouts has them al
 def _verify(rows: Sequence[PayoutAccount], *, operator: User, reason: str, now: datetime) -> str:
     for row in sorted(rows, key=lambda row: row.id):
         accounts.verify(account_id=row.id, operator=operator, reason=reason, now=now)
-    return f"Proved: {', '.join(map(str, rows))}."
+    return _("Proved: %(rows)s.") % {"rows": ", ".join(map(str, rows))}
 
 
 def _refuse(rows: Sequence[PayoutAccount], *, operator: User, reason: str, now: datetime) -> str:
     for row in sorted(rows, key=lambda row: row.id):
         accounts.refuse(account_id=row.id, operator=operator, reason=reason, now=now)
-    return f"Canceled: {', '.join(map(str, rows))}. Their shops are told."
+    return _("Canceled: %(rows)s. Their shops are told.") % {"rows": ", ".join(map(str, rows))}
 
 
 def _approve(rows: Sequence[PayoutBatch], *, operator: User, reason: str, now: datetime) -> str:
     for row in sorted(rows, key=lambda row: row.id):
         batches.approve(batch_id=row.id, operator=operator, reason=reason, now=now)
-    return f"Approved: {', '.join(map(str, rows))}. Another operator releases."
+    return _("Approved: %(rows)s. Another operator releases.") % {"rows": ", ".join(map(str, rows))}
 
 
 def _release(rows: Sequence[PayoutBatch], *, operator: User, reason: str, now: datetime) -> str:
     done = [batches.release(batch_id=row.id, operator=operator, reason=reason, now=now) for row in rows]
-    return f"Released: {sum(left for left, _ in done)} payouts; held back: {sum(held for _, held in done)}."
+    left, held = sum(one[0] for one in done), sum(one[1] for one in done)
+    return _("Released: %(left)d payouts; held back: %(held)d.") % {"left": left, "held": held}
 
 
 def _cancel(rows: Sequence[PayoutBatch], *, operator: User, reason: str, now: datetime) -> str:
     count = sum(batches.cancel(batch_id=row.id, operator=operator, reason=reason, now=now) for row in rows)
-    return f"Canceled: {count} payouts; their shops have the money again."
+    return _("Canceled: %(count)s payouts; their shops have the money again.") % {"count": count}
 
 
 def _waits(row: PayoutAccount) -> bool:
@@ -77,13 +80,13 @@ class PayoutAccountAdmin(ActingAdmin):
     list_select_related = ["shop"]
     fields = ["public", "shop", "state", "currency", "scheme", "country", "bank_code", "holder", "tail", "requested_by",
               "requested_at", "effective_at", "verified_at", "verified_by", "verification", "ended_at"]  # fmt: skip
-    search_help_text = "pya_…, shp_…, a phone, or the beginning of the holder's name"
+    search_help_text = gettext_lazy("pya_…, shp_…, a phone, or the beginning of the holder's name")
     acts = [
-        Act("verify", "Verify", "payments.change_payoutaccount", _verify,
+        Act("verify", gettext_lazy("Verify"), "payments.change_payoutaccount", _verify,
             lambda row: _waits(row) and row.verified_at is None,
-            "By which document is it proved that the account is the shop's?"),
-        Act("refuse", "Cancel", "payments.change_payoutaccount", _refuse, _waits,
-            "Why is it canceled? The shop is told; nothing changes for it."),
+            gettext_lazy("By which document is it proved that the account is the shop's?")),
+        Act("refuse", gettext_lazy("Cancel"), "payments.change_payoutaccount", _refuse, _waits,
+            gettext_lazy("Why is it canceled? The shop is told; nothing changes for it.")),
     ]  # fmt: skip
 
     def readings(self, term: str) -> Iterator[Q]:
@@ -91,7 +94,7 @@ class PayoutAccountAdmin(ActingAdmin):
         yield from by_phone(term, "shop")
         yield Q(holder__istartswith=term)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: PayoutAccount) -> str:
         return public_id(row)
 
@@ -113,7 +116,7 @@ class TermsForm(forms.ModelForm):  # type: ignore[type-arg]  # Generic only in t
     """Terms of a shop, or of all others of a currency."""
 
     channel = forms.ChoiceField()
-    reason = forms.CharField(max_length=500, help_text="Why are these the terms? Kept in the trail.")
+    reason = forms.CharField(max_length=500, help_text=gettext_lazy("Why are these the terms? Kept in the trail."))
 
     class Meta:
         model = PayoutTerms
@@ -123,18 +126,20 @@ class TermsForm(forms.ModelForm):  # type: ignore[type-arg]  # Generic only in t
         super().__init__(*args, **options)
         self.fields["channel"].choices = [(name, name) for name in channels.names()]  # type: ignore[attr-defined]
         self.fields["shop"].required = False
-        self.fields["calendar"].help_text = f"A country (CN), whose holidays are rows, or {TARGET}"
+        self.fields["calendar"].help_text = _("A country (CN), whose holidays are rows, or %(target)s") % {
+            "target": TARGET
+        }
 
     def clean_currency(self) -> str:
         currency = str(self.cleaned_data["currency"]).upper()
         if not money.is_currency(currency):
-            raise forms.ValidationError("This is not a currency code of ISO 4217.")
+            raise forms.ValidationError(_("This is not a currency code of ISO 4217."))
         return currency
 
     def clean_delay_days(self) -> int:
         days = int(self.cleaned_data["delay_days"])
         if days > terms.DELAY_MAX:
-            raise forms.ValidationError(f"At most {terms.DELAY_MAX} working days.")
+            raise forms.ValidationError(_("At most %(delay_max)s working days.") % {"delay_max": terms.DELAY_MAX})
         return days
 
 
@@ -147,7 +152,7 @@ class PayoutTermsAdmin(Kept):
     list_select_related = ["shop"]
     list_filter = ["channel", "calendar"]
     raw_id_fields = ["shop"]
-    search_help_text = "shp_…, a phone, or a currency"
+    search_help_text = gettext_lazy("shp_…, a phone, or a currency")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("payments.change_payoutterms")
@@ -162,7 +167,7 @@ class PayoutTermsAdmin(Kept):
         assert isinstance(operator, User)
         terms.put(obj, operator=operator, reason=form.cleaned_data["reason"], now=timezone.now())
 
-    @admin.display(description="minimum")
+    @admin.display(description=gettext_lazy("minimum"))
     def minimum(self, row: PayoutTerms) -> str:
         return shown_money(row.minimum_amount, row.currency)
 
@@ -175,7 +180,7 @@ class HolidayAdmin(Kept):
     list_display = ["calendar", "day", "name", "working"]
     list_filter = ["calendar", "working"]
     fields = ["calendar", "day", "name", "working"]
-    search_help_text = "a calendar (CN), or the beginning of a day's name"
+    search_help_text = gettext_lazy("a calendar (CN), or the beginning of a day's name")
 
     def readings(self, term: str) -> Iterator[Q]:
         yield Q(calendar=term.upper())
@@ -198,15 +203,16 @@ class PayoutBatchAdmin(ActingAdmin):
     fields = ["public", "state", "channel", "bank_account", "provider_account", "execution_day", "money", "limit",
               "payouts_shown", "file", "sha256", "prepared_at", "approved_by", "approved_at", "released_by",
               "released_at"]  # fmt: skip
-    search_help_text = "pob_… or pyo_…"
+    search_help_text = gettext_lazy("pob_… or pyo_…")
     acts = [
-        Act("approve", "Approve", RELEASE, _approve,
+        Act("approve", gettext_lazy("Approve"), RELEASE, _approve,
             lambda row: _prepared(row) and row.approved_by_id is None and batches.needs_two(row),
-            "What was checked? Another operator has to release it."),
-        Act("release", "Release", RELEASE, _release,
+            gettext_lazy("What was checked? Another operator has to release it.")),
+        Act("release", gettext_lazy("Release"), RELEASE, _release,
             lambda row: _prepared(row) and (row.approved_by_id is not None or not batches.needs_two(row)),
-            "What was checked? The money leaves: this cannot be taken back."),
-        Act("cancel", "Cancel", RELEASE, _cancel, _prepared, "Why does it not leave? Its shops have the money again."),
+            gettext_lazy("What was checked? The money leaves: this cannot be taken back.")),
+        Act("cancel", gettext_lazy("Cancel"), RELEASE, _cancel, _prepared,
+            gettext_lazy("Why does it not leave? Its shops have the money again.")),
     ]  # fmt: skip
 
     def readings(self, term: str) -> Iterator[Q]:
@@ -232,25 +238,25 @@ class PayoutBatchAdmin(ActingAdmin):
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return HttpResponse(made, content_type="application/xml", headers=headers)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: PayoutBatch) -> str:
         return public_id(row)
 
-    @admin.display(description="total")
+    @admin.display(description=gettext_lazy("total"))
     def money(self, row: PayoutBatch) -> str:
         return shown_money(batches.total(row), row.currency)
 
-    @admin.display(description="two operators above")
+    @admin.display(description=gettext_lazy("two operators above"))
     def limit(self, row: PayoutBatch) -> str:
         return shown_money(batches.limit(row.currency), row.currency)
 
-    @admin.display(description="file")
+    @admin.display(description=gettext_lazy("file"))
     def file(self, row: PayoutBatch) -> SafeString | str:
         if row.channel != channels.FILE or row.state != PayoutBatch.State.RELEASED:
             return "–"
         return format_html('<a href="{}">{}.xml</a>', reverse(f"admin:{self._url_name}_file", args=[row.pk]), row)
 
-    @admin.display(description="payouts")
+    @admin.display(description=gettext_lazy("payouts"))
     def payouts_shown(self, row: PayoutBatch) -> SafeString | str:
         payouts = row.payouts.select_related("shop").order_by("id")[:_PAYOUTS_SHOWN]
         lines = ((link(one), one.shop, shown_money(one.amount, one.currency), one.state) for one in payouts)
@@ -266,7 +272,9 @@ class PayoutAdmin(Shown):
     list_select_related = ["shop", "account"]
     fields = ["public", "shop", "account_link", "batch_link", "money", "state", "earned_day", "object_id", "failure",
               "created_at", "sent_at", "settled_at", "attempts", "next_call_at", "entries", "lines"]  # fmt: skip
-    search_help_text = "pyo_… (also as a bank writes it), pob_…, pya_…, shp_…, a phone, or the channel's own id"
+    search_help_text = gettext_lazy(
+        "pyo_… (also as a bank writes it), pob_…, pya_…, shp_…, a phone, or the channel's own id"
+    )
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, pyo="id", pob="batch", pya="account", shp="shop")
@@ -275,33 +283,33 @@ class PayoutAdmin(Shown):
         yield from by_phone(term, "shop")
         yield Q(object_id=term)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: Payout) -> str:
         return public_id(row)
 
-    @admin.display(description="amount")
+    @admin.display(description=gettext_lazy("amount"))
     def money(self, row: Payout) -> str:
         return shown_money(row.amount, row.currency)
 
-    @admin.display(description="account ending")
+    @admin.display(description=gettext_lazy("account ending"))
     def tail(self, row: Payout) -> str:
         return row.account.tail
 
-    @admin.display(description="account")
+    @admin.display(description=gettext_lazy("account"))
     def account_link(self, row: Payout) -> SafeString | str:
         return link(row.account)
 
-    @admin.display(description="batch")
+    @admin.display(description=gettext_lazy("batch"))
     def batch_link(self, row: Payout) -> SafeString | str:
         return link(row.batch)
 
-    @admin.display(description="entries")
+    @admin.display(description=gettext_lazy("entries"))
     def entries(self, row: Payout) -> SafeString | str:
         found = LedgerEntry.objects.filter(cause_id=row.id).order_by("id")
         lines = ((link(entry), entry.kind, shown_money(entry.amount, entry.currency)) for entry in found)
         return format_html_join("", "<div>{} {} {}</div>", lines) or "–"
 
-    @admin.display(description="our bank's lines")
+    @admin.display(description=gettext_lazy("our bank's lines"))
     def lines(self, row: Payout) -> SafeString | str:
         found = Match.objects.filter(payout_id=row.id, undone_at=None).prefetch_related("lines__statement").first()
         lines = ((line, shown_money(line.amount, line.currency)) for line in (found.lines.all() if found else ()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import ids, money
 from merchants.lists import phone_prefix, shown_money
@@ -18,10 +20,14 @@ _CHOICES_MAX = 50  # Settlements to choose from; whoever waits for more searches
 class RemedyForm(forms.Form):
     """Which shop (where one is asked for), how much of it (where a part is possible), and why."""
 
-    shop = forms.CharField(max_length=40, help_text="shp_…, or the whole phone number of its owner: +86138…")
-    part = forms.CharField(max_length=24, required=False, label="Only a part of it")
+    shop = forms.CharField(
+        max_length=40, help_text=gettext_lazy("shp_…, or the whole phone number of its owner: +86138…")
+    )
+    part = forms.CharField(max_length=24, required=False, label=gettext_lazy("Only a part of it"))
     note = forms.CharField(
-        max_length=500, widget=forms.Textarea(attrs={"rows": 3}), label="What was found, and why is this right?"
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        label=gettext_lazy("What was found, and why is this right?"),
     )
 
     def __init__(self, remedy: Remedy, most: int, currency: str, data: QueryDict | None) -> None:
@@ -32,7 +38,10 @@ class RemedyForm(forms.Form):
         if remedy.whole:
             del self.fields["part"]
         else:
-            self.fields["part"].help_text = f"In {currency}; left empty: all of {shown_money(most, currency)}."
+            self.fields["part"].help_text = _("In %(currency)s; left empty: all of %(most)s.") % {
+                "currency": currency,
+                "most": shown_money(most, currency),
+            }
 
     def clean_shop(self) -> Shop:
         text = self.cleaned_data["shop"].strip()
@@ -42,7 +51,9 @@ class RemedyForm(forms.Form):
             phone = phone_prefix(text)
             found = list(Shop.objects.filter(staff__user__phone=phone, staff__role="owner").distinct()) if phone else []
         if len(found) != 1:
-            raise forms.ValidationError("No shop has this id or phone." if not found else "Several shops: use the id.")
+            raise forms.ValidationError(
+                _("No shop has this id or phone.") if not found else _("Several shops: use the id.")
+            )
         return found[0]
 
     def clean_part(self) -> int | None:
@@ -52,14 +63,16 @@ class RemedyForm(forms.Form):
         try:
             return money.minor_units(text, self.currency)
         except ValueError:
-            raise forms.ValidationError("This is no amount in this currency.")
+            raise forms.ValidationError(_("This is no amount in this currency."))
 
 
 class MatchingForm(forms.Form):
     """Which settlements the line pays, of those that are still waited for (or of which something is left), and why."""
 
     settlements = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
-    note = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 3}), label="How do you know?")
+    note = forms.CharField(
+        max_length=500, widget=forms.Textarea(attrs={"rows": 3}), label=gettext_lazy("How do you know?")
+    )
 
     def __init__(self, line: StatementLine, data: QueryDict | None) -> None:
         super().__init__(data)
@@ -74,7 +87,12 @@ class MatchingForm(forms.Form):
 def _shown(row: Settlement) -> str:
     wanted = shown_money(differences.expected(row), row.currency)
     arrived = shown_money(row.arrived_amount, row.currency)
-    return f"{row.provider_account} {row.reference}: {wanted}, of which {arrived} have arrived"
+    return _("%(account)s %(reference)s: %(wanted)s, of which %(arrived)s have arrived") % {
+        "account": row.provider_account,
+        "reference": row.reference,
+        "wanted": wanted,
+        "arrived": arrived,
+    }
 
 
 def waits_for_settlements(row: Discrepancy) -> bool:

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from merchants.desk import desk
 from merchants.lists import Recorded, Shown, by_id, public_id, shown_money
@@ -30,7 +31,7 @@ class SettlementAdmin(Shown):
     list_select_related = ["provider_account"]
     fields = ["public", "provider_account", "reference", "state", "lines_make", "told", "told_at", "arrived", "missing",
               "created_at", "look_at", "questions"]  # fmt: skip
-    search_help_text = "set_…, pac_…, or its id at the provider"
+    search_help_text = gettext_lazy("set_…, pac_…, or its id at the provider")
     change_form_template = "admin/payments/settlement.html"
 
     def readings(self, term: str) -> Iterator[Q]:
@@ -44,27 +45,27 @@ class SettlementAdmin(Shown):
         more = _about(row) if isinstance(row, Settlement) and self.has_view_permission(request, row) else {}
         return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: Settlement) -> str:
         return public_id(row)
 
-    @admin.display(description="its lines make")
+    @admin.display(description=gettext_lazy("its lines make"))
     def lines_make(self, row: Settlement) -> str:
         return shown_money(row.lines_amount, row.currency)
 
-    @admin.display(description="the provider tells")
+    @admin.display(description=gettext_lazy("the provider tells"))
     def told(self, row: Settlement) -> str:
         return shown_money(row.told_amount, row.currency) if row.told_amount is not None else "–"
 
-    @admin.display(description="our bank got")
+    @admin.display(description=gettext_lazy("our bank got"))
     def arrived(self, row: Settlement) -> str:
         return shown_money(row.arrived_amount, row.currency)
 
-    @admin.display(description="has not arrived")
+    @admin.display(description=gettext_lazy("has not arrived"))
     def missing(self, row: Settlement) -> str:
         return shown_money(differences.expected(row) - row.arrived_amount, row.currency)
 
-    @admin.display(description="discrepancies")
+    @admin.display(description=gettext_lazy("discrepancies"))
     def questions(self, row: Settlement) -> SafeString | str:
         found = Discrepancy.objects.filter(settlement=row).order_by("id")
         return SafeString(", ".join(format_html("{} ({})", link(one), one.state) for one in found)) or "–"

@@ -10,6 +10,8 @@ from django.contrib import admin
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from merchants import shops
 from merchants.acts import Act, ActingAdmin
@@ -32,13 +34,16 @@ def _freeze(rows: Sequence[Shop], *, operator: User, reason: str, now: datetime)
     closing = 0
     for shop in sorted(rows, key=lambda shop: shop.id):
         closing += freezing.freeze(shop_id=shop.id, operator=operator, reason=reason, now=now)
-    return f"Frozen: {', '.join(map(str, rows))}. Payments being closed: {closing}."
+    return _("Frozen: %(rows)s. Payments being closed: %(closing)s.") % {
+        "rows": ", ".join(map(str, rows)),
+        "closing": closing,
+    }
 
 
 def _unfreeze(rows: Sequence[Shop], *, operator: User, reason: str, now: datetime) -> str:
     for shop in sorted(rows, key=lambda shop: shop.id):
         freezing.unfreeze(shop_id=shop.id, operator=operator, reason=reason, now=now)
-    return f"Not frozen any more: {', '.join(map(str, rows))}."
+    return _("Not frozen any more: %(rows)s.") % {"rows": ", ".join(map(str, rows))}
 
 
 def _give_check_word(rows: Sequence[Shop], *, operator: User, reason: str, now: datetime) -> str:
@@ -46,7 +51,8 @@ def _give_check_word(rows: Sequence[Shop], *, operator: User, reason: str, now: 
         (shop, shops.give_check_word(shop_id=shop.id, operator=operator, reason=reason, now=now))
         for shop in sorted(rows, key=lambda shop: shop.id)
     ]
-    return "Their signs must be printed again: " + ", ".join(f"{shop} has “{word}”" for shop, word in given) + "."
+    told = ", ".join(_("%(shop)s has “%(word)s”") % {"shop": shop, "word": word} for shop, word in given)
+    return _("Their signs must be printed again: %(shops)s.") % {"shops": told}
 
 
 @admin.register(Shop, site=desk)
@@ -60,19 +66,22 @@ class ShopAdmin(ActingAdmin):
         ("state", "state_reason", "created_at"),
         ("country", "currency", "currency_locked_at", "time_zone"),
     ]
-    search_help_text = (
+    search_help_text = gettext_lazy(
         "the phone of somebody in it, the slug of one of its codes, a receipt, a provider's own id of a payment, "
         "refund or dispute, an id of ours (shp_…, cod_…, int_…, pay_…, rfd_…, dsp_…, pyo_…, dis_…), or its name"
     )
-    change_form_template = "admin/payments/shop.html"
+    change_form_template = "admin/payments/with_parts.html"
     acts = [
-        Act("freeze", "Freeze", "merchants.change_shop", _freeze, lambda shop: shop.state in ("active", "restricted"),
-            "Why is it frozen? It starts no payment, no refund and no payout; open payments are closed."),
-        Act("unfreeze", "Unfreeze", "merchants.change_shop", _unfreeze, lambda shop: shop.state == "frozen",
-            "Why may it go on?"),
-        Act("give-check-word", "Give a new check word", "merchants.change_shop", _give_check_word,
+        Act("freeze", gettext_lazy("Freeze"), "merchants.change_shop", _freeze, lambda shop: shop.state in ("active",
+            "restricted"),
+            gettext_lazy("Why is it frozen? It starts no payment, no refund and no payout; open payments are closed.")),
+        Act("unfreeze", gettext_lazy("Unfreeze"), "merchants.change_shop", _unfreeze,
+            lambda shop: shop.state == "frozen",
+            gettext_lazy("Why may it go on?")),
+        Act("give-check-word", gettext_lazy("Give a new check word"), "merchants.change_shop", _give_check_word,
             lambda shop: shop.state != "closed",
-            "Why does she need another? Every sign and sticker that shows the old one is wrong from now on."),
+            gettext_lazy("Why does she need another? Every sign and sticker that shows the old one is wrong "
+                         "from now on.")),
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -91,11 +100,11 @@ class ShopAdmin(ActingAdmin):
         yield from _of_providers_id(term)
         yield Q(name__icontains=term)
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: Shop) -> str:
         return public_id(row)
 
-    @admin.display(description="owner")
+    @admin.display(description=gettext_lazy("owner"))
     def owner(self, row: Any) -> str:
         return ", ".join(staff.user.phone for staff in row.owners)
 

@@ -18,6 +18,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from merchants import money
@@ -44,13 +46,13 @@ def _reread(rows: Sequence[Statement], *, operator: User, reason: str, now: date
         files.reread(statement=row, now=now, operator=operator, reason=reason)
         for row in sorted(rows, key=lambda row: row.id)
     ]
-    return f"Read again; lines that mean something else now: {sum(changed)}."
+    return _("Read again; lines that mean something else now: %(changed)s.") % {"changed": sum(changed)}
 
 
 def _fetch_again(rows: Sequence[Statement], *, operator: User, reason: str, now: datetime) -> str:
     for row in sorted(rows, key=lambda row: row.id):
         fetching.fetch_again(statement_id=row.id, operator=operator, reason=reason, now=now)
-    return f"Will be fetched in a moment: {', '.join(map(str, rows))}."
+    return _("Will be fetched in a moment: %(rows)s.") % {"rows": ", ".join(map(str, rows))}
 
 
 @admin.register(Statement, site=desk)
@@ -63,33 +65,33 @@ class StatementAdmin(ActingAdmin):
     fields = ["public", "state", "provider_account", "bank_account", "format", "day", "name", "sha256", "size",
               "line_count", "fetched", "uploaded_by", "failure", "attempts", "due_at", "created_at",
               "imported_at"]  # fmt: skip
-    search_help_text = "stm_…, pac_…, bnk_…, or the SHA-256 of a file"
+    search_help_text = gettext_lazy("stm_…, pac_…, bnk_…, or the SHA-256 of a file")
     change_list_template = "admin/payments/statements.html"
     change_form_template = "admin/payments/statement.html"
     acts = [
-        Act("reread", "Read the lines again", "payments.change_statement", _reread,
+        Act("reread", gettext_lazy("Read the lines again"), "payments.change_statement", _reread,
             lambda row: row.state == Statement.State.IMPORTED),
-        Act("fetch-again", "Fetch it again", "payments.change_statement", _fetch_again,
+        Act("fetch-again", gettext_lazy("Fetch it again"), "payments.change_statement", _fetch_again,
             lambda row: row.fetched and row.due_at is None and row.state != Statement.State.REPLACED,
-            "Why is it fetched again? A file with other content replaces this one."),
+            gettext_lazy("Why is it fetched again? A file with other content replaces this one.")),
     ]  # fmt: skip
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, stm="id", pac="provider_account", bnk="bank_account")
         yield Q(sha256=term.lower())
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: Statement) -> str:
         return public_id(row)
 
-    @admin.display(description="of")
+    @admin.display(description=gettext_lazy("of"))
     def source(self, row: Statement) -> str:
         return str(row.provider_account or row.bank_account)
 
-    @admin.display(description="looked at / matched / open")
+    @admin.display(description=gettext_lazy("looked at / matched / open"))
     def standing(self, row: Statement) -> str:
         if row.state != Statement.State.IMPORTED or row.line_count > _COUNTED_MAX:
-            return "–" if row.state != Statement.State.IMPORTED else "see its page"
+            return "–" if row.state != Statement.State.IMPORTED else _("see its page")
         told = _standing(row)
         return f"{row.line_count - told['waiting']} / {told['matched']} / {told['open']}"
 
@@ -121,17 +123,20 @@ class StatementAdmin(ActingAdmin):
             raise PermissionDenied
         told = request.META.get("CONTENT_LENGTH") or "0"
         if not told.isdigit() or int(told) > settings.STATEMENT_BYTES_MAX + _FORM_BYTES:
-            return HttpResponse("The file is larger than any we know.", status=413, content_type="text/plain")
+            return HttpResponse(_("The file is larger than any we know."), status=413, content_type="text/plain")
         return csrf_protect(self._bring)(request)
 
     def _bring(self, request: HttpRequest) -> HttpResponse:
         form = BringingForm(request.POST, request.FILES) if request.method == "POST" else BringingForm()
         if form.is_valid() and (taken := self._taken(request, form)) is not None:
             refused = taken.state == Statement.State.REFUSED
-            told = f"Refused: {taken.failure}" if refused else f"Taken in, with {taken.line_count} lines."
+            told = ngettext("Taken in, with %(count)d lines.", "Taken in, with %(count)d lines.", taken.line_count)
+            told = told % {"count": taken.line_count}
+            if refused:
+                told = _("Refused: %(failure)s") % {"failure": taken.failure}
             self.message_user(request, told, "ERROR" if refused else "SUCCESS")
             return redirect(f"admin:{self._url_name}_change", taken.pk)
-        return _page(self, request, "Bring a settlement file", form, "Take it in")
+        return _page(self, request, _("Bring a settlement file"), form, _("Take it in"))
 
     def _taken(self, request: HttpRequest, form: BringingForm) -> Statement | None:
         file: UploadedFile[Any] = form.cleaned_data["file"]
@@ -148,7 +153,7 @@ class StatementAdmin(ActingAdmin):
                 now=timezone.now(),
             )
         except files.Busy:
-            form.add_error(None, "Another file of this account is being taken in. Bring yours again in a minute.")
+            form.add_error(None, _("Another file of this account is being taken in. Bring yours again in a minute."))
             return None
 
 
@@ -159,8 +164,10 @@ class BringingForm(forms.Form):
     day = forms.DateField(
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}),
-        help_text="Of the provider's own calendar. It replaces what is there of that day. Leave it out for a bank's "
-        "statement, and for a file of several days.",
+        help_text=gettext_lazy(
+            "Of the provider's own calendar. It replaces what is there of that day. Leave it out for a bank's "
+            "statement, and for a file of several days."
+        ),
     )
     file = forms.FileField()
 
@@ -173,13 +180,13 @@ class BringingForm(forms.Form):
     def clean_source(self) -> tuple[formats.Source, str]:
         found = self._sources.get(self.cleaned_data["source"])
         if found is None:
-            raise forms.ValidationError("Choose one of them.", "invalid")
+            raise forms.ValidationError(_("Choose one of them."), "invalid")
         return found[0], found[1]
 
     def clean_file(self) -> UploadedFile[Any]:
         file: UploadedFile[Any] = self.cleaned_data["file"]
         if (file.size or 0) > settings.STATEMENT_BYTES_MAX:
-            raise forms.ValidationError("The file is larger than any we know.", "too_large")
+            raise forms.ValidationError(_("The file is larger than any we know."), "too_large")
         return file
 
 
@@ -201,10 +208,10 @@ class BankAccountAdmin(ActingAdmin):
     list_display = ["name", "holder", "number", "bank_code", "currency", "active"]
     list_display_links = ["name"]
     fields = ["public", "name", "holder", "number", "bank_code", "currency", "active", "created_at"]
-    search_help_text = "bnk_…, or the account's name or number"
+    search_help_text = gettext_lazy("bnk_…, or the account's name or number")
     change_list_template = "admin/payments/bank_accounts.html"
 
-    @admin.display(description="id")
+    @admin.display(description=gettext_lazy("id"))
     def public(self, row: BankAccount) -> str:
         return public_id(row)
 
@@ -232,33 +239,35 @@ class BankAccountAdmin(ActingAdmin):
             except UnableToAct as refusal:
                 form.add_error(None, refusal.detail)
             else:
-                self.message_user(request, f"Entered: {account}.")
+                self.message_user(request, _("Entered: %(account)s.") % {"account": account})
                 return redirect(f"admin:{self._url_name}_change", account.pk)
-        return _page(self, request, "Enter a bank account of ours", form, "Enter it")
+        return _page(self, request, _("Enter a bank account of ours"), form, _("Enter it"))
 
 
 class BankAccountForm(forms.Form):
     """An account as its bank names it. IBANs are checked by their own digits."""
 
-    name = forms.SlugField(max_length=40, help_text="by which it is called here")
+    name = forms.SlugField(max_length=40, help_text=gettext_lazy("by which it is called here"))
     holder = forms.CharField(max_length=140)
-    number = forms.CharField(max_length=42, help_text="IBAN, or the bank's own number")
-    bank_code = forms.CharField(max_length=35, required=False, help_text="BIC, or the national code of the bank")
+    number = forms.CharField(max_length=42, help_text=gettext_lazy("IBAN, or the bank's own number"))
+    bank_code = forms.CharField(
+        max_length=35, required=False, help_text=gettext_lazy("BIC, or the national code of the bank")
+    )
     currency = forms.CharField(min_length=3, max_length=3, validators=[RegexValidator("[A-Z]{3}")])
-    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}), label="Why?")
+    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}), label=gettext_lazy("Why?"))
 
     def clean_number(self) -> str:
         plain = "".join(str(self.cleaned_data["number"]).split()).upper()
         if len(plain) > 34 or not plain.isascii() or not plain.replace("-", "").isalnum():
-            raise forms.ValidationError("Letters and digits, 34 at most.", "invalid")
+            raise forms.ValidationError(_("Letters and digits, 34 at most."), "invalid")
         if plain[:2].isalpha() and plain[2:4].isdigit() and len(plain) >= 15 and not _is_iban(plain):
-            raise forms.ValidationError("This IBAN has a wrong digit.", "invalid")
+            raise forms.ValidationError(_("This IBAN has a wrong digit."), "invalid")
         return plain
 
     def clean_currency(self) -> str:
         code = str(self.cleaned_data["currency"])
         if not money.is_currency(code):
-            raise forms.ValidationError("Not a currency.", "invalid")
+            raise forms.ValidationError(_("Not a currency."), "invalid")
         return code
 
 

@@ -7,11 +7,16 @@ whose tables she may see, and nothing is asked for the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from merchants import audit
 from merchants.lists import public_id, shown_money
@@ -68,102 +73,94 @@ class Story:
 
     def _money(self) -> Iterator[Part]:
         for of in story.money(shop=self.shop, now=self.now):
-            whole = of.whole
-            highest = max(of.days.values(), key=lambda day: day.came)
-            title = f"Paid in {of.currency} on each of the last {story.DAYS} days: {self._of(whole.came, of)} in all"
-            bars = [
-                (f"{day:%d %b}", told.came, f"{self._of(told.came, of)}, {told.payments} payments")
-                for day, told in of.days.items()
-            ]
-            rows = [
-                [name, told.payments, self._of(told.came, of), told.refunds, self._of(told.went_back, of)]
-                for name, told in (("today", of.today), (f"last {story.DAYS} days", whole))
-            ]
             yield Part(
                 f"money-{of.currency.lower()}",
-                f"Money in {of.currency}",
-                ["On the shop's own clock", "#Payments", "#Came", "#Refunds", "#Went back"],
-                rows,
+                _("Money in %(currency)s") % {"currency": of.currency},
+                sums_columns(),
+                sums(of),
                 every=at("payments.payment", q=self.name, since=720),
-                before=chart(title, bars, self._of(highest.came, of)) if whole.payments else "",
+                before=format_html("{}{}", _taken(of), given_back(of)),
             )
-
-    def _of(self, amount: int, money: story.Money) -> str:
-        return shown_money(amount, money.currency)
 
     def _balances(self) -> Iterator[Part]:
         rows = Account.objects.filter(shop=self.shop, balance__isnull=False).select_related("balance").order_by("id")
         yield self._listed(
-            "balances", "Balances", rows, ["Account", "Funds", "#Stands at"],
-            lambda row: [named(row, row.kind), row.funds,
+            "balances", _("Balances"), rows, [_("Account"), _("Funds"), "#" + _("Stands at")],
+            lambda row: [named(row, row.get_kind_display()), row.get_funds_display(),
                          shown_money(row.balance.credits - row.balance.debits, row.currency)],
-            at("payments.account", q=self.name), "No money yet.",
+            at("payments.account", q=self.name), _("No money yet."),
         )  # fmt: skip
 
     def _intents(self) -> Iterator[Part]:
         rows = PaymentIntent.objects.filter(shop=self.shop, state="open", next_close_at__isnull=False).order_by("-id")
         yield self._listed(
-            "intents", "Open payments", rows, ["Intent", "#Amount", "For", "Since", "Closing"],
+            "intents", _("Open payments"), rows, [_("Intent"), "#" + _("Amount"), _("For"), _("Since"), _("Closing")],
             lambda row: [link(row), _money(row), row.description, row.created_at, row.closing or "–"],
-            at("payments.paymentintent", q=self.name), "Nobody is paying right now.",
+            at("payments.paymentintent", q=self.name), _("Nobody is paying right now."),
         )  # fmt: skip
 
     def _payments(self) -> Iterator[Part]:
         rows = Payment.objects.filter(shop=self.shop).order_by("-id")
         yield self._listed(
-            "payments", "Last payments", rows, ["Payment", "#Amount", "Match", "Provider's id", "Recorded"],
-            lambda row: [link(row), _money(row), row.match if row.placed else f"{row.match}, in suspense",
+            "payments", _("Last payments"), rows, [_("Payment"), "#" + _("Amount"), _("Match"), _("Provider's id"),
+            _("Recorded")],
+            lambda row: [link(row), _money(row), _matched(row),
                          row.object_id, row.recorded_at],
-            at("payments.payment", q=self.name), "None yet.",
+            at("payments.payment", q=self.name), _("None yet."),
         )  # fmt: skip
 
     def _refunds(self) -> Iterator[Part]:
         rows = Refund.objects.filter(shop=self.shop).select_related("payment").order_by("-id")
         yield self._listed(
-            "refunds", "Last refunds", rows, ["Refund", "#Amount", "State", "Of payment", "Why", "Asked"],
-            lambda row: [link(row), _money(row), row.state, link(row.payment), row.reason or "–", row.created_at],
+            "refunds", _("Last refunds"), rows, [_("Refund"), "#" + _("Amount"), _("State"), _("Of payment"),
+            _("Why"), _("Asked")],
+            lambda row: [link(row), _money(row), row.get_state_display(), link(row.payment), row.reason or "–",
+            row.created_at],
             at("payments.refund", q=self.name),
         )  # fmt: skip
 
     def _disputes(self) -> Iterator[Part]:
         rows = Dispute.objects.filter(shop=self.shop).select_related("payment").order_by("-id")
         yield self._listed(
-            "disputes", "Last disputes", rows, ["Dispute", "#Amount", "State", "Of payment", "To be answered by"],
-            lambda row: [link(row), _money(row), row.state, link(row.payment), row.evidence_due_at or "–"],
+            "disputes", _("Last disputes"), rows, [_("Dispute"), "#" + _("Amount"), _("State"), _("Of payment"),
+            _("To be answered by")],
+            lambda row: [link(row), _money(row), row.get_state_display(), link(row.payment),
+            row.evidence_due_at or "–"],
             at("payments.dispute", q=self.name),
         )  # fmt: skip
 
     def _payouts(self) -> Iterator[Part]:
         rows = Payout.objects.filter(shop=self.shop).order_by("-id")
         yield self._listed(
-            "payouts", "Last payouts", rows, ["Payout", "#Amount", "State", "Failure", "Made"],
-            lambda row: [link(row), _money(row), row.state, row.failure or "–", row.created_at],
+            "payouts", _("Last payouts"), rows, [_("Payout"), "#" + _("Amount"), _("State"), _("Failure"), _("Made")],
+            lambda row: [link(row), _money(row), row.get_state_display(), row.failure or "–", row.created_at],
             at("payments.payout", q=self.name),
         )  # fmt: skip
 
     def _payout_accounts(self) -> Iterator[Part]:
         rows = self._payout_rows
         yield self._table(
-            "payout-accounts", "Paid out to", rows, ["Account", "State", "Holder", "Ends in", "Proved"],
-            lambda row: [link(row), row.state, row.holder, row.tail, row.verified_at or "not yet"],
-            at("payments.payoutaccount", q=self.name), "No account yet: nothing is paid out.",
+            "payout-accounts", _("Paid out to"), rows, [_("Account"), _("State"), _("Holder"), _("Ends in"),
+            _("Proved")],
+            lambda row: [link(row), row.get_state_display(), row.holder, row.tail, row.verified_at or _("not yet")],
+            at("payments.payoutaccount", q=self.name), _("No account yet: nothing is paid out."),
         )  # fmt: skip
 
     def _providers(self) -> Iterator[Part]:
         yield self._table(
-            "providers", "Its own accounts at providers", self._provider_rows,
-            ["Account", "Funds", "In use", "Since"],
-            lambda row: [named(row, row), row.funds, "yes" if row.active else "no", row.created_at],
-            at("payments.provideraccount", q=self.name), "None: it is paid through the platform's.",
+            "providers", _("Its own accounts at providers"), self._provider_rows,
+            [_("Account"), _("Funds"), _("In use"), _("Since")],
+            lambda row: [named(row, row), row.get_funds_display(), _("yes") if row.active else _("no"), row.created_at],
+            at("payments.provideraccount", q=self.name), _("None: it is paid through the platform's."),
         )  # fmt: skip
 
     def _reported(self) -> Iterator[Part]:
         rows = ReportedSale.objects.filter(shop=self.shop).select_related("wallet_code").order_by("-id")
         yield self._listed(
-            "reported", "Sales it noted itself: unconfirmed, in no balance", rows,
-            ["Sale", "#Noted", "By", "Note", "When"],
+            "reported", _("Sales it noted itself: unconfirmed, in no balance"), rows,
+            [_("Sale"), "#" + _("Noted"), _("By"), _("Note"), _("When")],
             lambda row: [link(row), _money(row), row.wallet_code, row.note or "–",
-                         f"{row.reported_at:%d %b %H:%M}" + (", withdrawn" if row.withdrawn_at else "")],
+                         _noted(row)],
             at("payments.reportedsale", q=self.name),
         )  # fmt: skip
 
@@ -171,7 +168,8 @@ class Story:
 
     def _questions(self) -> Iterator[Part]:
         yield self._table(
-            "questions", "Open discrepancies", self._question_rows, ["Discrepancy", "Reason", "#Amount", "Since"],
+            "questions", _("Open discrepancies"), self._question_rows, [_("Discrepancy"), _("Reason"),
+            "#" + _("Amount"), _("Since")],
             lambda row: [link(row), row.get_reason_display(), _money(row), row.opened_at],
             at("payments.discrepancy", q=self.name, state__exact="open"),
         )  # fmt: skip
@@ -179,8 +177,9 @@ class Story:
     def _alarms(self) -> Iterator[Part]:
         rows = CodeAlarm.objects.filter(shop=self.shop).select_related("code__item").order_by("-id")
         yield self._listed(
-            "alarms", "Alarms about its codes", rows, ["Alarm", "Told", "Raised", "Ended"],
-            lambda row: [link(row), code_watch.sentence(row), row.raised_at, row.ending or "open"],
+            "alarms", _("Alarms about its codes"), rows, [_("Alarm"), _("Told"), _("Raised"), _("Ended")],
+            lambda row: [link(row), code_watch.sentence(row), row.raised_at,
+            row.get_ending_display() if row.ending else _("open")],
             at("merchants.codealarm", q=self.name),
         )  # fmt: skip
 
@@ -189,8 +188,10 @@ class Story:
         found = QueuedEvent.objects.filter(state__in=operating.SET_ASIDE, event__provider_account__shop=self.shop)
         rows = found.select_related("event__provider_account").defer("event__raw").order_by("-event_id")
         yield self._listed(
-            "events", "Events set aside, of its own accounts", rows, ["Event", "State", "Why", "Account", "Received"],
-            lambda row: [named(row, public_id(row.event)), row.state, row.reason, row.event.provider_account,
+            "events", _("Events set aside, of its own accounts"), rows, [_("Event"), _("State"), _("Why"),
+            _("Account"), _("Received")],
+            lambda row: [named(row, public_id(row.event)), row.get_state_display(), row.reason,
+            row.event.provider_account,
                          row.received_at],
             at("payments.queuedevent"),
         )  # fmt: skip
@@ -200,8 +201,8 @@ class Story:
     def _people(self) -> Iterator[Part]:
         rows = self.shop.staff.select_related("user").order_by("id")
         yield self._listed(
-            "people", "People", rows, ["Phone", "Name", "Role", "Since"],
-            lambda row: [row.user.phone, row.user.name or "–", row.role, row.created_at], "",
+            "people", _("People"), rows, [_("Phone"), _("Name"), _("Role"), _("Since")],
+            lambda row: [row.user.phone, row.user.name or "–", row.get_role_display(), row.created_at], "",
         )  # fmt: skip
 
     def _codes(self) -> Iterator[Part]:
@@ -210,28 +211,35 @@ class Story:
         def cells(row: Code) -> list[Any]:
             told = did[row.id]
             made = ", ".join(shown_money(amount, currency) for currency, amount in sorted(told.sums.items()))
-            state = f"{row.state} by an operator" if row.held else row.state
-            return [named(row, row.slug), row.kind, row.label or row.item or "–", state, told.scans, told.payments,
+            state = str(row.get_state_display())
+            if row.held:
+                state = _("%(state)s by an operator") % {"state": state}
+            return [named(row, row.slug), row.get_kind_display(), row.label or row.item or "–", state, told.scans,
+            told.payments,
                     made or "–"]  # fmt: skip
 
-        columns = ["Slug", "Kind", "Label or item", "State", "#Scans", "#Payments", "#Came"]
-        heading = f"Codes, and what they did in {story.DAYS} days"
+        columns = [
+            _("Slug"), _("Kind"), _("Label or item"), _("State"), "#" + _("Scans"), "#" + _("Payments"),
+            "#" + _("Came"),
+        ]  # fmt: skip
+        heading = _("Codes, and what they did in %(days)d days") % {"days": story.DAYS}
         yield self._table("codes", heading, self._code_rows, columns, cells, at("merchants.code", q=self.name))
 
     def _wallet_codes(self) -> Iterator[Part]:
         rows = WalletCode.objects.filter(shop=self.shop).order_by("-id")
         yield self._listed(
-            "wallet-codes", "Its own wallet codes: unconfirmed", rows, ["Code", "Kind", "Whose it says it is", "State"],
-            lambda row: [link(row), row.profile, row.payee, row.state],
+            "wallet-codes", _("Its own wallet codes: unconfirmed"), rows, [_("Code"), _("Kind"),
+            _("Whose it says it is"), _("State")],
+            lambda row: [link(row), row.profile, row.payee, row.get_state_display()],
             at("merchants.walletcode", q=self.name),
         )  # fmt: skip
 
     def _notices(self) -> Iterator[Part]:
         rows = Notice.objects.filter(shop=self.shop).order_by("-number")
         yield self._listed(
-            "notices", "What it was told", rows, ["#Number", "Kind", "When"],
+            "notices", _("What it was told"), rows, ["#" + _("Number"), _("Kind"), _("When")],
             lambda row: [named(row, row.number), row.kind, row.created_at], at("merchants.notice", q=self.name),
-            "Nothing yet.",
+            _("Nothing yet."),
         )  # fmt: skip
 
     def _acts(self) -> Iterator[Part]:
@@ -250,12 +258,13 @@ class Story:
         for kind, names in subjects.items():
             these |= Q(subject_type=kind, subject_id__in=names)
         yield self._listed(
-            "trail", "What operators did", OperatorAct.objects.filter(these).select_related("operator").order_by("-id"),
-            ["When", "Who", "Act", "On", "Why"],
+            "trail", _("What operators did"),
+            OperatorAct.objects.filter(these).select_related("operator").order_by("-id"),
+            [_("When"), _("Who"), _("Act"), _("On"), _("Why")],
             lambda row: [named(row, f"{row.at:%d %b %Y %H:%M}"), row.operator, row.act,
-                         "the shop" if row.subject_id == self.name else f"{row.subject_type} {row.subject_id}",
+                         _("the shop") if row.subject_id == self.name else f"{row.subject_type} {row.subject_id}",
                          row.reason or "–"],
-            at("merchants.operatoract", q=self.name), "Nothing.",
+            at("merchants.operatoract", q=self.name), _("Nothing."),
         )  # fmt: skip
 
     # --- Rows that more than one part needs, read once ---
@@ -288,15 +297,75 @@ class Story:
         columns: list[str],
         cells: Callable[[Any], list[Any]],
         every: str,
-        empty: str = "None.",
+        empty: str = "",
     ) -> Part:
         shown = [cells(row) for row in rows[:ROWS]]
-        return Part(name, heading, columns, shown, empty, every, more=len(rows) > ROWS)
+        return Part(name, heading, columns, shown, empty or _("None."), every, more=len(rows) > ROWS)
+
+
+def sums_columns() -> list[str]:
+    """The heads of `sums`."""
+    return [
+        _("On the shop's own clock"), "#" + _("Payments"), "#" + _("Came"), "#" + _("Refunds"), "#" + _("Went back")
+    ]  # fmt: skip
+
+
+def sums(of: story.Money) -> list[list[Any]]:
+    """What came and went back in one currency, today and in all of the days."""
+    spans = ((_("today"), of.today), (_("last %(days)d days") % {"days": story.DAYS}, of.whole))
+    return [
+        [name, told.payments, shown_money(told.came, of.currency), told.refunds,
+         shown_money(told.went_back, of.currency)]
+        for name, told in spans
+    ]  # fmt: skip
+
+
+def given_back(of: story.Money) -> SafeString | str:
+    """What a shop gave back on each of the days, as bars; nothing where nothing went back."""
+    title = _("Given back in %(currency)s on each of the last %(days)d days: %(amount)s in all")
+    heights = {day: told.went_back for day, told in of.days.items()}
+    counts = {
+        day: ngettext("%(count)d refund", "%(count)d refunds", told.refunds) % {"count": told.refunds}
+        for day, told in of.days.items()
+    }
+    return _days(of, title, heights, counts)
+
+
+def _taken(of: story.Money) -> SafeString | str:
+    title = _("Paid in %(currency)s on each of the last %(days)d days: %(amount)s in all")
+    heights = {day: told.came for day, told in of.days.items()}
+    counts = {
+        day: ngettext("%(count)d payment", "%(count)d payments", told.payments) % {"count": told.payments}
+        for day, told in of.days.items()
+    }
+    return _days(of, title, heights, counts)
+
+
+def _days(of: story.Money, title: str, heights: dict[date, int], counts: dict[date, str]) -> SafeString | str:
+    """Bars of thirty days, each with its amount and how many made it."""
+    if not any(heights.values()):
+        return ""
+    bars = [
+        (date_format(day, "j M"), height, f"{shown_money(height, of.currency)}, {counts[day]}")
+        for day, height in heights.items()
+    ]
+    said = {"currency": of.currency, "days": len(bars), "amount": shown_money(sum(heights.values()), of.currency)}
+    return chart(title % said, bars, shown_money(max(heights.values()), of.currency))
 
 
 def _some(rows: QuerySet[Any]) -> list[Any]:
     """One more than is shown, by which it is known whether there are more."""
     return list(rows[: ROWS + 1])
+
+
+def _matched(row: Payment) -> str:
+    match = str(row.get_match_display())
+    return match if row.placed else _("%(match)s, in suspense") % {"match": match}
+
+
+def _noted(row: ReportedSale) -> str:
+    when = f"{row.reported_at:%d %b %H:%M}"
+    return _("%(when)s, withdrawn") % {"when": when} if row.withdrawn_at else when
 
 
 def _money(row: Any) -> str:

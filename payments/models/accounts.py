@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models import Shop, Staff
@@ -17,8 +18,8 @@ class ProviderAccount(models.Model):
     """
 
     class Funds(models.TextChoices):
-        HELD = "held"
-        DIRECT = "direct"
+        HELD = "held", _("Held")
+        DIRECT = "direct", _("Direct")
 
     prefix = "pac"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -76,9 +77,9 @@ class CredentialChange(models.Model):
     """New credentials of a shop's own account. They divert its sales: so they wait, and the old phone is told."""
 
     class State(models.TextChoices):
-        WAITING = "waiting"
-        APPLIED = "applied"
-        CANCELED = "canceled"
+        WAITING = "waiting", _("Waiting")
+        APPLIED = "applied", _("Applied")
+        CANCELED = "canceled", _("Canceled")
 
     prefix = "chg"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

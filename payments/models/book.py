@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db import models
 from django.db.models import Q
 from django.db.models.lookups import GreaterThan, LessThan
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models import Shop
@@ -17,18 +18,18 @@ class Account(models.Model):
     """A place where money stands, in one currency: of the platform, of a shop, or of a provider account."""
 
     class Kind(models.TextChoices):
-        PROVIDER_RECEIVABLE = "provider_receivable"
-        SHOP_PENDING = "shop_pending"
-        SHOP_AVAILABLE = "shop_available"
-        SETTLED_DIRECT = "settled_direct"
-        REFUNDS_IN_FLIGHT = "refunds_in_flight"
-        PAYOUTS_IN_FLIGHT = "payouts_in_flight"
-        DISPUTES_HELD = "disputes_held"
-        FEE_INCOME = "fee_income"
-        PROVIDER_FEES = "provider_fees"
-        BANK = "bank"
-        SUSPENSE = "suspense"
-        ADJUSTMENTS = "adjustments"
+        PROVIDER_RECEIVABLE = "provider_receivable", _("Provider Receivable")
+        SHOP_PENDING = "shop_pending", _("Shop Pending")
+        SHOP_AVAILABLE = "shop_available", _("Shop Available")
+        SETTLED_DIRECT = "settled_direct", _("Settled Direct")
+        REFUNDS_IN_FLIGHT = "refunds_in_flight", _("Refunds In Flight")
+        PAYOUTS_IN_FLIGHT = "payouts_in_flight", _("Payouts In Flight")
+        DISPUTES_HELD = "disputes_held", _("Disputes Held")
+        FEE_INCOME = "fee_income", _("Fee Income")
+        PROVIDER_FEES = "provider_fees", _("Provider Fees")
+        BANK = "bank", _("Bank")
+        SUSPENSE = "suspense", _("Suspense")
+        ADJUSTMENTS = "adjustments", _("Adjustments")
 
     id = models.BigAutoField(primary_key=True)
     key = models.CharField(max_length=160, unique=True, help_text="the columns below in one word, for one index")
@@ -90,25 +91,25 @@ class LedgerEntry(models.Model):
     """
 
     class Kind(models.TextChoices):
-        PAID = "paid"
-        DUE = "due"
-        FEE = "fee"
-        REFUND_ASKED = "refund_asked"
-        REFUND_CONFIRMED = "refund_confirmed"
-        REFUND_FAILED = "refund_failed"
-        REFUND_REPORTED = "refund_reported"
-        DISPUTE_HELD = "dispute_held"
-        DISPUTE_RELEASED = "dispute_released"
-        DISPUTE_LOST = "dispute_lost"
-        ADJUSTED = "adjusted"
-        PROVIDER_FEE = "provider_fee"
-        SETTLED = "settled"
-        CREDITED = "credited"
-        PAYOUT_ASKED = "payout_asked"
-        PAYOUT_PAID = "payout_paid"
-        PAYOUT_FAILED = "payout_failed"
-        PAYOUT_RETURNED = "payout_returned"
-        REVERSED = "reversed"
+        PAID = "paid", _("Paid")
+        DUE = "due", _("Due")
+        FEE = "fee", _("Fee")
+        REFUND_ASKED = "refund_asked", _("Refund Asked")
+        REFUND_CONFIRMED = "refund_confirmed", _("Refund Confirmed")
+        REFUND_FAILED = "refund_failed", _("Refund Failed")
+        REFUND_REPORTED = "refund_reported", _("Refund Reported")
+        DISPUTE_HELD = "dispute_held", _("Dispute Held")
+        DISPUTE_RELEASED = "dispute_released", _("Dispute Released")
+        DISPUTE_LOST = "dispute_lost", _("Dispute Lost")
+        ADJUSTED = "adjusted", _("Adjusted")
+        PROVIDER_FEE = "provider_fee", _("Provider Fee")
+        SETTLED = "settled", _("Settled")
+        CREDITED = "credited", _("Credited")
+        PAYOUT_ASKED = "payout_asked", _("Payout Asked")
+        PAYOUT_PAID = "payout_paid", _("Payout Paid")
+        PAYOUT_FAILED = "payout_failed", _("Payout Failed")
+        PAYOUT_RETURNED = "payout_returned", _("Payout Returned")
+        REVERSED = "reversed", _("Reversed")
 
     prefix = "ent"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models import Shop, User
@@ -17,41 +18,41 @@ class Discrepancy(models.Model):
     """One open question about money. `key` makes the same question arise once, however often its event is applied."""
 
     class Reason(models.TextChoices):
-        SHORT = "short", "the payer paid less than asked"
-        OVER = "over", "the payer paid more than asked"
-        LATE = "late", "paid after the intent was closed"
-        DOUBLE = "double", "paid twice"
-        UNEXPECTED = "unexpected", "a payment that no intent announced"
-        UNKNOWN_REFERENCE = "unknown_reference", "a payment with a reference that is not ours"
-        WRONG_CURRENCY = "wrong_currency", "paid in another currency than asked"
-        OTHER_ACCOUNT = "other_account", "an event of one account about another account's intent"
-        CONTRADICTION = "contradiction", "the provider tells two different stories of one payment"
-        REFUND_EXCESS = "refund_excess", "refunded more than was received"
-        REFUND_DIFFERS = "refund_differs", "refunded another amount than asked"
-        REFUND_REFUSED = "refund_refused", "the provider will not carry out a refund that was asked for"
-        DISPUTE_EXCESS = "dispute_excess", "contested and refunded more than was received"
-        WRONG_ACCOUNT = "wrong_account", "a proved event about another account at the provider"
-        SUSPECT = "suspect", "a proved event that contradicts itself"
-        MISSING_IN_BOOKS = "missing_in_books", "a statement has what our book does not know"
-        MISSING_AT_PROVIDER = "missing_at_provider", "our book has what no statement confirms"
-        AMOUNT_DIFFERS = "amount_differs", "a statement has another amount than our book"
-        CURRENCY_DIFFERS = "currency_differs", "a statement has another currency than our book"
-        FEE_DIFFERS = "fee_differs", "the provider kept another fee than agreed"
-        STATED_TWICE = "stated_twice", "a statement has the same thing twice"
+        SHORT = "short", _("the payer paid less than asked")
+        OVER = "over", _("the payer paid more than asked")
+        LATE = "late", _("paid after the intent was closed")
+        DOUBLE = "double", _("paid twice")
+        UNEXPECTED = "unexpected", _("a payment that no intent announced")
+        UNKNOWN_REFERENCE = "unknown_reference", _("a payment with a reference that is not ours")
+        WRONG_CURRENCY = "wrong_currency", _("paid in another currency than asked")
+        OTHER_ACCOUNT = "other_account", _("an event of one account about another account's intent")
+        CONTRADICTION = "contradiction", _("the provider tells two different stories of one payment")
+        REFUND_EXCESS = "refund_excess", _("refunded more than was received")
+        REFUND_DIFFERS = "refund_differs", _("refunded another amount than asked")
+        REFUND_REFUSED = "refund_refused", _("the provider will not carry out a refund that was asked for")
+        DISPUTE_EXCESS = "dispute_excess", _("contested and refunded more than was received")
+        WRONG_ACCOUNT = "wrong_account", _("a proved event about another account at the provider")
+        SUSPECT = "suspect", _("a proved event that contradicts itself")
+        MISSING_IN_BOOKS = "missing_in_books", _("a statement has what our book does not know")
+        MISSING_AT_PROVIDER = "missing_at_provider", _("our book has what no statement confirms")
+        AMOUNT_DIFFERS = "amount_differs", _("a statement has another amount than our book")
+        CURRENCY_DIFFERS = "currency_differs", _("a statement has another currency than our book")
+        FEE_DIFFERS = "fee_differs", _("the provider kept another fee than agreed")
+        STATED_TWICE = "stated_twice", _("a statement has the same thing twice")
         STATED_OTHERWISE = (
             "stated_otherwise",
-            "a fee or a correction that is about nothing of ours",
+            _("a fee or a correction that is about nothing of ours"),
         )
-        LINE_UNREADABLE = "line_unreadable", "a line of a statement that makes no sense to us"
-        SETTLEMENT_DIFFERS = "settlement_differs", "the bank got another amount than the provider's lines make"
-        SETTLEMENT_OVERDUE = "settlement_overdue", "a settlement that has not reached the bank"
-        UNKNOWN_CREDIT = "unknown_credit", "money at the bank that nobody announced"
-        UNKNOWN_DEBIT = "unknown_debit", "money that left the bank and was not sent by us"
-        PAYOUT_FAILED = "payout_failed", "a payout that did not reach its shop"
+        LINE_UNREADABLE = "line_unreadable", _("a line of a statement that makes no sense to us")
+        SETTLEMENT_DIFFERS = "settlement_differs", _("the bank got another amount than the provider's lines make")
+        SETTLEMENT_OVERDUE = "settlement_overdue", _("a settlement that has not reached the bank")
+        UNKNOWN_CREDIT = "unknown_credit", _("money at the bank that nobody announced")
+        UNKNOWN_DEBIT = "unknown_debit", _("money that left the bank and was not sent by us")
+        PAYOUT_FAILED = "payout_failed", _("a payout that did not reach its shop")
 
     class State(models.TextChoices):
-        OPEN = "open"
-        RESOLVED = "resolved"
+        OPEN = "open", _("Open")
+        RESOLVED = "resolved", _("Resolved")
 
     SUGGESTIONS = {
         Reason.SHORT: "Ask the customer for the rest, or refund what came.",

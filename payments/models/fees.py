@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models import Shop, User
@@ -18,8 +19,8 @@ class FeeContract(models.Model):
     """
 
     class Side(models.TextChoices):
-        CHARGE = "charge", "what we charge a shop"
-        COST = "cost", "what a provider charges"
+        CHARGE = "charge", _("what we charge a shop")
+        COST = "cost", _("what a provider charges")
 
     prefix = "fee"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from payments.models.accounts import ProviderAccount
@@ -16,11 +17,11 @@ class WebhookEvent(models.Model):
     """
 
     class Authority(models.TextChoices):
-        SIGNED = "signed"
-        MTLS = "mtls"
-        UNSIGNED_HINT = "unsigned_hint"
-        QUERIED = "queried"
-        FILE = "file", "stated in a settlement file"
+        SIGNED = "signed", _("Signed")
+        MTLS = "mtls", _("Mtls")
+        UNSIGNED_HINT = "unsigned_hint", _("Unsigned Hint")
+        QUERIED = "queried", _("Queried")
+        FILE = "file", _("stated in a settlement file")
 
     prefix = "evt"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -51,10 +52,10 @@ class QueuedEvent(models.Model):
     """
 
     class State(models.TextChoices):
-        QUEUED = "queued"
-        PARKED = "parked"
-        QUARANTINED = "quarantined"
-        DEAD = "dead"
+        QUEUED = "queued", _("Queued")
+        PARKED = "parked", _("Parked")
+        QUARANTINED = "quarantined", _("Quarantined")
+        DEAD = "dead", _("Dead")
 
     event = models.OneToOneField(
         WebhookEvent, on_delete=models.PROTECT, primary_key=True, related_name="queued", db_constraint=False

@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Cast, Right
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
-from merchants.models import Code, Item, Shop, Staff
+from merchants.models import Code, Item, Shop, Staff, User
 from payments.models.accounts import ProviderAccount
 
 
@@ -18,18 +19,18 @@ class PaymentIntent(models.Model):
     """
 
     class State(models.TextChoices):
-        OPEN = "open"
-        PAID = "paid"
-        EXPIRED = "expired"
-        CANCELED = "canceled"
+        OPEN = "open", _("Open")
+        PAID = "paid", _("Paid")
+        EXPIRED = "expired", _("Expired")
+        CANCELED = "canceled", _("Canceled")
 
     class Closing(models.TextChoices):
         """Why we asked the provider to close it, or why the provider did."""
 
-        NONE = ""
-        EXPIRED = "expired"
-        FROZEN = "frozen"
-        REFUSED = "refused"
+        NONE = "", _("None")
+        EXPIRED = "expired", _("Expired")
+        FROZEN = "frozen", _("Frozen")
+        REFUSED = "refused", _("Refused")
 
     prefix = "int"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -98,12 +99,12 @@ class Payment(models.Model):
     """What the provider says happened: money that arrived, once per (account, object id), and how it fits an intent."""
 
     class Match(models.TextChoices):
-        EXACT = "exact"
-        SHORT = "short"
-        OVER = "over"
-        LATE = "late"
-        DOUBLE = "double"
-        UNEXPECTED = "unexpected"
+        EXACT = "exact", _("Exact")
+        SHORT = "short", _("Short")
+        OVER = "over", _("Over")
+        LATE = "late", _("Late")
+        DOUBLE = "double", _("Double")
+        UNEXPECTED = "unexpected", _("Unexpected")
 
     prefix = "pay"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -151,14 +152,22 @@ class Refund(models.Model):
     """Money back. Asked by us (`requested`), or reported by the provider. "Refunded" is the sum of these rows."""
 
     class State(models.TextChoices):
-        REQUESTED = "requested"
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
+        REQUESTED = "requested", _("Requested")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        FAILED = "failed", _("Failed")
 
     class Origin(models.TextChoices):
-        SHOP = "shop"
-        PROVIDER = "provider"
-        OPERATOR = "operator", "by us, of money that nobody could place"
+        SHOP = "shop", _("Shop")
+        PROVIDER = "provider", _("Provider")
+        OPERATOR = "operator", _("by us, of money that nobody could place")
+
+    class Review(models.TextChoices):
+        """Whether an operator has to look at it before the provider is asked."""
+
+        NONE = "", _("not needed")
+        WAITING = "waiting", _("waits for an operator")
+        APPROVED = "approved", _("approved")
+        REFUSED = "refused", _("refused")
 
     prefix = "rfd"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -180,10 +189,19 @@ class Refund(models.Model):
     settled_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_call_at = models.DateTimeField(null=True, help_text="when the provider is asked (again)")
+    review = models.CharField(max_length=8, choices=Review.choices, blank=True, default="", db_default="")
+    reviewed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="reviewed_refunds")
+    reviewed_at = models.DateTimeField(null=True)
+    refusal = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="why an operator refused it, for the shop"
+    )
 
     class Meta:
         constraints = [
             models.CheckConstraint(name="refund_amount_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="refund_held_is_not_sent", condition=~Q(review="waiting") | Q(next_call_at__isnull=True)
+            ),
             models.UniqueConstraint(
                 fields=["payment", "object_id"], condition=~Q(object_id=""), name="refund_object_once"
             ),
@@ -195,10 +213,16 @@ class Refund(models.Model):
             # By which a statement names it, and which of a day no statement has confirmed.
             models.Index(fields=["object_id"], name="refund_of_object", condition=~Q(object_id="")),
             models.Index(fields=["settled_at"], name="refund_settled", condition=Q(state="succeeded")),
+            models.Index(fields=["id"], name="refund_to_review", condition=Q(review="waiting", state="requested")),
         ]
 
     def __str__(self) -> str:
         return self.reference
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for an operator, and its provider does not know of it."""
+        return self.review == self.Review.WAITING and self.state == self.State.REQUESTED
 
     @property
     def reference(self) -> str:
@@ -210,10 +234,10 @@ class Dispute(models.Model):
     """Money contested by its payer at her bank or wallet. While it is open it is held; the provider's word ends it."""
 
     class State(models.TextChoices):
-        OPEN = "open"
-        WON = "won"
-        LOST = "lost"
-        CLOSED = "closed"
+        OPEN = "open", _("Open")
+        WON = "won", _("Won")
+        LOST = "lost", _("Lost")
+        CLOSED = "closed", _("Closed")
 
     prefix = "dsp"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

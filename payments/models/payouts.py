@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models import Shop, Staff, User
@@ -19,14 +20,14 @@ class PayoutAccount(models.Model):
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting"
-        ACTIVE = "active"
-        REPLACED = "replaced"
-        CANCELED = "canceled"
+        WAITING = "waiting", _("Waiting")
+        ACTIVE = "active", _("Active")
+        REPLACED = "replaced", _("Replaced")
+        CANCELED = "canceled", _("Canceled")
 
     class Scheme(models.TextChoices):
-        IBAN = "iban", "IBAN"
-        LOCAL = "local", "account number and bank code"
+        IBAN = "iban", _("IBAN")
+        LOCAL = "local", _("account number and bank code")
 
     prefix = "pya"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -108,9 +109,9 @@ class PayoutBatch(models.Model):
     """
 
     class State(models.TextChoices):
-        PREPARED = "prepared"
-        RELEASED = "released"
-        CANCELED = "canceled"
+        PREPARED = "prepared", _("Prepared")
+        RELEASED = "released", _("Released")
+        CANCELED = "canceled", _("Canceled")
 
     prefix = "pob"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -159,11 +160,11 @@ class Payout(models.Model):
     """
 
     class State(models.TextChoices):
-        PREPARED = "prepared"
-        SENT = "sent"
-        PAID = "paid"
-        FAILED = "failed"
-        RETURNED = "returned"
+        PREPARED = "prepared", _("Prepared")
+        SENT = "sent", _("Sent")
+        PAID = "paid", _("Paid")
+        FAILED = "failed", _("Failed")
+        RETURNED = "returned", _("Returned")
 
     prefix = "pyo"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

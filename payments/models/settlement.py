@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
 from merchants.models import Shop, User
@@ -36,10 +37,10 @@ class Statement(models.Model):
     """
 
     class State(models.TextChoices):
-        WANTED = "wanted"
-        IMPORTED = "imported"
-        REFUSED = "refused"
-        REPLACED = "replaced"
+        WANTED = "wanted", _("Wanted")
+        IMPORTED = "imported", _("Imported")
+        REFUSED = "refused", _("Refused")
+        REPLACED = "replaced", _("Replaced")
 
     prefix = "stm"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -108,10 +109,10 @@ class Settlement(models.Model):
     """What a provider paid into our bank at once: the net of its lines, the sum it tells, and what arrived."""
 
     class State(models.TextChoices):
-        IN_TRANSIT = "in_transit"
-        ARRIVED = "arrived"
-        DIFFERS = "differs"
-        OVERDUE = "overdue"
+        IN_TRANSIT = "in_transit", _("In Transit")
+        ARRIVED = "arrived", _("Arrived")
+        DIFFERS = "differs", _("Differs")
+        OVERDUE = "overdue", _("Overdue")
 
     prefix = "set"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -147,13 +148,13 @@ class Match(models.Model):
     """
 
     class Rule(models.TextChoices):
-        OBJECT_ID = "object_id", "by the provider's own id"
-        REFERENCE = "reference", "by our reference"
-        SETTLEMENT_ID = "settlement_id", "by the settlement's id"
-        AMOUNT = "amount", "by the amount, alone among those of its days"
-        SUM = "sum", "several together make the amount"
-        BY_HAND = "by_hand", "by a person"
-        NONE = "none", "fits nothing that is known: in suspense"
+        OBJECT_ID = "object_id", _("by the provider's own id")
+        REFERENCE = "reference", _("by our reference")
+        SETTLEMENT_ID = "settlement_id", _("by the settlement's id")
+        AMOUNT = "amount", _("by the amount, alone among those of its days")
+        SUM = "sum", _("several together make the amount")
+        BY_HAND = "by_hand", _("by a person")
+        NONE = "none", _("fits nothing that is known: in suspense")
 
     prefix = "mat"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
@@ -217,28 +218,28 @@ class StatementLine(models.Model):
     """
 
     class Kind(models.TextChoices):
-        PAYMENT = "payment"
-        REFUND = "refund"
-        FEE = "fee"
-        CHARGEBACK = "chargeback"
-        PAYOUT = "payout"
-        ADJUSTMENT = "adjustment"
-        CREDIT = "credit"
-        DEBIT = "debit"
-        NOTHING = "nothing", "moves no money"
+        PAYMENT = "payment", _("Payment")
+        REFUND = "refund", _("Refund")
+        FEE = "fee", _("Fee")
+        CHARGEBACK = "chargeback", _("Chargeback")
+        PAYOUT = "payout", _("Payout")
+        ADJUSTMENT = "adjustment", _("Adjustment")
+        CREDIT = "credit", _("Credit")
+        DEBIT = "debit", _("Debit")
+        NOTHING = "nothing", _("moves no money")
 
     class Outcome(models.TextChoices):
-        MATCHED = "matched"
-        MISSING_IN_BOOKS = "missing_in_books"
-        AMOUNT_DIFFERS = "amount_differs"
-        CURRENCY_DIFFERS = "currency_differs"
-        FEE_DIFFERS = "fee_differs"
-        DUPLICATE = "duplicate"
-        TIMING = "timing"
-        ASKED = "asked", "the provider is being asked"
-        UNREADABLE = "unreadable"
-        NOTHING = "nothing", "moves no money"
-        UNDONE = "undone", "its match was undone by a person"
+        MATCHED = "matched", _("Matched")
+        MISSING_IN_BOOKS = "missing_in_books", _("Missing In Books")
+        AMOUNT_DIFFERS = "amount_differs", _("Amount Differs")
+        CURRENCY_DIFFERS = "currency_differs", _("Currency Differs")
+        FEE_DIFFERS = "fee_differs", _("Fee Differs")
+        DUPLICATE = "duplicate", _("Duplicate")
+        TIMING = "timing", _("Timing")
+        ASKED = "asked", _("the provider is being asked")
+        UNREADABLE = "unreadable", _("Unreadable")
+        NOTHING = "nothing", _("moves no money")
+        UNDONE = "undone", _("its match was undone by a person")
 
     id = models.BigAutoField(primary_key=True)
     # The constraint below is an index that begins with it.
@@ -314,9 +315,9 @@ class Adjustment(models.Model):
     """
 
     class State(models.TextChoices):
-        PROPOSED = "proposed"
-        POSTED = "posted"
-        REFUSED = "refused"
+        PROPOSED = "proposed", _("Proposed")
+        POSTED = "posted", _("Posted")
+        REFUSED = "refused", _("Refused")
 
     prefix = "adj"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)

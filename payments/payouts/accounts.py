@@ -127,9 +127,14 @@ def verify(*, account_id: UUID, operator: User, reason: str, now: datetime) -> N
     with transaction.atomic():
         account = _locked(account_id)
         if account.state != _State.WAITING:
-            raise UnableToAct(f"account_{account.state}", f"{account} is {account.state} already.")
+            raise UnableToAct(
+                f"account_{account.state}",
+                _("%(account)s is %(state)s already.") % {"account": account, "state": account.state},
+            )
         if account.verified_at is not None:
-            raise UnableToAct("verified_already", f"The holder of {account} is proved already.")
+            raise UnableToAct(
+                "verified_already", _("The holder of %(account)s is proved already.") % {"account": account}
+            )
         _prove(account, by=operator, how=reason, now=now)
         audit.record(
             operator=operator,
@@ -152,7 +157,7 @@ def refuse(*, account_id: UUID, operator: User, reason: str, now: datetime) -> N
         try:
             account = cancel(shop=row.shop, account_id=account_id, now=now)
         except UnableToChange:
-            raise UnableToAct(f"account_{row.state}", f"{row} does not wait any more.")
+            raise UnableToAct(f"account_{row.state}", _("%(row)s does not wait any more.") % {"row": row})
         before, after = {"state": _State.WAITING.value}, {"state": account.state}
         audit.record(
             operator=operator, act="refuse", subject=account, reason=reason, before=before, after=after, now=now

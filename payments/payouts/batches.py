@@ -15,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from merchants import audit, bell, money
@@ -55,9 +56,9 @@ def approve(*, batch_id: UUID, operator: User, reason: str, now: datetime) -> No
     with transaction.atomic():
         batch, _payouts = _locked(batch_id)
         if batch.approved_by_id is not None:
-            raise UnableToAct("approved_already", f"{batch} is approved already.")
+            raise UnableToAct("approved_already", _("%(batch)s is approved already.") % {"batch": batch})
         if not needs_two(batch):
-            raise UnableToAct("one_is_enough", f"{batch} needs no second operator: release it.")
+            raise UnableToAct("one_is_enough", _("%(batch)s needs no second operator: release it.") % {"batch": batch})
         PayoutBatch.objects.filter(id=batch.id).update(approved_by=operator, approved_at=now)
         _record(batch, "approve", operator, reason, {"total": total(batch), "currency": batch.currency}, now)
 
@@ -71,15 +72,17 @@ def release(*, batch_id: UUID, operator: User, reason: str, now: datetime) -> tu
     with transaction.atomic():
         batch, payouts = _locked(batch_id)
         if batch.approved_by_id == operator.pk:
-            raise UnableToAct("second_operator_is_the_first", "You approved it: another operator has to release it.")
+            raise UnableToAct("second_operator_is_the_first", _("You approved it: another operator has to release it."))
         if batch.approved_by_id is None and needs_two(batch):
-            raise UnableToAct("second_operator_needed", f"{batch} is above the limit: approve it first.")
+            raise UnableToAct(
+                "second_operator_needed", _("%(batch)s is above the limit: approve it first.") % {"batch": batch}
+            )
         waiting = [payout for payout in payouts if payout.state == Payout.State.PREPARED]
         free = may_leave(waiting)
         held_back = [payout for payout in waiting if payout.id not in free]
         leaving = [payout for payout in waiting if payout.id in free]
         if not leaving:
-            raise UnableToAct("batch_empty", f"Nothing in {batch} can leave: cancel it.")
+            raise UnableToAct("batch_empty", _("Nothing in %(batch)s can leave: cancel it.") % {"batch": batch})
         outcomes.give_back(held_back, failure=HELD_BACK, now=now)
         leave = outcomes.sent if batch.channel == channels.FILE else outcomes.line_up
         leave(leaving, now=now)
@@ -114,12 +117,17 @@ def download(*, batch_id: UUID, operator: User, now: datetime) -> tuple[str, byt
     with transaction.atomic():
         batch = PayoutBatch.objects.select_related("bank_account").get(id=batch_id)
         if batch.channel != channels.FILE:
-            raise UnableToAct("no_file", f"{batch} leaves by an API, not as a file.")
+            raise UnableToAct("no_file", _("%(batch)s leaves by an API, not as a file.") % {"batch": batch})
         if batch.state != _State.RELEASED:
-            raise UnableToAct("batch_not_released", f"{batch} is {batch.state}.")
+            raise UnableToAct(
+                "batch_not_released", _("%(batch)s is %(state)s.") % {"batch": batch, "state": batch.state}
+            )
         made = _file(batch)
         if hashlib.sha256(made).hexdigest() != batch.sha256:
-            raise UnableToAct("file_changed", f"{batch} would give another file than at its release: tell an engineer.")
+            raise UnableToAct(
+                "file_changed",
+                _("%(batch)s would give another file than at its release: tell an engineer.") % {"batch": batch},
+            )
         _record(batch, "download", operator, "", {"sha256": batch.sha256, "bytes": len(made)}, now)
     return f"{batch}.xml", made
 
@@ -146,9 +154,9 @@ def _locked(batch_id: UUID) -> tuple[PayoutBatch, Sequence[Payout]]:
     batch = PayoutBatch.objects.select_for_update(of=("self",), no_key=True).select_related("bank_account")
     row = batch.get(id=batch_id)
     if row.state != _State.PREPARED:
-        raise UnableToAct(f"batch_{row.state}", f"{row} is {row.state} already.")
+        raise UnableToAct(f"batch_{row.state}", _("%(row)s is %(state)s already.") % {"row": row, "state": row.state})
     if names.count() != len(payouts):
-        raise UnableToAct("batch_grows", f"Payouts are joining {row} at this moment: try again.")
+        raise UnableToAct("batch_grows", _("Payouts are joining %(row)s at this moment: try again.") % {"row": row})
     return row, payouts
 
 
@@ -182,7 +190,10 @@ def _number(account: PayoutAccount) -> str:
     try:
         return accounts.number(account)
     except Unreadable:
-        raise UnableToAct("number_unreadable", f"No key of ours opens the number of {account}: tell an engineer.")
+        raise UnableToAct(
+            "number_unreadable",
+            _("No key of ours opens the number of %(account)s: tell an engineer.") % {"account": account},
+        )
 
 
 def _record(batch: PayoutBatch, act: str, operator: User, reason: str, after: dict[str, object], now: datetime) -> None:

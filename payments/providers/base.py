@@ -243,7 +243,7 @@ class Provider(Protocol):
     """A provider module: facts about itself, and its functions. Calls outward have timeouts, raise ProviderError."""
 
     TITLE: str  # As shops and operators call it.
-    WALLET: str  # As payers call what they pay with.
+    WALLET: str  # As payers call what they pay with; marked where that is no name. Pages translate it.
     CURRENCIES: frozenset[str] | None  # None: any.
     FIELDS: Sequence[Field]  # Its credentials.
     APP: re.Pattern[str] | None  # Known in the User-Agent of its own app's browser.

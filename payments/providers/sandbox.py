@@ -41,7 +41,7 @@ from payments.providers.base import (
 )
 
 TITLE = "Pretend wallet"
-WALLET = "Pretend wallet"
+WALLET = gettext_noop("Pretend wallet")
 CURRENCIES = None
 FIELDS = (
     Field("api_key", gettext_noop("API key")),

@@ -43,7 +43,7 @@ from payments.providers.stripe_amounts import to_stripe
 from payments.providers.stripe_calls import Refused, Unknown, call, listed, quoted
 
 TITLE = "Stripe"
-WALLET = "Card"
+WALLET = gettext_noop("Card")
 CURRENCIES = None
 FIELDS = (
     Field("secret_key", gettext_noop("Secret key (sk_… or rk_…)")),

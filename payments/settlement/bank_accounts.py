@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids
 from merchants.audit import UnableToAct
@@ -32,5 +33,5 @@ def add(
                 now=now,
             )
     except IntegrityError:
-        raise UnableToAct("account_known", "There is an account of this name or number already.") from None
+        raise UnableToAct("account_known", _("There is an account of this name or number already.")) from None
     return account

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Upper
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids
 from merchants.audit import UnableToAct
@@ -309,23 +310,23 @@ def _check_by_hand(
     line: StatementLine, waited: Suspended | None, rows: Sequence[Settlement], settlement_ids: Sequence[UUID]
 ) -> None:
     if line.provider_account_id is not None or line.kind not in (StatementLine.Kind.CREDIT, StatementLine.Kind.DEBIT):
-        raise UnableToAct("line_not_of_bank", "This is no credit and no debit of our bank.")
+        raise UnableToAct("line_not_of_bank", _("This is no credit and no debit of our bank."))
     if bank_lines.payout_id(line.reference):
-        raise UnableToAct("line_of_payout", "This line names a payout of ours.")
+        raise UnableToAct("line_of_payout", _("This line names a payout of ours."))
     if not line.amount or line.outcome == Outcome.DUPLICATE:
-        raise UnableToAct("line_empty", "This line moves nothing, or was told before.")
+        raise UnableToAct("line_empty", _("This line moves nothing, or was told before."))
     if line.match_id is not None and (waited is None or line.match_id != waited.match.id):
-        raise UnableToAct("line_matched", "This line is matched already; undo that first.")
+        raise UnableToAct("line_matched", _("This line is matched already; undo that first."))
     if suspended.kept([line]):
         raise UnableToAct(
-            "line_kept", "Somebody has ended this line with money: it does not stand in suspense any more."
+            "line_kept", _("Somebody has ended this line with money: it does not stand in suspense any more.")
         )
     if not rows or len(rows) != len(settlement_ids):
-        raise UnableToAct("settlement_unknown", "Name each of the settlements once.")
+        raise UnableToAct("settlement_unknown", _("Name each of the settlements once."))
     if any(row.currency != line.currency for row in rows):
-        raise UnableToAct("currency_differs", "A line pays settlements of its own currency.")
+        raise UnableToAct("currency_differs", _("A line pays settlements of its own currency."))
     if any(row.provider_account.funds != ProviderAccount.Funds.HELD for row in rows):
-        raise UnableToAct("settlement_not_ours", "That one goes to the shop's own bank and never to ours.")
+        raise UnableToAct("settlement_not_ours", _("That one goes to the shop's own bank and never to ours."))
 
 
 # --- Facts -----------------------------------------------------------------------------------------------------------

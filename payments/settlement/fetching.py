@@ -16,6 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import OperationalError, transaction
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids
 from merchants.audit import UnableToAct
@@ -79,9 +80,9 @@ def fetch_again(*, statement_id: UUID, operator: User, reason: str, now: datetim
     with transaction.atomic():
         statement = Statement.objects.select_for_update(no_key=True).get(id=statement_id)
         if not statement.fetched or statement.day is None:
-            raise UnableToAct("not_fetched", "A person brought this file; bring another one.")
+            raise UnableToAct("not_fetched", _("A person brought this file; bring another one."))
         if statement.due_at is not None:
-            raise UnableToAct("waits_already", "It waits to be fetched already.")
+            raise UnableToAct("waits_already", _("It waits to be fetched already."))
         others = Statement.objects.filter(
             provider_account=statement.provider_account_id,
             format=statement.format,
@@ -90,7 +91,7 @@ def fetch_again(*, statement_id: UUID, operator: User, reason: str, now: datetim
             state__in=["wanted", "imported"],
         )
         if statement.state == Statement.State.REPLACED or others.exclude(id=statement.id).exists():
-            raise UnableToAct("replaced_already", "Another file holds for this day by now; fetch that one again.")
+            raise UnableToAct("replaced_already", _("Another file holds for this day by now; fetch that one again."))
         state = "wanted" if statement.state == Statement.State.REFUSED else statement.state
         Statement.objects.filter(id=statement.id).update(state=state, due_at=now, attempts=0)
         audit.record(

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from merchants import audit, ids
 from merchants.audit import UnableToAct
@@ -62,12 +63,14 @@ def book_from_line(*, line_id: int, operator: User, reason: str, now: datetime) 
         )
         line = of_row(row)
         if row.outcome != StatementLine.Outcome.MISSING_IN_BOOKS or row.provider_account is None:
-            raise UnableToAct("not_missing", "Only a line that our book does not know can be booked.")
+            raise UnableToAct("not_missing", _("Only a line that our book does not know can be booked."))
         if not judging.provable(line):
-            raise UnableToAct("says_too_little", "The line does not say what it is about; nothing can be booked of it.")
+            raise UnableToAct(
+                "says_too_little", _("The line does not say what it is about; nothing can be booked of it.")
+            )
         verified = proof.of_line(line, parent_object_id=_parent_of(line))
         if not inbox.keep(account=row.provider_account, verified=verified, now=now):
-            raise UnableToAct("booked_already", "It was booked already; look at its event in the inbox.")
+            raise UnableToAct("booked_already", _("It was booked already; look at its event in the inbox."))
         again = now + settings.LOOK_AGAIN_AFTER[0]
         StatementLine.objects.filter(id=row.id).update(outcome=StatementLine.Outcome.ASKED, look_at=again, looks=0)
         audit.record(

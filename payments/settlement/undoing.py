@@ -13,6 +13,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from merchants import audit, bell, ids
 from merchants.audit import UnableToAct
@@ -65,9 +66,9 @@ def undo_all(*, match_ids: Sequence[UUID], operator: User, reason: str, now: dat
         line_of = dict(rows.values_list("id", "match_id"))
         matches = list(Match.objects.select_for_update(no_key=True).filter(id__in=match_ids).order_by("id"))
         if any(match.undone_at is not None for match in matches):
-            raise UnableToAct("undone_already", "Undone already; nothing was changed.")
+            raise UnableToAct("undone_already", _("Undone already; nothing was changed."))
         if any(match.payout_id is not None for match in matches):
-            raise UnableToAct("of_a_payout", "A payout's match follows what its bank says; it is not undone here.")
+            raise UnableToAct("of_a_payout", _("A payout's match follows what its bank says; it is not undone here."))
         undone = Match.objects.filter(id__in=match_ids)
         undone.update(undone_at=now, undone_by=operator, undone_reason=reason)
         _free(line_of, now)
@@ -101,9 +102,9 @@ def look_again(*, line_ids: Sequence[int], operator: User, reason: str, now: dat
     with transaction.atomic():
         rows = _lines(line_ids)
         if any(row.match_id or row.outcome not in _OPEN for row in rows):
-            raise UnableToAct("matched_already", "Only lines that are matched with nothing can be looked at again.")
+            raise UnableToAct("matched_already", _("Only lines that are matched with nothing can be looked at again."))
         if any(row.statement.state != Statement.State.IMPORTED for row in rows):
-            raise UnableToAct("replaced", "The statement was replaced by another; look at that one's lines.")
+            raise UnableToAct("replaced", _("The statement was replaced by another; look at that one's lines."))
         for row in rows:
             StatementLine.objects.filter(id=row.id).update(look_at=now, looks=0, outcome="")
             before, after = {"outcome": row.outcome, "looks": row.looks}, {"outcome": "", "looks": 0}
@@ -133,7 +134,7 @@ def match_by_hand(
         rows = _lines(line_ids)
         lines = [of_row(row) for row in rows if row.provider_account_id is not None]
         if not lines or len(lines) < len(set(line_ids)):
-            raise UnableToAct("unknown", "There are no such lines of a provider's statement.")
+            raise UnableToAct("unknown", _("There are no such lines of a provider's statement."))
         _require_fit(lines, rows, ours, book)
         made = judging.pair(
             lines[0], ours, Match.Rule.BY_HAND, book, partial(ids.new, now), reason=f"{operator}: {reason}"
@@ -163,21 +164,27 @@ def _chosen(payment_id: UUID | None, refund_id: UUID | None) -> tuple[Book, Ours
     book = candidates.load_only(payment_ids=[payment_id] if payment_id else [])
     ours = book.ours.get(("refund", refund_id) if refund_id else ("payment", payment_id))  # type: ignore[arg-type]
     if ours is None:
-        raise UnableToAct("unknown", "There is no such payment or refund.")
+        raise UnableToAct("unknown", _("There is no such payment or refund."))
     return book, ours
 
 
 def _require_fit(lines: Sequence[Line], rows: Sequence[StatementLine], ours: Ours, book: Book) -> None:
     if ours.key in book.pairings:
-        raise UnableToAct("matched_already", f"{ours.name} is matched already; undo that match first.")
+        raise UnableToAct(
+            "matched_already", _("%(name)s is matched already; undo that match first.") % {"name": ours.name}
+        )
     if any(row.match_id for row in rows):
-        raise UnableToAct("matched_already", "One of the lines is matched already; undo that match first.")
+        raise UnableToAct("matched_already", _("One of the lines is matched already; undo that match first."))
     if any(line.account_id != ours.account_id for line in lines):
-        raise UnableToAct("other_account", f"A line of another account says nothing of {ours.name}.")
+        raise UnableToAct(
+            "other_account", _("A line of another account says nothing of %(name)s.") % {"name": ours.name}
+        )
     if any(line.kind != ours.about for line in lines):
-        raise UnableToAct("other_kind", f"A line of another kind says nothing of a {ours.about}.")
+        raise UnableToAct(
+            "other_kind", _("A line of another kind says nothing of a %(about)s.") % {"about": ours.about}
+        )
     if any(line.currency != ours.currency for line in lines):
-        raise UnableToAct("other_currency", "Amounts of two currencies cannot be compared.")
+        raise UnableToAct("other_currency", _("Amounts of two currencies cannot be compared."))
 
 
 def _lines(line_ids: Sequence[int]) -> list[StatementLine]:

@@ -123,6 +123,22 @@ print(json.dumps([output.getvalue(), waiting.receipt, expired.receipt]))
 """
 
 
+# A refund that waits for an operator; the answer is its shop.
+HOLD = """
+from django.conf import settings
+from django.utils import timezone
+from merchants import ids
+from payments import refunds
+from payments.models import Payment
+settings.REFUND_REVIEW_ABOVE = {"CNY": 10}
+payment = Payment.objects.filter(shop__isnull=False, refunds=None, placed=True).latest("id")
+refunds.request(
+    staff=payment.shop.staff.get(role="owner"), payment=payment, amount=100, reason="bruised", now=timezone.now()
+)
+print(ids.public("shp", payment.shop_id))
+"""
+
+
 @pytest.fixture(scope="module")
 def scene(product: Product) -> Scene:
     vendor = product.vendor()
@@ -294,16 +310,21 @@ def test_every_page_of_an_operator(chromium: Browser, product: Product, scene: S
     for name, path in (
         ("a form", "merchants/codebatch/make/"),
         ("a list", "payments/discrepancy/"),
+        ("today", "today/"),
+        ("a search", "find/?q=nothing"),
+        ("a shop's story", f"find/?q={manage(product, 'shell', '--no-imports', '-c', HOLD).splitlines()[-1]}"),
+        ("refunds that wait", "payments/refund/?held=yes"),
     ):
         page.goto(f"{product.url}/admin/{path}")
-        inspection.look(page, name, dark=name == "a list")
+        inspection.look(page, name, dark=name != "a form")
     for name, path in (
         ("a batch", "merchants/codebatch/"),
         ("a discrepancy", "payments/discrepancy/"),
+        ("a refund", "payments/refund/?held=yes"),
     ):
         page.goto(f"{product.url}/admin/{path}")
         page.goto(page.locator("#result_list th a").first.evaluate("link => link.href"))
-        inspection.look(page, name, dark=name == "a discrepancy", without=["#nav-sidebar"])
+        inspection.look(page, name, dark=name != "a batch", without=["#nav-sidebar"])
     page.close()
     inspection.end()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 import zxingcpp
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
@@ -32,28 +33,55 @@ def url(product: Product) -> str:
     return str(code["url"])
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_scan_pay_approve_and_the_receipt_turns_to_paid_by_itself(
+@pytest.mark.parametrize(
+    ("language", "script", "scheme"),
+    [("en", True, "light"), ("en", False, "dark"), ("ar", True, "dark"), ("ar", False, "light")],
+    ids=["with script", "without script", "from the right, with script", "from the right, without script"],
+)
+def test_the_whole_walk_from_the_sticker_to_a_receipt_that_turns_to_paid_by_itself_and_is_opened_again(
     phone: Callable[..., Page],
     product: Product,
     url: str,
     screenshot: Callable[[Page, str], Path],
+    language: str,
     script: bool,
     scheme: str,
 ) -> None:
-    page = phone(java_script_enabled=script, color_scheme=scheme)
+    page = phone(java_script_enabled=script, color_scheme=scheme, locale=language)
     page.goto(url)
-    screenshot(page, f"scan-{scheme}")
-    page.get_by_label("How many?").select_option("2")
-    page.get_by_role("button", name="Pay").click()
+    runs_from_the_right = language == "ar"
+    name = f"{language}-{scheme}"
+    assert page.locator("html").get_attribute("lang") == language
+    assert page.locator("html").get_attribute("dir") == ("rtl" if runs_from_the_right else None)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for target in ("#quantity", "button.go"):  # As large as a thumb, and the sum is read before anything is paid.
+        box = page.locator(target).bounding_box()
+        assert box is not None
+        assert box["height"] >= 48
+    expect(page.locator("#quantity option").nth(1)).to_contain_text("4.00")
+    screenshot(page, f"scan-{name}")
+    page.locator("#quantity").select_option("2")
+    page.locator("button.go").click()
     page.wait_for_url(f"{product.wallet_url}/pay/*")
-    screenshot(page, f"wallet-{scheme}")
-    page.get_by_role("button", name="Approve").click()
+    screenshot(page, f"wallet-{name}")
+    page.locator("button[value=approve]").click()
     page.wait_for_url(f"{product.url}/r/*")
-    expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
-    expect(page.locator(".price")).to_have_text("CN¥4.00")
-    screenshot(page, f"receipt-{scheme}")
+    expect(page.locator("main[data-kind=paid]")).to_be_visible()
+    expect(page.locator(".price")).to_contain_text("4.00")
+    if not runs_from_the_right:
+        expect(page.get_by_role("heading", name="Paid", exact=True)).to_be_visible()
+        expect(page.locator(".price")).to_have_text("CN¥4.00")
+    amount, dates = page.locator(".price").bounding_box(), page.locator("dt").first.bounding_box()
+    assert amount is not None
+    assert dates is not None
+    assert (dates["x"] > 180) == runs_from_the_right  # What is told stands at the side where reading begins.
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    expect(page.locator("img.code")).to_be_visible()
+    screenshot(page, f"receipt-{name}")
+    receipt = page.url
+    page.goto(url)
+    page.goto(receipt)
+    expect(page.locator("main[data-kind=paid]")).to_be_visible()
 
 
 def test_a_refusal_in_the_wallet_is_told_and_can_be_tried_again(
@@ -296,6 +324,28 @@ def test_the_receipt_turns_to_paid_in_place_without_a_reload_and_can_be_kept(
     page.get_by_role("button", name="Keep or share this receipt").click()
     assert page.evaluate("shared") == {"title": "Paid · Mei's fruit", "url": there.receipt}
     assert page.get_by_role("link", name="Link to this receipt").evaluate("link => link.href") == there.receipt
+
+
+def test_the_receipt_hears_of_its_money_by_the_stream_and_asks_by_itself_where_that_is_refused(
+    phone: Callable[..., Page], begun: Callable[..., Begun]
+) -> None:
+    hearing, asking = phone(user_agent=PHONE), phone(user_agent=PHONE)
+    there = begun(hearing, qr="weixin://wxpay/bizpayurl?pr=NwY5Mz9")
+    asking.route("**/events", lambda route: route.abort())
+    asked: list[str] = []
+    hearing.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    with hearing.expect_response("**/events") as line:
+        hearing.goto(there.receipt)
+    assert line.value.headers["content-type"].startswith("text/event-stream")
+    with asking.expect_response("**/state"):  # Two seconds later.
+        asking.goto(there.receipt)
+    # The one that hears does not ask: it would 15 seconds after it was opened.
+    assert "state" not in asked
+    sent = requests.post(there.wallet_url, data={"decision": "approve"}, allow_redirects=False, timeout=10)
+    assert sent.status_code == 303
+    for page in (hearing, asking):
+        expect(page.locator("main[data-kind=paid]")).to_be_visible(timeout=10_000)
+    assert [name for name in asked if name in ("events", "state")] == ["events", "state"]
 
 
 def test_the_receipt_prints_black_on_white_without_buttons_and_says_the_same_when_it_is_opened_again(

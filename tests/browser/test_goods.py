@@ -196,6 +196,19 @@ def test_a_code_has_the_whole_screen_and_is_shared(
     inspection.end()
 
 
+def within_the_thumbs_reach(page: Page, screenshot: Callable[[Page, str], Path]) -> None:
+    """Each key is large, and nothing of the keypad has to be scrolled to, also aside."""
+    keys = [key.bounding_box() for key in page.locator(".key").all()]
+    assert all(box and box["width"] >= 64 and box["height"] >= 64 for box in keys)
+    screenshot(page, "app-keypad")
+    page.set_viewport_size(ASIDE)
+    go = page.get_by_role("button", name="Show the code").bounding_box()
+    assert go is not None
+    assert go["y"] + go["height"] <= 360
+    screenshot(page, "app-keypad-aside")
+    page.set_viewport_size(UPRIGHT)
+
+
 def test_an_amount_for_one_customer_turns_to_paid_by_its_own_payment_alone(
     phone: Callable[..., Page], product: Product, screenshot: Callable[[Page, str], Path], inspection: Inspection
 ) -> None:
@@ -211,15 +224,7 @@ def test_an_amount_for_one_customer_turns_to_paid_by_its_own_payment_alone(
     tap(page, "1", "2", "Decimal point", "5", "0", "7", "Plus", "0", "3", "9", "Delete")  # A third decimal is no money.
     expect(page.locator(".pad output")).to_have_text("CN¥15.50")
     expect(page.locator(".steps")).to_have_text("12.50 + 3")
-    keys = [key.bounding_box() for key in page.locator(".key").all()]
-    assert all(box and box["width"] >= 64 and box["height"] >= 64 for box in keys)
-    screenshot(page, "app-keypad")
-    page.set_viewport_size(ASIDE)
-    go = page.get_by_role("button", name="Show the code").bounding_box()
-    assert go is not None
-    assert go["y"] + go["height"] <= 360
-    screenshot(page, "app-keypad-aside")
-    page.set_viewport_size(UPRIGHT)
+    within_the_thumbs_reach(page, screenshot)
     page.get_by_label("What is it for?").fill("Juice")
     tap(page, "Show the code")
     expect(page.get_by_text("Waiting for your customer")).to_be_visible()

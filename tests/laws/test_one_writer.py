@@ -16,7 +16,7 @@ WRITES = {"create", "bulk_create", "update", "save", "bulk_update", "get_or_crea
 WRITERS = {
     "Payment": {"payments/reconcile.py", "payments/recording.py"},
     "PaymentIntent": {"payments/checkout.py", "payments/asking.py", "payments/recording.py", "payments/freezing.py"},
-    "Refund": {"payments/refunds.py", "payments/recording.py"},
+    "Refund": {"payments/refunds.py", "payments/refund_reviews.py", "payments/recording.py"},
     "Dispute": {"payments/recording.py", "payments/disputes.py"},
     "Inquiry": {"payments/inquiries.py", "payments/asking.py"},
     # Each asks its own questions; an end with money stands in one place.

@@ -38,6 +38,7 @@ _ACTED_ON = [
     "match",
     "statementline",
     "adjustment",
+    "refund",
     "payoutaccount",
     "payoutbatch",
     "walletcode",

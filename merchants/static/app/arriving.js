@@ -63,7 +63,11 @@ export function told(notice) {
     if (known.payments.has(data.payment)) reread(data.payment).then(home);
     announce(t("Refunded"), shown(data.amount), false);
   } else if (kind === "refund_failed") {
-    announce(t("A refund did not go through"), shown(data.amount), false);
+    announce(t("A refund did not go through"), data.refusal || shown(data.amount), false);
+  } else if (kind === "refund_held") {
+    announce(t("A refund is being checked"), shown(data.amount), false);
+  } else if (kind === "refund_approved") {
+    announce(t("A refund was checked and is on its way"), shown(data.amount), false);
   } else if (kind === "balance_corrected") {
     announce(data.taken ? t("Your balance was corrected down") : t("Your balance was corrected up"), shown(data.amount), false);
   } else if (kind.startsWith("dispute_")) {

@@ -21,7 +21,7 @@ function shopSection() {
     done.textContent = t("Saved");
   };
   const done = h("p", { className: "soft", role: "status" });
-  return h("section", {}, h("h2", {}, t("Your shop")), form(change, t("Save"), name, part(t("Photo of your shop"), photo)), done);
+  return h("section", { className: "save" }, h("h2", {}, t("Your shop")), form(change, t("Save"), name, part(t("Photo of your shop"), photo)), done);
 }
 
 function codesSection() {
@@ -60,7 +60,7 @@ function codesSection() {
   const open = h("details", {}, h("summary", {}, t("Colour and logo of your codes")));
   open.append(form(change, t("Save and show"), colour, part(t("Logo in the middle of your codes"), logo)), picture, take, wrong);
   if (known.shop.colour || known.shop.logo) open.addEventListener("toggle", () => look().catch(() => {}), { once: true });
-  return h("section", {}, open);
+  return h("section", { className: "save" }, open);
 }
 
 const part = (legend, { element }) => h("fieldset", {}, h("legend", {}, legend), element);
