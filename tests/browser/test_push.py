@@ -82,24 +82,8 @@ def until(looked_at: Callable[[], Any], wanted: Any) -> None:
         time.sleep(0.1)
 
 
-def test_a_closed_page_is_told_and_an_open_one_is_not_disturbed(
-    phone: Callable[..., Page],
-    product: Product,
-    push_services: Service,
-    screenshot: Callable[[Page, str], Path],
-) -> None:
-    push_services.clear()
-    browser = push_services.browser("mei")
-    vendor = product.vendor()
-    url = item_of(vendor, 300)
-    page = phone()
-    context = page.context
-    context.grant_permissions(["notifications"], origin=product.url)
-    page.add_init_script(SUBSCRIBING % json.dumps(browser.subscription()))
-    opened(page, vendor, product.url, language="en")
-    eventually(page, READY)
-
-    # She turns it on, and says when.
+def _turn_it_on(page: Page, vendor: Vendor, screenshot: Callable[[Page, str], Path]) -> None:
+    """In the settings: she turns it on, and says when."""
     page.get_by_role("button", name="Settings").click()
     expect(page.get_by_text("Now you hear of payments only while this page is open.")).to_be_visible()
     page.get_by_role("switch", name="Tell me when this page is closed: off").click()
@@ -124,17 +108,18 @@ def test_a_closed_page_is_told_and_an_open_one_is_not_disturbed(
     until(lambda: api(vendor, "/push")["subscriptions"][0]["language"], "en")
     screenshot(page, "app-push")
     page.get_by_role("button", name="Send me a test").click()
-    [test] = came(push_services, browser, 1)
-    page.get_by_role("button", name="Close").click()
 
-    # Before her eyes: the page tells, says so, and what is pushed as well does not disturb her.
+
+def _connected(page: Page, origin: str) -> Phone:
+    """The worker of that page, whose own requests are noted in `sent`."""
+    context = page.context
     registrations: list[str] = []
     blank = context.new_page()
     cdp = context.new_cdp_session(blank)
     cdp.on(
         "ServiceWorker.workerRegistrationUpdated",
         lambda event: registrations.extend(
-            one["registrationId"] for one in event["registrations"] if one["scopeURL"] == f"{product.url}/app/"
+            one["registrationId"] for one in event["registrations"] if one["scopeURL"] == f"{origin}/app/"
         ),
     )
     cdp.send("ServiceWorker.enable")
@@ -145,23 +130,18 @@ def test_a_closed_page_is_told_and_an_open_one_is_not_disturbed(
         const answer = await real(path, options); sent.push([path, answer.status]); return answer;
       };
     }""")
-    there = Phone(cdp, registrations[0], worker, product.url)
-    page.bring_to_front()
-    with page.expect_response("**/api/v1/notices/heard") as waiting:
-        customer_pays(url)
-    assert (waiting.value.request.post_data, waiting.value.status) == ('{"number":1}', 204)
-    there.deliver(came(push_services, browser, 2)[1])
-    until(lambda: worker.evaluate("sent"), [["/api/v1/push/heard", 204]])
-    there.shows()
-    page.close()
+    return Phone(cdp, registrations[0], worker, origin)
 
-    # The page is closed: the worker alone is told.
+
+def _each_is_shown_and_many_are_one(there: Phone, service: Service, browser: Browser, test: Any, url: str) -> None:
+    """The page is closed: the worker alone is told."""
+    worker = there.worker
     there.deliver(test)
     there.shows(["This is how you are told of a payment", "", "test", "en", False])
     worker.evaluate("async () => (await registration.getNotifications()).forEach((one) => one.close())")
     for quantity in (1, 2, 3):
         customer_pays(url, quantity)
-    pushes = came(push_services, browser, 5)[2:]
+    pushes = came(service, browser, 5)[2:]
     for push in pushes:
         there.deliver(push)
     each = [
@@ -172,7 +152,7 @@ def test_a_closed_page_is_told_and_an_open_one_is_not_disturbed(
     until(lambda: worker.evaluate("sent"), [["/api/v1/push/heard", 204]] * 4)
     # More than three are one, and what a service delivers twice counts once and makes no sound.
     customer_pays(url, 10)
-    [fourth] = came(push_services, browser, 6)[5:]
+    [fourth] = came(service, browser, 6)[5:]
     latest = "Received CN¥30.00\nReceived CN¥9.00\nReceived CN¥6.00"
     there.deliver(fourth)
     there.shows(["Payments: 4 · CN¥48.00", latest, "payments", "en", False])
@@ -190,8 +170,10 @@ def test_a_closed_page_is_told_and_an_open_one_is_not_disturbed(
     until(lambda: worker.evaluate("self.opened"), "/app/")
     there.shows(["Payments: 4 · CN¥48.00", latest, "payments", "en", True])
 
-    # The browser gives the phone another address: the worker says so by itself, and is pushed to there.
-    moved = push_services.browser("moved")
+
+def _it_moves(there: Phone, moved: Browser) -> None:
+    """The browser gives the phone another address: the worker says so by itself."""
+    worker = there.worker
     worker.evaluate(
         """(given) => {
           const event = new ExtendableEvent("pushsubscriptionchange");
@@ -201,6 +183,44 @@ def test_a_closed_page_is_told_and_an_open_one_is_not_disturbed(
         moved.subscription(),
     )
     until(lambda: worker.evaluate("sent.at(-1)"), ["/api/v1/push/renew", 204])
+
+
+def test_a_closed_page_is_told_and_an_open_one_is_not_disturbed(
+    phone: Callable[..., Page],
+    product: Product,
+    push_services: Service,
+    screenshot: Callable[[Page, str], Path],
+) -> None:
+    push_services.clear()
+    browser = push_services.browser("mei")
+    vendor = product.vendor()
+    url = item_of(vendor, 300)
+    page = phone()
+    context = page.context
+    context.grant_permissions(["notifications"], origin=product.url)
+    page.add_init_script(SUBSCRIBING % json.dumps(browser.subscription()))
+    opened(page, vendor, product.url, language="en")
+    eventually(page, READY)
+
+    _turn_it_on(page, vendor, screenshot)
+    [test] = came(push_services, browser, 1)
+    page.get_by_role("button", name="Close").click()
+
+    there = _connected(page, product.url)
+
+    # Before her eyes: the page tells, says so, and what is pushed as well does not disturb her.
+    page.bring_to_front()
+    with page.expect_response("**/api/v1/notices/heard") as waiting:
+        customer_pays(url)
+    assert (waiting.value.request.post_data, waiting.value.status) == ('{"number":1}', 204)
+    there.deliver(came(push_services, browser, 2)[1])
+    until(lambda: there.worker.evaluate("sent"), [["/api/v1/push/heard", 204]])
+    there.shows()
+    page.close()
+
+    _each_is_shown_and_many_are_one(there, push_services, browser, test, url)
+    moved = push_services.browser("moved")
+    _it_moves(there, moved)
     customer_pays(url, 4)
     [push] = came(push_services, moved, 1)
     assert len(push_services.came(browser)) == 6
@@ -213,7 +233,7 @@ def test_a_closed_page_is_told_and_an_open_one_is_not_disturbed(
     expect(page.locator("#total")).to_have_text("CN¥63.00")
     there.shows()
     there.deliver(push)
-    until(lambda: worker.evaluate("sent.at(-1)"), ["/api/v1/push/heard", 204])
+    until(lambda: there.worker.evaluate("sent.at(-1)"), ["/api/v1/push/heard", 204])
     there.shows()
     until(lambda: page.evaluate("JSON.parse(localStorage.pushcart).pushed"), moved.address)
     page.get_by_role("button", name="Sign out").click()
