@@ -18,6 +18,10 @@ const DISPUTES = {
   closed: t("It ended: the money is yours again."),
   lost: t("Decided for the payer: the money went back."),
 };
+const became = ({ held_for_review, refusal, state }) => {
+  if (held_for_review) return t("It is large: we look at it before the wallet is asked.");
+  return refusal ? t("We refused it, and the money is still yours: {reason}", { reason: refusal }) : REFUNDS[state];
+};
 const TAIL = 4; // Letters at the end of a receipt's number: enough to find it, and to compare it by eye.
 
 export const written = (text, shape) => new Intl.DateTimeFormat(locale, { timeZone: known.shop.time_zone, ...shape }).format(new Date(text));
@@ -90,7 +94,7 @@ function parts(payment, read) {
     ...stands(payment).map((sentence) => h("p", { className: "stands" }, sentence)),
     facts(payment),
     back(payment, read),
-    list(t("Refunds"), refunds, (row) => [REFUNDS[row.state], row.origin === "provider" && t("By the wallet itself."), row.reason, when(row.created_at)]),
+    list(t("Refunds"), refunds, (row) => [became(row), row.origin === "provider" && t("By the wallet itself."), row.reason, when(row.created_at)]),
     list(t("Contested"), disputes, (row) => [
       DISPUTES[row.state],
       row.state === "open" && row.evidence_due_at && t("Answer it by {date}.", { date: written(row.evidence_due_at, { dateStyle: "medium" }) }),
