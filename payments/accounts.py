@@ -141,7 +141,10 @@ def cancel(*, shop: Shop, change_id: UUID, now: datetime) -> CredentialChange:
         locked = Shop.objects.select_for_update(no_key=True).get(id=shop.id)
         change = CredentialChange.objects.select_for_update(no_key=True).get(id=change_id, shop=locked)
         if change.state != _State.WAITING:
-            raise UnableToChange("change_not_waiting", _("This change is %(state)s already.") % {"state": change.state})
+            raise UnableToChange(
+                "change_not_waiting",
+                _("This change is %(state)s already.") % {"state": change.get_state_display().lower()},
+            )
         _end(change, _State.CANCELED, now)
         _tell(locked, "canceled", change, now)
     return change

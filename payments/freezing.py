@@ -29,7 +29,8 @@ def freeze(*, shop_id: UUID, operator: User, reason: str, now: datetime) -> int:
         shop = _locked(shop_id)
         if shop.state in (Shop.State.FROZEN, Shop.State.CLOSED):
             raise UnableToAct(
-                f"shop_{shop.state}", _("%(shop)s is %(state)s already.") % {"shop": shop, "state": shop.state}
+                f"shop_{shop.state}",
+                _("%(shop)s is %(state)s already.") % {"shop": shop, "state": shop.get_state_display().lower()},
             )
         _set_state(shop, Shop.State.FROZEN, FREEZE, operator, reason, now)
         # Locked by id first, in the order in which batches of events lock them.

@@ -184,7 +184,8 @@ def _waiting(adjustment_id: UUID) -> Adjustment:
     adjustment = Adjustment.objects.select_for_update(of=("self",), no_key=True).get(id=adjustment_id)
     if adjustment.state != State.PROPOSED:
         raise UnableToAct(
-            "decided_already", _("It is %(state)s already; nothing was changed.") % {"state": adjustment.state}
+            "decided_already",
+            _("It is %(state)s already; nothing was changed.") % {"state": adjustment.get_state_display().lower()},
         )
     return adjustment
 
@@ -201,7 +202,8 @@ def _chosen(held: _Held, name: str) -> Remedy:
         if held.shop.state in (Shop.State.FROZEN, Shop.State.CLOSED):
             raise UnableToAct(
                 f"shop_{held.shop.state}",
-                _("%(shop)s is %(state)s: nothing moves there.") % {"shop": held.shop, "state": held.shop.state},
+                _("%(shop)s is %(state)s: nothing moves there.")
+                % {"shop": held.shop, "state": held.shop.get_state_display().lower()},
             )
         if held.shop.currency != held.question.currency:
             raise UnableToAct(

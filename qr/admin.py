@@ -18,7 +18,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
@@ -138,7 +138,7 @@ class CodeAdmin(ActingAdmin):
     def paid(self, row: Code) -> str:
         told = self._told(row)
         sums = ", ".join(shown_money(amount, currency) for currency, amount in sorted(told.sums.items()))
-        return f"{told.payments}: {sums}" if told.payments else "nothing"
+        return f"{told.payments}: {sums}" if told.payments else _("nothing")
 
     def _told(self, row: Any) -> activity.Activity:
         """Asked once for both fields of a page."""
@@ -205,7 +205,8 @@ class CodeBatchAdmin(ActingAdmin):
     @admin.display(description=gettext_lazy("files"))
     def files(self, row: CodeBatch) -> SafeString:
         addresses = [reverse(f"admin:{self._url_name}_{form}", args=[row.pk]) for form in ("csv", "pdf")]
-        return format_html('<a href="{}">CSV for a printing house</a>, <a href="{}">PDF of stickers</a>', *addresses)
+        titles = (_("CSV for a printing house"), _("PDF of stickers"))
+        return format_html_join(", ", '<a href="{}">{}</a>', zip(addresses, titles, strict=True))
 
     # --- Making one, and its files ---
 

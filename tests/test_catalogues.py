@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
@@ -21,6 +23,43 @@ FOUND = {
 def catalogue(app: str, language: str, domain: str) -> Catalog:
     with catalogues.catalogue_path(app, language, domain).open("rb") as file:
         return read_po(file, locale=to_locale(language))
+
+
+def blanks(text: str) -> set[str]:
+    return set(re.findall(r"%\(\w+\)[a-z]|\{\w*\}|%[sd]", text))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_is_translated_with_the_same_blanks(language: str) -> None:
+    for app, domain in FOUND:
+        for message in catalogue(app, language, domain):
+            if not message.id:
+                continue
+            english = [message.id] if isinstance(message.id, str) else list(message.id)
+            told = catalogues.strings(message)
+            assert all(told), f"{app} {language}: {english[0]!r} is not translated"
+            assert not message.fuzzy, english
+            known = set().union(*map(blanks, english))
+            if len(english) == 1:
+                assert blanks(told[0]) == known, f"{app} {language}: {english[0]!r}"
+            else:  # "One payment" may leave its number out.
+                assert set().union(*map(blanks, told)) == known, f"{app} {language}: {english[0]!r}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_one_english_sentence_is_one_sentence_in_every_app(language: str) -> None:
+    told: dict[object, object] = {}
+    for app, domain in FOUND:
+        for message in catalogue(app, language, domain):
+            if message.id:
+                key = (message.id, message.context)
+                assert told.setdefault(key, message.string) == message.string, f"{app} {language}: {message.id!r}"
+
+
+def test_the_settings_and_the_page_name_the_same_languages() -> None:
+    words = (settings.BASE_DIR / "merchants/static/app/words.js").read_text()
+    listed = words[words.index("LANGUAGES = {") : words.index("};")]
+    assert re.findall(r'"?([a-z-]+)"?: "([^"]+)"', listed) == settings.LANGUAGES
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -71,7 +71,7 @@ def _payment(row: Payment) -> Side:
         (_("happened"), _moment(row.occurred_at)),
         (_("its id at the provider"), row.object_id),
         (_("match"), row.get_match_display()),
-        ("stands", _("with the shop") if row.placed else _("in suspense")),
+        (_("stands"), _("with the shop") if row.placed else _("in suspense")),
     ]
     return Side(_("The payment in our book"), link(row), _said(says))
 

@@ -73,7 +73,7 @@ class FeeContractAdmin(ActingAdmin):
 
     @admin.display(description=gettext_lazy("of"))
     def whose(self, row: FeeContract) -> str:
-        return str(row.shop or row.provider_account or "all")
+        return str(row.shop or row.provider_account or _("all"))
 
     @admin.display(description=gettext_lazy("terms"))
     def terms(self, row: FeeContract) -> str:

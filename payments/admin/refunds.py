@@ -152,7 +152,7 @@ def _beside(refund: Refund, now: datetime) -> Iterator[Part]:
     rows = [
         [link(row), shown_money(row.amount, row.currency), row.get_state_display(), row.created_at] for row in others
     ]
-    columns = [_("Refund"), "#" + _("Amount"), _("State"), _("Asked")]
+    columns = [_("Refund"), "#" + _("Amount"), _("State"), _("Asked at")]
     yield Part("others", _("Other refunds of this payment"), columns, rows[:ROWS], more=len(rows) > ROWS)
     if refund.shop is None:
         return

@@ -113,7 +113,7 @@ class Story:
         rows = Refund.objects.filter(shop=self.shop).select_related("payment").order_by("-id")
         yield self._listed(
             "refunds", _("Last refunds"), rows, [_("Refund"), "#" + _("Amount"), _("State"), _("Of payment"),
-            _("Why"), _("Asked")],
+            _("Why"), _("Asked at")],
             lambda row: [link(row), _money(row), row.get_state_display(), link(row.payment), row.reason or "–",
             row.created_at],
             at("payments.refund", q=self.name),
@@ -189,7 +189,7 @@ class Story:
         rows = found.select_related("event__provider_account").defer("event__raw").order_by("-event_id")
         yield self._listed(
             "events", _("Events set aside, of its own accounts"), rows, [_("Event"), _("State"), _("Why"),
-            _("Account"), _("Received")],
+            _("Account"), _("Received at")],
             lambda row: [named(row, public_id(row.event)), row.get_state_display(), row.reason,
             row.event.provider_account,
                          row.received_at],

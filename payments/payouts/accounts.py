@@ -111,7 +111,8 @@ def cancel(*, shop: Shop, account_id: UUID, now: datetime) -> PayoutAccount:
         account = PayoutAccount.objects.select_for_update(no_key=True).get(id=account_id, shop=locked)
         if account.state != _State.WAITING:
             raise UnableToChange(
-                "change_not_waiting", _("This account is %(state)s already.") % {"state": account.state}
+                "change_not_waiting",
+                _("This account is %(state)s already.") % {"state": account.get_state_display().lower()},
             )
         account.state, account.ended_at, account.sealed_number = _State.CANCELED, now, b""
         account.save(update_fields=["state", "ended_at", "sealed_number"])
@@ -129,7 +130,8 @@ def verify(*, account_id: UUID, operator: User, reason: str, now: datetime) -> N
         if account.state != _State.WAITING:
             raise UnableToAct(
                 f"account_{account.state}",
-                _("%(account)s is %(state)s already.") % {"account": account, "state": account.state},
+                _("%(account)s is %(state)s already.")
+                % {"account": account, "state": account.get_state_display().lower()},
             )
         if account.verified_at is not None:
             raise UnableToAct(

@@ -120,7 +120,8 @@ def download(*, batch_id: UUID, operator: User, now: datetime) -> tuple[str, byt
             raise UnableToAct("no_file", _("%(batch)s leaves by an API, not as a file.") % {"batch": batch})
         if batch.state != _State.RELEASED:
             raise UnableToAct(
-                "batch_not_released", _("%(batch)s is %(state)s.") % {"batch": batch, "state": batch.state}
+                "batch_not_released",
+                _("%(batch)s is %(state)s.") % {"batch": batch, "state": batch.get_state_display().lower()},
             )
         made = _file(batch)
         if hashlib.sha256(made).hexdigest() != batch.sha256:
@@ -154,7 +155,10 @@ def _locked(batch_id: UUID) -> tuple[PayoutBatch, Sequence[Payout]]:
     batch = PayoutBatch.objects.select_for_update(of=("self",), no_key=True).select_related("bank_account")
     row = batch.get(id=batch_id)
     if row.state != _State.PREPARED:
-        raise UnableToAct(f"batch_{row.state}", _("%(row)s is %(state)s already.") % {"row": row, "state": row.state})
+        raise UnableToAct(
+            f"batch_{row.state}",
+            _("%(row)s is %(state)s already.") % {"row": row, "state": row.get_state_display().lower()},
+        )
     if names.count() != len(payouts):
         raise UnableToAct("batch_grows", _("Payouts are joining %(row)s at this moment: try again.") % {"row": row})
     return row, payouts

@@ -181,7 +181,8 @@ def _require_fit(lines: Sequence[Line], rows: Sequence[StatementLine], ours: Our
         )
     if any(line.kind != ours.about for line in lines):
         raise UnableToAct(
-            "other_kind", _("A line of another kind says nothing of a %(about)s.") % {"about": ours.about}
+            "other_kind",
+            _("A line of another kind says nothing of a %(about)s.") % {"about": _(ours.about)},
         )
     if any(line.currency != ours.currency for line in lines):
         raise UnableToAct("other_currency", _("Amounts of two currencies cannot be compared."))
