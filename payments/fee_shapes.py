@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -56,7 +57,7 @@ class OfferShape(serializers.Serializer[Any]):
     next = serializers.SerializerMethodField(help_text="what was announced, and from when; null: no change")
 
     def get_title(self, offer: Offer) -> str:
-        return providers.named(offer.provider).TITLE
+        return _(providers.named(offer.provider).TITLE)
 
     @extend_schema_field(FeeShape)
     def get_fee(self, offer: Offer) -> dict[str, Any]:

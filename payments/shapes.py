@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -134,7 +135,7 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
         return ids.public(Item.prefix, item) if item else None
 
     def get_wallet(self, payment: Payment) -> str:
-        return providers.named(payment.provider_account.provider).TITLE
+        return _(providers.named(payment.provider_account.provider).TITLE)
 
     def get_receipt_number(self, payment: Payment) -> str | None:
         return payment.intent.reference if payment.intent else None

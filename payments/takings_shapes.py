@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -69,7 +70,7 @@ class WalletTakings(GroupShape):
     wallet = serializers.SerializerMethodField(help_text="what people call that provider")
 
     def get_wallet(self, group: Group) -> str:
-        return providers.named(group.key).TITLE
+        return _(providers.named(group.key).TITLE)
 
 
 class SellerTakings(GroupShape):

@@ -49,7 +49,8 @@ def tell(
     reader = reader or anybody()
     if not payments:
         return _unpaid(intent, reader, now)
-    arrived = sorted(payments, key=lambda payment: payment.occurred_at)
+    # What counts stands first, even where the wallet told of the second payment before it.
+    arrived = sorted(payments, key=lambda payment: (payment.match == Payment.Match.DOUBLE, payment.occurred_at))
     kind, mood, heading, sentence = _of_arrived(intent, arrived, reader)
     lines: list[str] = []
     if kind == "checking" or len(arrived) > 1:

@@ -8,14 +8,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import http_ece
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from rest_framework.test import APIClient
 
 from tests.http_stand_in import Received, StandIn, stand_in
+
+if TYPE_CHECKING:  # A script without Django's settings may start a push service as well.
+    from rest_framework.test import APIClient
 
 
 def base64url(data: bytes) -> str:

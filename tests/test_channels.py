@@ -224,6 +224,7 @@ def test_a_text_without_a_code_goes_by_aliyuns_template_for_notices_or_not_at_al
         AliyunChannel().send(phone=PHONE, text="new credentials", code="")
         with pytest.raises(ChannelError):
             AliyunChannel().send(phone=PHONE, text="money", code="", figures={"amount": "¥2.00", "count": "1"})
+        aliyun.SMS_BACKEND = "aliyun"
         assert not can_tell_payments()
         aliyun.ALIYUN_SMS_PAYMENT_TEMPLATE = "SMS_888"
         assert can_tell_payments()

@@ -211,7 +211,7 @@ def test_a_number_that_no_key_opens_holds_up_its_own_payout_alone(bank: Wallet, 
     [
         ("MEI  CHEN", "name check of the bank: match"),
         ("Mei Cheng", "name check of the bank: close"),
-        ("Somebody Else", "name check of the bank: no_match"),
+        ("Somebody Else", "name check of the bank: no match"),
         ("", "name check of the bank: unknown"),
     ],
 )
@@ -226,7 +226,7 @@ def test_the_banks_name_check_proves_a_match_and_leaves_the_rest_to_a_person(
     assert accounts.check_names(now=timezone.now()) == 1
     assert accounts.check_names(now=timezone.now()) == 0
     row = PayoutAccount.objects.get()
-    proved_now = verification.rpartition(" ")[2] == "match"
+    proved_now = verification.endswith(": match")
     assert (row.verification, row.verified_at is not None, row.verified_by) == (verification, proved_now, None)
     assert accounts.apply_due(now=timezone.now()) == int(proved_now)
 

@@ -93,7 +93,7 @@ def _read_pdf(file: bytes) -> list[tuple[str, str]]:
     found = []
     for row in pdf_rows(file):
         texts = list(row.values())
-        if re.fullmatch(r"\d\d:\d\d:\d\d|\d\d \w{3} \d\d:\d\d", texts[0].strip()):
+        if re.fullmatch(r"\d\d:\d\d:\d\d|\d{1,2} \w{3} \d\d:\d\d", texts[0].strip()):
             edge = texts[1] in {"Opening balance", "Closing balance"}
             found.append(("" if edge else texts[-2].strip(), texts[-1].strip()))
     return found

@@ -73,7 +73,7 @@ class Shop(models.Model):  # type: ignore[django-manager-missing]  # As above.
         unique=True,
         default=check_words.of_no_language,
         editable=False,
-        help_text="on her sign and on every pay page of hers, and nobody else's",
+        help_text=_("on her sign and on every pay page of hers, and nobody else's"),
     )
     state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE)
     state_reason = models.CharField(max_length=200, blank=True)

@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -131,7 +132,7 @@ class RefundAdmin(ActingAdmin):
 
     @admin.display(description=gettext_lazy("decided by"))
     def reviewed(self, row: Refund) -> str:
-        return f"{row.reviewed_by}, {row.reviewed_at:%d %b %Y %H:%M}" if row.reviewed_by else "–"
+        return f"{row.reviewed_by}, {date_format(row.reviewed_at, 'DATETIME_FORMAT')}" if row.reviewed_at else "–"
 
     @admin.display(description=gettext_lazy("an operator looks above"))
     def limit(self, row: Refund) -> str:

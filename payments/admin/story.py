@@ -261,7 +261,7 @@ class Story:
             "trail", _("What operators did"),
             OperatorAct.objects.filter(these).select_related("operator").order_by("-id"),
             [_("When"), _("Who"), _("Act"), _("On"), _("Why")],
-            lambda row: [named(row, f"{row.at:%d %b %Y %H:%M}"), row.operator, row.act,
+            lambda row: [named(row, date_format(row.at, "DATETIME_FORMAT")), row.operator, row.act,
                          _("the shop") if row.subject_id == self.name else f"{row.subject_type} {row.subject_id}",
                          row.reason or "–"],
             at("merchants.operatoract", q=self.name), _("Nothing."),
@@ -346,7 +346,7 @@ def _days(of: story.Money, title: str, heights: dict[date, int], counts: dict[da
     if not any(heights.values()):
         return ""
     bars = [
-        (date_format(day, "j M"), height, f"{shown_money(height, of.currency)}, {counts[day]}")
+        (date_format(day, "MONTH_DAY_FORMAT"), height, f"{shown_money(height, of.currency)}, {counts[day]}")
         for day, height in heights.items()
     ]
     said = {"currency": of.currency, "days": len(bars), "amount": shown_money(sum(heights.values()), of.currency)}
@@ -364,7 +364,7 @@ def _matched(row: Payment) -> str:
 
 
 def _noted(row: ReportedSale) -> str:
-    when = f"{row.reported_at:%d %b %H:%M}"
+    when = date_format(row.reported_at, "DATETIME_FORMAT")
     return _("%(when)s, withdrawn") % {"when": when} if row.withdrawn_at else when
 
 

@@ -176,7 +176,7 @@ class Refund(models.Model):
     origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.SHOP)
     requested_by = models.ForeignKey(Staff, on_delete=models.PROTECT, null=True, related_name="refunds")
     confirmed = models.BooleanField(default=False, help_text="by a code that was sent to the phone of who asked for it")
-    object_id = models.CharField(max_length=80, blank=True, help_text="its id at the provider, once known")
+    object_id = models.CharField(max_length=80, blank=True, help_text=_("its id at the provider, once known"))
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     reason = models.CharField(max_length=200, blank=True)
@@ -188,12 +188,12 @@ class Refund(models.Model):
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    next_call_at = models.DateTimeField(null=True, help_text="when the provider is asked (again)")
+    next_call_at = models.DateTimeField(null=True, help_text=_("when the provider is asked (again)"))
     review = models.CharField(max_length=8, choices=Review.choices, blank=True, default="", db_default="")
     reviewed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="reviewed_refunds")
     reviewed_at = models.DateTimeField(null=True)
     refusal = models.CharField(
-        max_length=500, blank=True, default="", db_default="", help_text="why an operator refused it, for the shop"
+        max_length=500, blank=True, default="", db_default="", help_text=_("why an operator refused it, for the shop")
     )
 
     class Meta:

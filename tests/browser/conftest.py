@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +94,13 @@ def push_services() -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def product(push_services: Service) -> Iterator[Product]:
     """Started with nothing in its environment but a port, a folder and that service, as on a fresh machine."""
+    with running(push_services.outside.url) as started:
+        yield started
+
+
+@contextmanager
+def running(push_origin: str = "") -> Iterator[Product]:
+    """The product from its start to its end; `push_origin` is a push service that it may send to."""
     folder = Path(tempfile.mkdtemp(prefix="pushcart-browser-"))
     folder.chmod(0o711)  # The database's own user passes through to its folder.
     port = _free_ports(4)
@@ -107,7 +115,7 @@ def product(push_services: Service) -> Iterator[Product]:
                 **kept,
                 "PORT": str(port),
                 "DATA_DIR": str(folder / "data"),
-                "PUSH_EXTRA_ORIGINS": push_services.outside.url,
+                "PUSH_EXTRA_ORIGINS": push_origin,
             },
             cwd=Path(__file__).parents[2],
         )

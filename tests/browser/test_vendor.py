@@ -198,7 +198,7 @@ def test_the_evening_book_is_a_file_that_the_phone_keeps_and_prints(
     page.goto(files["html"].as_uri())
     expect(page.get_by_role("cell", name="Closing balance")).to_be_visible()
     expect(page.get_by_text("ប៉ោម </td><script>")).to_be_visible()
-    assert page.evaluate("getComputedStyle(document.querySelector('.n')).textAlign") == "right"  # Its style is allowed.
+    assert page.evaluate("getComputedStyle(document.querySelector('.n')).textAlign") == "end"  # Its style is allowed.
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     screenshot(page, "statement")
 

@@ -19,7 +19,7 @@ export function statementFiles(title, query, name) {
     };
     return h("button", { className: "quiet file", onclick: get }, FORMS[form]);
   };
-  return h("div", {}, h("p", {}, title, Object.keys(FORMS).map(button)), wrong);
+  return h("div", {}, h("div", { className: "files" }, h("p", {}, title), Object.keys(FORMS).map(button)), wrong);
 }
 
 export function eveningBook(today, close) {

@@ -85,6 +85,7 @@ export function scan(title, onRead) {
     try {
       await from(await reader());
     } catch {
+      video.hidden ||= from === fromCamera; // An empty black picture would say that it is only dark.
       said.textContent = from === fromPhoto ? t("This photo could not be read.") : t("The camera cannot be used here. Choose a photo.");
     }
   }

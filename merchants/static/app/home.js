@@ -23,7 +23,7 @@ import { book, day, known, readChanges } from "./shop.js";
 import { voice } from "./speech.js";
 import { count, locale, t } from "./words.js";
 
-const ROWS_MAX = 20; // The list of all payments has the others.
+const ROWS_MAX = 8; // The list of all payments has the others.
 
 export function home() {
   if (!known.shop) return;
@@ -43,23 +43,39 @@ export function home() {
       h("p", { className: "sum", id: "total" }, shown(sum)),
       h("p", { id: "count" }, [count(paid, "{number} payment", "{number} payments"), since].filter(Boolean).join(" · ")),
     ),
-    h("button", { className: "go", onclick: () => sell(home) }, t("Start selling")),
-    h("button", { className: "plain", onclick: () => charge() }, t("For one customer")),
+    h(
+      "div",
+      { className: "acts" },
+      h("button", { className: "go", onclick: () => sell(home) }, t("Start selling")),
+      h(
+        "div",
+        { className: "two" },
+        h("button", { className: "plain", onclick: () => charge() }, t("For one customer")),
+        h("button", { className: "plain", onclick: () => check(shop, items, home) }, t("Check a receipt or a code")),
+      ),
+    ),
     voice.refused() && h("p", { className: "wrong touch", role: "status" }, t("Touch the screen once, so that this phone may speak.")),
-    h("p", { className: "soft" }, around(t("Your sign must show: {word}"), { word: h("b", { id: "word", dir: "auto" }, shop.check_word) })),
     ...newDevices(home),
     ...waitingSection(),
     ...alarmCards(shop.role, home),
-    h("button", { className: "plain", onclick: () => check(shop, items, home) }, t("Check a receipt or a code")),
     ...waiting.map(changeRow),
     h(
       "section",
       {},
       h("h2", {}, t("My codes")),
+      h("p", { className: "soft" }, around(t("Your sign must show: {word}"), { word: h("b", { id: "word", dir: "auto" }, shop.check_word) })),
       h("ul", { className: "items" }, [...items, ...stopped].map((item) => itemRow(item, home))),
-      h("button", { className: "go", onclick: () => addItem(home) }, t("+ Add an item")),
-      h("button", { className: "plain", onclick: () => showShopCode() }, t("Code for any amount")),
-      h("button", { className: "plain", onclick: () => allCodes(home) }, t("All my codes")),
+      h(
+        "div",
+        { className: "acts" },
+        h("button", { className: items.length ? "plain" : "go", onclick: () => addItem(home) }, t("+ Add an item")),
+        h(
+          "div",
+          { className: "two" },
+          h("button", { className: "plain", onclick: () => showShopCode() }, t("Code for any amount")),
+          h("button", { className: "plain", onclick: () => allCodes(home) }, t("All my codes")),
+        ),
+      ),
     ),
     h(
       "section",
@@ -72,8 +88,12 @@ export function home() {
     ),
     ...ownCodes(shop, home),
     ...(shop.role === "assistant" ? [] : [eveningBook(day(new Date()), () => showDay(home))]),
-    h("button", { className: "quiet", onclick: () => settings(home) }, t("Settings")),
-    h("button", { className: "quiet", onclick: signOut }, t("Sign out")),
+    h(
+      "div",
+      { className: "two" },
+      h("button", { className: "quiet", onclick: () => settings(home) }, t("Settings")),
+      h("button", { className: "quiet", onclick: signOut }, t("Sign out")),
+    ),
   );
   drawSelling();
   drawCharge();
