@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django.db.models import Field, Model
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.functional import Promise, lazy
+from django.utils.translation import get_language, gettext, gettext_lazy, gettext_noop
 
 
 def name(model: type[Model]) -> None:
@@ -16,6 +16,17 @@ def name(model: type[Model]) -> None:
     for field in model._meta.get_fields():
         if isinstance(field, Field) and str(field.verbose_name) in _COLUMNS:
             field.verbose_name = gettext_lazy(str(field.verbose_name))
+        if isinstance(field, Field) and field.help_text and not isinstance(field.help_text, Promise):
+            field.help_text = _explained_lazy(field.help_text)
+
+
+def _explained(english: str) -> str:
+    """A model's note on a field, for whoever reads English; to others it is said translated or not at all."""
+    said = gettext(english)
+    return said if said != english or (get_language() or "en").startswith("en") else ""
+
+
+_explained_lazy = lazy(_explained, str)
 
 
 _TABLES = {

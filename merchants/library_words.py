@@ -63,3 +63,9 @@ FIELDS = (
     gettext_noop("The submitted file is empty."),
     gettext_noop("Ensure this filename has at most {max_length} characters (it has {length})."),
 )
+# What the desk's front page tells whoever goes by ear.
+HEARD = (
+    gettext_noop("Model name"),
+    gettext_noop("Add link"),
+    gettext_noop("Change or view list link"),
+)

@@ -55,34 +55,34 @@ class Discrepancy(models.Model):
         RESOLVED = "resolved", _("Resolved")
 
     SUGGESTIONS = {
-        Reason.SHORT: "Ask the customer for the rest, or refund what came.",
-        Reason.OVER: "Refund the difference to the payer.",
-        Reason.LATE: "Hand over the goods, or refund the payment.",
-        Reason.DOUBLE: "Refund one of the two payments.",
-        Reason.UNEXPECTED: "Ask the shop what it was for; keep it or refund it.",
-        Reason.UNKNOWN_REFERENCE: "Look the payment up at the provider; place it with a shop or return it.",
-        Reason.WRONG_CURRENCY: "Return the payment at the provider, or convert and place it.",
-        Reason.OTHER_ACCOUNT: "Check who holds this account's secret; rotate it if anyone else may.",
-        Reason.CONTRADICTION: "Query the provider and compare with its statement.",
-        Reason.REFUND_EXCESS: "Claim the excess back from the provider or the payer.",
-        Reason.REFUND_DIFFERS: "Compare with the provider's statement; adjust what is left.",
-        Reason.REFUND_REFUSED: "See why the provider refuses; refund at its own desk, or tell the shop.",
-        Reason.DISPUTE_EXCESS: "Tell the provider that the payment was refunded already.",
-        Reason.WRONG_ACCOUNT: "Check the account's ids; somebody may send us another account's notifications.",
-        Reason.SUSPECT: "Look at the raw event; query the provider and compare.",
-        Reason.MISSING_IN_BOOKS: "Look it up at the provider; book it from the statement.",
-        Reason.MISSING_AT_PROVIDER: "Ask the provider where it is; write it off when it will never come.",
-        Reason.AMOUNT_DIFFERS: "Ask the provider which is right; book the difference.",
-        Reason.CURRENCY_DIFFERS: "Ask the provider which is right; return it, or book the difference.",
-        Reason.FEE_DIFFERS: "Claim it back from the provider, or accept the fee.",
-        Reason.STATED_TWICE: "Tell the provider; it settles too much (or takes it back later).",
-        Reason.STATED_OTHERWISE: "See the provider's desk for what it is; accept it, or claim it back.",
-        Reason.LINE_UNREADABLE: "Correct the adapter and read the line again.",
-        Reason.SETTLEMENT_DIFFERS: "Claim the rest from the provider, or accept the difference.",
-        Reason.SETTLEMENT_OVERDUE: "Ask the provider when it was sent, and the bank whether it came.",
-        Reason.UNKNOWN_CREDIT: "Find out who sent it; match it with a settlement, or return it.",
-        Reason.UNKNOWN_DEBIT: "Ask the bank at once what it was; nobody here has ordered it.",
-        Reason.PAYOUT_FAILED: "The shop has it again; ask her for an account that takes it.",
+        Reason.SHORT: _("Ask the customer for the rest, or refund what came."),
+        Reason.OVER: _("Refund the difference to the payer."),
+        Reason.LATE: _("Hand over the goods, or refund the payment."),
+        Reason.DOUBLE: _("Refund one of the two payments."),
+        Reason.UNEXPECTED: _("Ask the shop what it was for; keep it or refund it."),
+        Reason.UNKNOWN_REFERENCE: _("Look the payment up at the provider; place it with a shop or return it."),
+        Reason.WRONG_CURRENCY: _("Return the payment at the provider, or convert and place it."),
+        Reason.OTHER_ACCOUNT: _("Check who holds this account's secret; rotate it if anyone else may."),
+        Reason.CONTRADICTION: _("Query the provider and compare with its statement."),
+        Reason.REFUND_EXCESS: _("Claim the excess back from the provider or the payer."),
+        Reason.REFUND_DIFFERS: _("Compare with the provider's statement; adjust what is left."),
+        Reason.REFUND_REFUSED: _("See why the provider refuses; refund at its own desk, or tell the shop."),
+        Reason.DISPUTE_EXCESS: _("Tell the provider that the payment was refunded already."),
+        Reason.WRONG_ACCOUNT: _("Check the account's ids; somebody may send us another account's notifications."),
+        Reason.SUSPECT: _("Look at the raw event; query the provider and compare."),
+        Reason.MISSING_IN_BOOKS: _("Look it up at the provider; book it from the statement."),
+        Reason.MISSING_AT_PROVIDER: _("Ask the provider where it is; write it off when it will never come."),
+        Reason.AMOUNT_DIFFERS: _("Ask the provider which is right; book the difference."),
+        Reason.CURRENCY_DIFFERS: _("Ask the provider which is right; return it, or book the difference."),
+        Reason.FEE_DIFFERS: _("Claim it back from the provider, or accept the fee."),
+        Reason.STATED_TWICE: _("Tell the provider; it settles too much (or takes it back later)."),
+        Reason.STATED_OTHERWISE: _("See the provider's desk for what it is; accept it, or claim it back."),
+        Reason.LINE_UNREADABLE: _("Correct the adapter and read the line again."),
+        Reason.SETTLEMENT_DIFFERS: _("Claim the rest from the provider, or accept the difference."),
+        Reason.SETTLEMENT_OVERDUE: _("Ask the provider when it was sent, and the bank whether it came."),
+        Reason.UNKNOWN_CREDIT: _("Find out who sent it; match it with a settlement, or return it."),
+        Reason.UNKNOWN_DEBIT: _("Ask the bank at once what it was; nobody here has ordered it."),
+        Reason.PAYOUT_FAILED: _("The shop has it again; ask her for an account that takes it."),
     }
 
     prefix = "dis"
@@ -122,4 +122,4 @@ class Discrepancy(models.Model):
 
     @property
     def suggestion(self) -> str:
-        return self.SUGGESTIONS[self.Reason(self.reason)]
+        return str(self.SUGGESTIONS[self.Reason(self.reason)])

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Dialog, Page, Route, expect
 
 from tests.browser.conftest import Product, new_phone
-from tests.browser.test_axe import Inspection
+from tests.browser.inspecting import Inspection
 from tests.browser.test_offline import KEPT, READY, eventually
 
 pytestmark = pytest.mark.xdist_group("browser")

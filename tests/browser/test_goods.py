@@ -14,7 +14,9 @@ from PIL import Image
 from playwright.sync_api import Dialog, Page, ViewportSize, expect
 
 from tests.browser.conftest import Product, Vendor
-from tests.browser.test_axe import CUT, Inspection, begins
+from tests.browser.inspecting import Inspection
+from tests.browser.scene import begins
+from tests.browser.test_axe import CUT
 from tests.browser.test_speech import forge, opened
 from tests.browser.test_vendor import customer_pays
 

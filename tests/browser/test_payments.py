@@ -12,7 +12,7 @@ import requests
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Product, Vendor, new_phone
-from tests.browser.test_axe import Inspection
+from tests.browser.inspecting import Inspection
 from tests.browser.test_vendor import customer_pays
 
 pytestmark = pytest.mark.xdist_group("browser")

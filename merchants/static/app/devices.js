@@ -30,14 +30,14 @@ export const another = (id) => devices.find((device) => device.id === id && !dev
 
 // What signed in after this phone did, until she says that she knows it: the line may have been away when it was told.
 export function newDevices(home) {
-  const seen = phone.read()?.seen ?? [];
+  const seen = phone.read()?.phones ?? [];
   const fresh = devices.filter(({ id, signed_in_at }) => signed_in_at > (own()?.signed_in_at ?? "9") && !seen.includes(id));
   return fresh.slice(0, SHOWN_MAX).map((device) => {
     const values = { device: h("bdi", {}, device.name), time: h("bdi", {}, at(device.signed_in_at)), person: who(device) };
     const told = mine(device) ? t("A phone signed in with your number: {device}, {time}.") : t("{person} signed in on a phone: {device}, {time}.");
     const know = () => {
       const there = devices.map(({ id }) => id);
-      phone.keep({ seen: [...seen.filter((id) => there.includes(id)), device.id] });
+      phone.keep({ phones: [...seen.filter((id) => there.includes(id)), device.id] });
       home();
     };
     return h(
