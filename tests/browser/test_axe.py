@@ -200,7 +200,7 @@ def test_a_vendor_goes_through_her_page_by_keyboard_and_money_does_not_take_her_
     customer_pays(scene.item)
     expect(page.locator(".card")).to_have_count(2)
     expect(page.get_by_role("button", name="Red apples")).to_be_focused()
-    assert "+ Add an item" in tabs_to(page, "Sign out", 20)
+    assert "+ Add an item" in tabs_to(page, "Sign out", 40)
 
 
 CUT = """() => {
