@@ -231,7 +231,7 @@ def test_each_question_has_an_index(mei: Person, stall: Code) -> None:
         "payment_wants_look": own.filter(IRREGULAR),
     }
     with connection.cursor() as cursor:
-        for way in ("seqscan", "sort", "bitmapscan"):
+        for way in ("seqscan", "sort", "incremental_sort", "bitmapscan"):
             cursor.execute(f"SET LOCAL enable_{way} = off")
         for index, rows in asked.items():
             plan = rows[:51].explain()
