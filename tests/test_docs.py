@@ -195,7 +195,7 @@ def _exists(dotted: str) -> bool:
 
 def test_every_picture_is_small_and_says_what_it_shows() -> None:
     pictures = [ROOT / path for path in tracked() if path.parts[:2] == ("docs", "images")]
-    assert sum(picture.stat().st_size for picture in pictures) < 400_000
+    assert sum(picture.stat().st_size for picture in pictures) < 300_000
     assert re.findall(r'<img (?![^>]*alt="[^"]+")', text("README.md")) == []
 
 
