@@ -261,7 +261,7 @@ class ItemShape(serializers.ModelSerializer[Item]):
 class NoticeShape(serializers.ModelSerializer[Notice]):
     """Something the shop was told. `number` counts up by one within the shop; ask for what comes after the last."""
 
-    data = serializers.SerializerMethodField()  # type: ignore[assignment]
+    data = serializers.SerializerMethodField()  # type: ignore[assignment]  # DRF has a property of this name.
 
     class Meta:
         model = Notice
