@@ -47,7 +47,7 @@ def product(port: int = 8640) -> Iterator[None]:
         try:
             os.environ.update(PORT=str(port), DATA_DIR=folder)
             _join(process)
-            _set_up()
+            set_up()
             yield
         finally:
             process.send_signal(signal.SIGTERM)
@@ -75,7 +75,7 @@ def stores() -> Iterator[None]:
             subprocess.run(
                 [sys.executable, "manage.py", "migrate", "-v0"], check=True, cwd=running.BASE_DIR, env=os.environ
             )
-            _set_up()
+            set_up()
             yield
         finally:
             started.stop()
@@ -178,6 +178,6 @@ def _join(process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the product was not ready in a minute")
 
 
-def _set_up() -> None:
+def set_up() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     django.setup()
