@@ -45,11 +45,15 @@ def server(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
 
 
 @pytest.fixture
-def follower(server: Server, real_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection[Any]]:
+def follower(
+    server: Server, real_db: None, monkeypatch: pytest.MonkeyPatch, settings: LazySettings
+) -> Iterator[psycopg.Connection[Any]]:
     """The product knows the replica; what is answered is a session there, with which its replay is stopped."""
     name = connection.settings_dict["NAME"]
     url = urlsplit(server.url)._replace(path=f"/{name}").geturl()
     configured = connections.configure_settings(databases(url, url, connections_max=2))["replica"]
+    configured["OPTIONS"]["pool"]["timeout"] = 30  # However busy the machine is.
+    settings.REPLICA_LAG_MAX = timedelta(hours=1)
     monkeypatch.setitem(connections.settings, "replica", configured)
     monkeypatch.setattr(replica, "_watch", replica._Watch())
     with psycopg.connect(url, autocommit=True) as session:
