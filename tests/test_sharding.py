@@ -33,7 +33,9 @@ ELSEWHERE = {
     "merchants.IdempotentReply": "spread by caller, whose first half is the shop",
     "merchants.BlankCode": "spread by slug: it belongs to nobody until it is bound",
     "payments.WebhookEvent": "spread by delivery id: only its meaning, read later, names an intent and so a shop",
+    "payments.Delivery": "beside its event: spread by delivery id, which is all that is unique of it",
     "payments.QueuedEvent": "beside its event: a worker empties the queue of a place, whichever shops it is about",
+    "payments.EntryKey": "spread by key, or given its shop's column: a key is of one payment, and so of one shop for ever",
     # Few rows that change seldom and are needed everywhere: copied to every place.
     "payments.ProviderAccount": "copied: one of the platform serves all shops; read by every notification",
     "payments.ProviderKey": "copied with the account",
@@ -97,7 +99,6 @@ GLOBAL_KEYS = {
     "merchants.PushSubscription token": "a token is of one shop and one person",
     "merchants.PushSubscription address_digest": "a phone may move to another shop: a directory from digest to shop",
     "payments.Account key": "names its shop where it has one; an account of the platform has one row in each place",
-    "payments.LedgerEntry key": "made of the id of a payment, refund, dispute or payout, each of one shop for ever",
     "payments.PaymentIntent page": "drawn for one code, which is one shop's",
     "payments.PaymentIntent receipt": "128 random bits, and what a customer keeps: a directory from receipt to shop",
     "payments.Payment provider_account object_id": (
