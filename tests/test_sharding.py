@@ -35,7 +35,7 @@ ELSEWHERE = {
     "payments.WebhookEvent": "spread by delivery id: only its meaning, read later, names an intent and so a shop",
     "payments.Delivery": "beside its event: spread by delivery id, which is all that is unique of it",
     "payments.QueuedEvent": "beside its event: a worker empties the queue of a place, whichever shops it is about",
-    "payments.EntryKey": "spread by key, or given its shop's column: a key is of one payment, and so of one shop for ever",
+    "payments.EntryKey": "spread by key, or given its shop: a key is of one payment, and so of one shop for ever",
     # Few rows that change seldom and are needed everywhere: copied to every place.
     "payments.ProviderAccount": "copied: one of the platform serves all shops; read by every notification",
     "payments.ProviderKey": "copied with the account",
