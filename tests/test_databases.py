@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from config.databases import databases
-from payments import reconcile
+from payments import inbox, reconcile
 from payments.models import Payment, QueuedEvent
 from tests.cast import Person
 from tests.till import drain, expect, paid, platform, shop_code
@@ -78,8 +80,8 @@ def test_sessions_that_ended_in_the_pool_cost_no_request() -> None:
 
 def end_all_from_outside() -> None:
     """As the server does when it stops: sessions in the pool are told, and nobody is there to hear it."""
-    outside = connections.create_connection("default")
-    with outside.Database.connect(**outside.get_connection_params(), autocommit=True) as other:
+    name = connection.settings_dict["NAME"]
+    with psycopg.connect(os.environ["DATABASE_URL"], dbname=name, autocommit=True) as other:
         other.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -114,7 +116,7 @@ def test_an_event_that_meets_such_a_server_is_neither_parked_nor_lost(real_db: N
     paid(expect(shop_code(mei.shop), 200)).deliver()
     with connection.cursor() as cursor:
         # The lease is committed already when the server is fenced off.
-        leased = reconcile.inbox.lease(limit=10, now=timezone.now())
+        leased = inbox.lease(limit=10, now=timezone.now())
         cursor.execute("SET default_transaction_read_only = on")
     with pytest.raises(OperationalError):
         reconcile.apply(leased, clock=timezone.now)

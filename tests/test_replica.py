@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from pytest_django import DjangoDbBlocker
 from bench import standby
 from config.databases import databases
 from config.embedded import Server
+from config.postgresql.base import DatabaseWrapper
 from config.processes import wait_until
 from merchants.models import Shop
 from payments import replica
@@ -60,7 +61,7 @@ def follower(
         yield session
         with suppress(psycopg.OperationalError):  # It ended with its server.
             session.execute("SELECT pg_wal_replay_resume()")
-    connections["replica"].close_pool()
+    cast(DatabaseWrapper, connections["replica"]).close_pool()
     del connections["replica"]
 
 
