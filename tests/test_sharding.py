@@ -139,16 +139,16 @@ def test_every_unique_key_of_a_shops_table_holds_its_shop_or_says_what_keeps_it_
 TO_ALL = {
     "FROM merchants_code LEFT OUTER JOIN merchants_item": "the slug that was scanned has named the shop already",
     "UPDATE payments_paymentintent SET start_failure": "whoever starts it knows its shop",
-    "FROM payments_paymentintent WHERE payments_paymentintent.id IN": (
+    "FROM payments_paymentintent WHERE id IN": (
         "a notification names an intent, and only the intent its shop: once a batch, by primary key, of all at once"
     ),
     "FROM payments_payment p JOIN unnest": "by the provider's id: the directory above, once a batch",
     "UPDATE payments_paymentintent AS intent SET": "its shop is known by then, and becomes a column of the list",
-    "FROM payments_account WHERE payments_account.key IN": "a key names its shop; once a batch, and kept in memory",
+    "FROM payments_account WHERE key IN": "a key names its shop; once a batch, and kept in memory",
     "INSERT INTO payments_accountbalance AS held": "in the place of its account, which has one shop",
-    "FROM payments_refund WHERE payments_refund.payment_id IN": "of one page of payments, all of the same shop",
-    "FROM payments_dispute WHERE payments_dispute.payment_id IN": "of one page of payments, all of the same shop",
-    "FROM payments_balancesnapshot WHERE payments_balancesnapshot.moment": "how far snapshots go: the same everywhere",
+    "FROM payments_refund WHERE payment_id IN": "of one page of payments, all of the same shop",
+    "FROM payments_dispute WHERE payment_id IN": "of one page of payments, all of the same shop",
+    "FROM payments_balancesnapshot WHERE moment": "how far snapshots go: the same everywhere",
 }
 
 
@@ -169,6 +169,7 @@ def told(statement: str) -> str:
     """The statement without what it only shows: comments, quotes and select lists name columns, and ask for nothing."""
     text = re.sub(r"--[^\n]*", "", statement).replace('"', "")
     text = re.sub(r"\s+", " ", text).strip()
+    text = re.sub(r"= ANY ?\(", "IN (", re.sub(r"\b[A-Za-z_]\w*\.(?=[a-z])", "", text))  # However it is written.
     return re.sub(r"\bSELECT (?:(?!SELECT).)*? FROM\b", "FROM", re.sub(r" RETURNING .*", "", text))
 
 
