@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import socket
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -91,10 +92,14 @@ def commits_wait_for(primary: Server, name: str) -> None:
             raise RuntimeError("no commit waits for the replica")
 
 
-def kill(server: Server) -> None:
-    """As a machine that is gone: the server and every session of it at once, without a word."""
+def kill(server: Server) -> float:
+    """As a machine that is gone: the server and every session of it at once, without a word; answers when it was.
+
+    The moment is of time.perf_counter: looking for the sessions takes longer than killing them.
+    """
     assert server.process is not None
     sessions = working_in(server.folder)
+    killed_at = time.perf_counter()
     server.process.send_signal(signal.SIGKILL)
     for pid in sessions:
         try:
@@ -102,6 +107,7 @@ def kill(server: Server) -> None:
         except ProcessLookupError:
             continue  # It noticed the death of its server by itself.
     server.process.wait()
+    return killed_at
 
 
 def promote(replica: Server) -> None:
