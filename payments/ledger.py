@@ -17,6 +17,7 @@ from django.db import connection, transaction
 
 from merchants import columns, ids
 from merchants.models import Shop
+from payments import replica
 from payments.chart import Movement, Place
 from payments.models import Account, AccountBalance, BalanceSnapshot
 
@@ -219,7 +220,7 @@ def _parts_now(shop: Shop) -> dict[tuple[str, str], int]:
 def _parts_at(shop: Shop, at: datetime) -> dict[tuple[str, str], int]:
     """The same from each account's newest snapshot, and the entries since the moment up to which they were taken."""
     watermark = _watermark(at)
-    with connection.cursor() as cursor:
+    with replica.connection().cursor() as cursor:
         cursor.execute(
             _PARTS_AT_SQL,
             {
