@@ -17,6 +17,7 @@ from django.utils import timezone
 from bench import cast, ground
 from bench.rounds import Figures
 from merchants import ids
+from merchants.models import Code
 from payments import books
 from payments.models import Payment, PaymentIntent, QueuedEvent, WebhookEvent
 
@@ -69,7 +70,8 @@ class FullInbox:
         return figures
 
     def _make(self) -> None:
-        made, now = cast.intents(cast.shops(SHOPS), self.events), timezone.now()
+        ground.empty(*self._kept, *self._written)
+        made, now = cast.intents(list(Code.objects.all()[:SHOPS]) or cast.shops(SHOPS), self.events), timezone.now()
         account = cast.account()
         events = [
             WebhookEvent(
@@ -92,7 +94,7 @@ class FullInbox:
             cursor.execute(
                 "UPDATE payments_paymentintent SET expires_at = %s, next_query_at = %s, next_close_at = %s", [later] * 3
             )
-            cursor.execute("CREATE SCHEMA bench")
+            cursor.execute("DROP SCHEMA IF EXISTS bench CASCADE; CREATE SCHEMA bench")
             for name in self._kept:
                 cursor.execute(f"CREATE TABLE bench.{name} AS TABLE {name}")
 
