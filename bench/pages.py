@@ -15,6 +15,7 @@ import secrets
 import time
 from functools import partial
 from io import BytesIO
+from pathlib import Path
 
 import requests
 import zxingcpp
@@ -51,6 +52,9 @@ _PAINTED = """() => new Promise((done) => {
 
 
 def main() -> None:
+    if not Path(CHROMIUM).exists():
+        print(f"not measured: there is no {CHROMIUM} (CHROMIUM=… names another)")
+        return
     port = int(os.environ.get("BENCH_PORT", "8640"))
     with ground.product(port):
         addresses = _addresses(f"http://127.0.0.1:{port}")

@@ -220,8 +220,8 @@ def _print(result: dict[str, Any]) -> None:
     figure, product = result["figure"], products(result)[0]
     print(f"  medians of {len(result['calibration_ms'])} rounds (least to most); ratio: {product} ÷ this")
     for arm in result["arms"]:
-        measured, compared = values(result, arm["name"], figure), ratios(result, arm["name"], figure)
-        compared = [] if arm["name"] == product else compared
+        measured = values(result, arm["name"], figure)
+        compared = [] if arm["role"] == "product" else ratios(result, arm["name"], figure)
         ratio = f"ratio {median(compared):8.2f} ({min(compared):.2f}-{max(compared):.2f})" if compared else ""
         said = f"{median(measured):10.4g} ({min(measured):.4g}-{max(measured):.4g})"
         others = _said({name: median(values(result, arm["name"], name)) for name in arm["rounds"][0] if name != figure})

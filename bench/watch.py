@@ -68,7 +68,7 @@ def main() -> None:
             title=f"A look at the codes of {SHOPS:,} shops that have all just sold",
             figure="look_s",
             notes=[
-                f"{3 * SHOPS:,} codes, one in three hundred silent; the first look raises the alarms.",
+                f"{3 * SHOPS:,} codes, one in three hundred silent.",
                 "The processor's time is the program's, without the database's.",
             ],
         )
