@@ -81,7 +81,7 @@ def missed(results: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
 def _goals(results: Sequence[dict[str, Any]]) -> str:
     told = {True: "met", False: "**missed**"}
     rows = [
-        f"| {goal['sentence']} | {_bound(goal, result)} | {_with_unit(goal['value'], goal, result)} | {told[goal['met']]} |"
+        f"| {goal['sentence']} | {_bound(goal, result)} | {_reached(goal, result)} | {told[goal['met']]} |"
         for result in results
         for goal in result["goals"]
     ]
@@ -170,6 +170,10 @@ def _heading(figure: str, result: dict[str, Any]) -> str:
 def _bound(goal: dict[str, Any], result: dict[str, Any]) -> str:
     word, bound = ("≥", goal["at_least"]) if goal["at_least"] is not None else ("≤", goal["at_most"])
     return f"{word} {_with_unit(bound, goal, result)}"
+
+
+def _reached(goal: dict[str, Any], result: dict[str, Any]) -> str:
+    return _with_unit(goal["value"], goal, result)
 
 
 def _with_unit(value: float, goal: dict[str, Any], result: dict[str, Any]) -> str:
