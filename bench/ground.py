@@ -85,7 +85,8 @@ def stores() -> Iterator[None]:
 def warm_wal(limit_s: float = 60) -> None:
     """Writes until the write-ahead log has segments to write over: a growing log makes commits four times slower.
 
-    A message in the log is no row of any table. A checkpoint makes old segments into future ones.
+    A message in the log is no row of any table. A checkpoint makes old segments into future ones, so as many must be
+    written before it as there shall be.
     """
     from django.db import connection  # noqa: PLC0415  Django is set up only now.
 
@@ -95,7 +96,8 @@ def warm_wal(limit_s: float = 60) -> None:
             cursor.execute(_SEGMENTS_AHEAD_SQL)
             if cursor.fetchone()[0]:
                 return
-            for _ in range(64):
+            cursor.execute("SELECT pg_size_bytes(current_setting('min_wal_size')) / 1024 / 1024")
+            for _ in range(cursor.fetchone()[0]):
                 cursor.execute("SELECT pg_logical_emit_message(false, 'bench', repeat('x', 1024 * 1024))")
             cursor.execute("CHECKPOINT")
 
@@ -239,14 +241,14 @@ def spread(name: str, values: Sequence[float], unit: str = "ms") -> str:
 
 
 def _join(process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(1800):
         if (Path(os.environ["DATA_DIR"]) / running.ENVIRONMENT_FILE).exists():
             running.join(os.environ)
             return
         if process.poll() is not None:
             raise RuntimeError("the product did not start")
         time.sleep(0.1)
-    raise RuntimeError("the product was not ready in a minute")
+    raise RuntimeError("the product was not ready in three minutes")
 
 
 def set_up() -> None:
