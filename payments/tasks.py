@@ -23,6 +23,7 @@ from payments import (
     receipt_keys,
     reconcile,
     refunds,
+    rollups,
 )
 from payments.payouts import accounts as payout_accounts
 from payments.payouts import bank_lines, preparing, sending
@@ -179,6 +180,11 @@ def snapshot_balances() -> None:
     today = datetime.combine(timezone.now().astimezone(UTC).date(), time(), tzinfo=UTC)
     if timezone.now() - today > timedelta(minutes=15):
         ledger.take_snapshots(moment=today)
+
+
+@shared_task(name="payments.close_hours")
+def close_hours() -> None:
+    rollups.close_hours(now=timezone.now())
 
 
 @shared_task(name="payments.renew_receipt_keys")
