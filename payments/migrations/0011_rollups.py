@@ -1,4 +1,4 @@
-"""Sums by the hour of the payments and starts that are recorded, the payments of before included."""
+"""Sums by the hour, those of the payments of before included, and snapshots of the balances of busy shops alone."""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -45,4 +45,17 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL(BEFORE, migrations.RunSQL.noop),
+        migrations.RemoveIndex(
+            model_name='balancesnapshot',
+            name='balance_snapshot_moment',
+        ),
+        migrations.AddField(
+            model_name='balancesnapshot',
+            name='whole',
+            field=models.BooleanField(db_default=True, default=True, help_text='taken of every account that had moved by then'),
+        ),
+        migrations.AddIndex(
+            model_name='balancesnapshot',
+            index=models.Index(condition=models.Q(('whole', True)), fields=['moment'], name='balance_snapshot_whole'),
+        ),
     ]
