@@ -65,36 +65,45 @@ def settle() -> None:
 
 
 # A UUIDv7 of the moment: its milliseconds, the version, a digit of what it is, and a number that ascends.
-_ID = (
-    "(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || '{what}' || lpad(to_hex(n %% 256), 2, '0')"
-    " || '8' || lpad(to_hex(n), 5, '0') || %(salt)s)::uuid"
-)
-_EACH = (
-    "FROM (SELECT n, date_trunc('milliseconds', %(since)s::timestamptz + n::bigint * %(step_ms)s * interval '1 millisecond') AS at"
-    " FROM generate_series(0, %(count)s - 1) AS n) AS each"
-)
+_ID = """(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7{what}' || lpad(to_hex(n %% 256), 2, '0')
+ || '8' || lpad(to_hex(n), 5, '0') || %(salt)s)::uuid"""
 _INTENT, _PAYMENT, _PAID, _DUE = (_ID.format(what=digit) for digit in "0123")
+_EACH = """
+  FROM (SELECT n, date_trunc('milliseconds', %(since)s::timestamptz + n::bigint * %(step_ms)s * interval '1 ms') AS at
+          FROM generate_series(0, %(count)s - 1) AS n) AS each
+"""
 
-_STATEMENTS = (
-    "INSERT INTO payments_paymentintent (id, shop_id, code_id, provider_account_id, amount, currency, quantity,"
-    " description, state, closing, single_use, page, payer, receipt, provider_object_id, redirect_url, handover,"
-    " start_failure, created_at, expires_at, closed_at, queries)"
-    f" SELECT {_INTENT}, %(shop)s, %(code)s, %(account)s, %(amount)s, 'CNY', 1, 'Apples', 'paid', '', false,"
-    f" {_INTENT}, 'bench', replace({_INTENT}::text, '-', ''), '', '', '{{}}', '', at, at, at, 0 {_EACH}",
-    "INSERT INTO payments_payment (id, provider_account_id, object_id, shop_id, intent_id, amount, currency, match,"
-    " placed, occurred_at, recorded_at, fee_amount)"
-    f" SELECT {_PAYMENT}, %(account)s, 'wpy_' || replace({_INTENT}::text, '-', ''), %(shop)s, {_INTENT}, %(amount)s,"
-    f" 'CNY', 'exact', true, at, at, 0 {_EACH}",
-    "INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id,"
-    " occurred_at, recorded_at)"
-    f" SELECT {_PAID}, 'paid|' || replace({_PAYMENT}::text, '-', ''), 'paid', %(owed)s, %(held)s, %(amount)s, 'CNY',"
-    f" %(shop)s, {_PAYMENT}, at, at {_EACH}"
-    f" UNION ALL SELECT {_DUE}, 'due|' || replace({_PAYMENT}::text, '-', ''), 'due', %(held)s, %(free)s, %(amount)s,"
-    f" 'CNY', %(shop)s, {_PAYMENT}, at, at {_EACH} ORDER BY 1",
-    "INSERT INTO payments_accountbalance AS was (account_id, debits, credits) VALUES"
-    " (%(owed)s, %(count)s::bigint * %(amount)s, 0),"
-    " (%(held)s, %(count)s::bigint * %(amount)s, %(count)s::bigint * %(amount)s),"
-    " (%(free)s, 0, %(count)s::bigint * %(amount)s)"
-    " ON CONFLICT (account_id) DO UPDATE SET debits = was.debits + EXCLUDED.debits,"
-    " credits = was.credits + EXCLUDED.credits",
-)
+_INTENTS = f"""
+INSERT INTO payments_paymentintent
+       (id, shop_id, code_id, provider_account_id, amount, currency, quantity, description, state, closing, single_use,
+        page, payer, receipt, provider_object_id, redirect_url, handover, start_failure, created_at, expires_at,
+        closed_at, queries)
+SELECT {_INTENT}, %(shop)s, %(code)s, %(account)s, %(amount)s, 'CNY', 1, 'Apples', 'paid', '', false,
+       {_INTENT}, 'bench', replace({_INTENT}::text, '-', ''), '', '', '{{}}', '', at, at, at, 0 {_EACH}
+"""
+_PAYMENTS = f"""
+INSERT INTO payments_payment
+       (id, provider_account_id, object_id, shop_id, intent_id, amount, currency, match, placed, occurred_at,
+        recorded_at, fee_amount)
+SELECT {_PAYMENT}, %(account)s, 'wpy_' || replace({_INTENT}::text, '-', ''), %(shop)s, {_INTENT}, %(amount)s, 'CNY',
+       'exact', true, at, at, 0 {_EACH}
+"""
+_ENTRIES = f"""
+INSERT INTO payments_ledgerentry
+       (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id, occurred_at, recorded_at)
+SELECT {_PAID}, 'paid|' || replace({_PAYMENT}::text, '-', ''), 'paid', %(owed)s, %(held)s, %(amount)s, 'CNY',
+       %(shop)s, {_PAYMENT}, at, at {_EACH}
+ UNION ALL
+SELECT {_DUE}, 'due|' || replace({_PAYMENT}::text, '-', ''), 'due', %(held)s, %(free)s, %(amount)s, 'CNY',
+       %(shop)s, {_PAYMENT}, at, at {_EACH}
+ ORDER BY 1
+"""
+_BALANCES = """
+INSERT INTO payments_accountbalance AS was (account_id, debits, credits)
+VALUES (%(owed)s, %(count)s::bigint * %(amount)s, 0),
+       (%(held)s, %(count)s::bigint * %(amount)s, %(count)s::bigint * %(amount)s),
+       (%(free)s, 0, %(count)s::bigint * %(amount)s)
+    ON CONFLICT (account_id) DO UPDATE
+   SET debits = was.debits + EXCLUDED.debits, credits = was.credits + EXCLUDED.credits
+"""
+_STATEMENTS = (_INTENTS, _PAYMENTS, _ENTRIES, _BALANCES)

@@ -31,9 +31,10 @@ class ShopTokenAuthentication(TokenAuthentication):
 
     def validate_user(self, auth_token: Token) -> tuple[User, Token]:
         user, token = super().validate_user(auth_token)
-        staff = Staff.objects.select_related("shop").filter(user=user, shop_id=token.shop_id).first()
-        if staff is None:
-            raise AuthenticationFailed(_("This phone no longer works for this shop."), code="not_staff")
+        try:
+            staff = Staff.objects.select_related("shop").get(user=user, shop_id=token.shop_id)
+        except Staff.DoesNotExist:
+            raise AuthenticationFailed(_("This phone no longer works for this shop."), code="not_staff") from None
         staff.user, token.staff = user, staff  # What every view asks for next.
         devices.note_use(token, now=timezone.now())
         return user, token

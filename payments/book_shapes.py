@@ -14,7 +14,7 @@ from merchants import ids
 from merchants.shapes import Amount, Flag, PublicId
 from payments.ledger import Balance
 from payments.models import Account, Dispute, LedgerEntry, Payment, Refund
-from payments.shapes import Money, money
+from payments.shapes import Money, money, written
 from payments.statement import Asked, Basis, Summary
 
 _SHOP_KINDS = {Account.Kind.SHOP_PENDING, Account.Kind.SHOP_AVAILABLE}
@@ -82,10 +82,8 @@ class EntryShape(serializers.ModelSerializer[LedgerEntry]):
         read_only_fields = fields
 
     def to_representation(self, entry: dict[str, Any]) -> dict[str, Any]:
-        """Of a row of `payments.book_views.EntriesView`, written out: field by field, a page would be a thousand calls.
-
-        Made by `ListAPIView` as ever, so that the fields above are the documented ones; a test holds them together.
-        """
+        """The fields above of a row that holds `book_views.ENTRY`, written out: one by one, a page would be a thousand
+        calls."""
         debit, credit = entry["debit__kind"], entry["credit__kind"]
         return {
             "id": ids.public(LedgerEntry.prefix, entry["id"]),
@@ -97,18 +95,13 @@ class EntryShape(serializers.ModelSerializer[LedgerEntry]):
             "payment": _named(Payment.prefix, entry["payment_id"]),
             "refund": _named(Refund.prefix, entry["refund_id"]),
             "dispute": _named(Dispute.prefix, entry["dispute_id"]),
-            "occurred_at": _written(entry["occurred_at"]),
-            "recorded_at": _written(entry["recorded_at"]),
+            "occurred_at": written(entry["occurred_at"]),
+            "recorded_at": written(entry["recorded_at"]),
         }
 
 
 def _named(prefix: str, value: UUID | None) -> str | None:
     return None if value is None else ids.public(prefix, value)
-
-
-def _written(moment: datetime) -> str:
-    """As DRF writes a time that the database tells: in UTC."""
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 class BalanceShape(serializers.Serializer[Balance]):

@@ -41,7 +41,7 @@ from payments.statement import Asked, Basis
 from payments.takings_shapes import TakingsAsked, TakingsShape
 
 _Answer = TypeVar("_Answer", bound=StreamingHttpResponse)
-_ENTRY = (
+ENTRY = (
     "id", "kind", "amount", "currency", "debit__kind", "credit__kind", "payment_id", "refund_id", "dispute_id",
     "occurred_at", "recorded_at",
 )  # fmt: skip
@@ -74,7 +74,7 @@ class EntriesView(ListAPIView[LedgerEntry]):
     def get_queryset(self) -> Any:
         if getattr(self, "swagger_fake_view", False):
             return LedgerEntry.objects.none()
-        return LedgerEntry.objects.filter(shop=shop_of(self.request)).values(*_ENTRY)
+        return LedgerEntry.objects.filter(shop=shop_of(self.request)).values(*ENTRY)
 
     @extend_schema(operation_id="ledger_entries")
     def get(self, request: Request, *args: Any, **options: Any) -> Response:

@@ -39,7 +39,8 @@ from payments.shapes import DisputeShape, PaymentShape, RefundRequest, RefundSha
 _LISTED = (
     "id", "amount", "currency", "match", "placed", "fee_amount", "object_id", "occurred_at", "recorded_at", "due_at",
     "provider_account__provider",
-    *(f"intent__{name}" for name in ("amount", "currency", "description", "quantity", "code", "item", "staff", "receipt")),
+    "intent__amount", "intent__currency", "intent__description", "intent__quantity", "intent__code", "intent__item",
+    "intent__staff", "intent__receipt",
 )  # fmt: skip
 
 _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)

@@ -73,7 +73,9 @@ class BalanceSnapshot(models.Model):
     moment = models.DateTimeField()
     debits = models.BigIntegerField()
     credits = models.BigIntegerField()
-    whole = models.BooleanField(default=True, db_default=True, help_text="taken of every account that had moved by then")
+    whole = models.BooleanField(
+        default=True, db_default=True, help_text="taken of every account that had moved by then"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "moment"], name="balance_snapshot_once")]
