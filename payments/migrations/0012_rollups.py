@@ -13,7 +13,7 @@ SELECT date_trunc('hour', recorded_at, 'UTC'), currency, 0, count(*), sum(amount
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0010_refund_reviews'),
+        ('payments', '0011_partitions'),
     ]
 
     operations = [
