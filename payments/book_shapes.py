@@ -81,7 +81,7 @@ class EntryShape(serializers.ModelSerializer[LedgerEntry]):
         ]
         read_only_fields = fields
 
-    def to_representation(self, entry: dict[str, Any]) -> dict[str, Any]:
+    def to_representation(self, entry: Any) -> dict[str, Any]:
         """The fields above of a row that holds `book_views.ENTRY`, written out: one by one, a page would be a thousand
         calls."""
         debit, credit = entry["debit__kind"], entry["credit__kind"]

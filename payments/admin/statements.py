@@ -299,7 +299,7 @@ def _standings(statements: Iterable[UUID]) -> dict[UUID, dict[str, int]]:
         matched=Count("id", filter=Q(match__isnull=False)),
         open=Count("id", filter=Q(look_at=None, match=None) & ~Q(outcome=StatementLine.Outcome.NOTHING)),
     ):
-        told[row.pop("statement")] = row
+        told[row["statement"]] = {"waiting": row["waiting"], "matched": row["matched"], "open": row["open"]}
     return told
 
 
