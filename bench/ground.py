@@ -36,13 +36,22 @@ from config.data_folder import DataFolder, claim
 _KEY = secrets.token_bytes(32)
 SECRET = "whsec_" + base64.b64encode(_KEY).decode()
 
+# Without DEBUG, in which Django keeps the words of every statement; text messages would be tried at a closed door.
+IN_PRODUCTION = {
+    "DEBUG": "0", "SMS_BACKEND": "twilio", "TWILIO_URL": "http://127.0.0.1:9", "TWILIO_ACCOUNT_SID": "bench",
+    "TWILIO_AUTH_TOKEN": "bench", "TWILIO_FROM": "+12025550123",
+}  # fmt: skip
+
 
 @contextmanager
-def product(port: int = 8640) -> Iterator[None]:
-    """The whole product as `make up` starts it, on a data folder of its own; this process has joined it."""
+def product(port: int = 8640, **variables: str) -> Iterator[int]:
+    """The whole product as `make up` starts it, on a data folder of its own; this process has joined it.
+
+    Answers the number of its supervisor's process, which is the parent of all of it.
+    """
     with tempfile.TemporaryDirectory(prefix="pushcart-bench-") as folder:
         Path(folder).chmod(0o711)
-        environment = {**os.environ, "PORT": str(port), "DATA_DIR": folder}
+        environment = {**os.environ, "PORT": str(port), "DATA_DIR": folder, **variables}
         process = subprocess.Popen(
             [sys.executable, "-m", "config.up"], env=environment, cwd=running.BASE_DIR, stdout=subprocess.DEVNULL
         )
@@ -50,7 +59,7 @@ def product(port: int = 8640) -> Iterator[None]:
             os.environ.update(PORT=str(port), DATA_DIR=folder)
             _join(process)
             _set_up()
-            yield
+            yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
@@ -159,14 +168,19 @@ def used_by_tree(process_id: int) -> float:
     """The same for a process, its children that live, and theirs; and for those that it has seen end."""
     try:
         own = sum(int(field) for field in _stat(process_id)[11:15]) / os.sysconf("SC_CLK_TCK")
-        children = {
-            int(child)
-            for thread in Path(f"/proc/{process_id}/task").iterdir()
-            for child in (thread / "children").read_text().split()
-        }
+        children = children_of(process_id)
     except (FileNotFoundError, ProcessLookupError):
         return 0.0  # It ended while we looked; its parent has its seconds now.
     return own + sum(used_by_tree(child) for child in children)
+
+
+def children_of(process_id: int) -> set[int]:
+    """The processes whose parent it is."""
+    return {
+        int(child)
+        for thread in Path(f"/proc/{process_id}/task").iterdir()
+        for child in (thread / "children").read_text().split()
+    }
 
 
 def _stat(process_id: int) -> list[str]:

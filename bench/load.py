@@ -71,7 +71,7 @@ def centile(ordered: Sequence[float], share: float) -> float:
 
 
 class Load:
-    """A load that has begun; `answers` waits for its end."""
+    """A load with its connections open: `begin`, `wait`, then `answers`."""
 
     def __init__(
         self,
@@ -110,7 +110,13 @@ class Load:
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
 
+    def wait(self) -> None:
+        """Returns when the last request has been answered, within milliseconds."""
+        assert self.process.stdout
+        self.process.stdout.readline()
+
     def answers(self) -> Answers:
+        """What became of it, after `wait`."""
         assert self.process.stdout
         said = self.process.stdout.read()
         if self.process.wait():
@@ -131,6 +137,7 @@ def send(
     """A whole load, from its beginning to its end."""
     load = Load(port, requests, connections=connections, seconds=seconds, rate=rate)
     load.begin()
+    load.wait()
     return load.answers()
 
 
@@ -319,6 +326,7 @@ def main() -> None:
     else:
         sender.closed(plan["seconds"])
     ended = time.perf_counter()
+    print("ended", flush=True)
     figures = {"cpu_s": time.process_time() - cpu, "again": sender.again, "began": began, "ended": ended}
     for name in ("due_at", "answered_at", "status"):
         (place / name).write_bytes(getattr(sender, name).tobytes())

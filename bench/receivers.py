@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import json
 import os
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import redis
 
-from bench import ground, load, serving
+from bench import ground, load, peer, serving
 from bench.load import Answers
 from bench.rounds import size
 from config import product
@@ -33,11 +32,6 @@ PATH = "/webhooks/sandbox/bench"
 WARM = size(400, 64)  # Requests before the clock: connections, plans and caches are those of a server that runs.
 AGAIN = size(400, 64)  # Requests that are sent once more afterwards.
 SHOPS = 200  # Of the naive design.
-# Without DEBUG, in which Django keeps the words of every statement; text messages would be tried at a closed door.
-IN_PRODUCTION = {
-    "DEBUG": "0", "SMS_BACKEND": "twilio", "TWILIO_URL": "http://127.0.0.1:9", "TWILIO_ACCOUNT_SID": "bench",
-    "TWILIO_AUTH_TOKEN": "bench", "TWILIO_FROM": "+12025550123",
-}  # fmt: skip
 NAIVE_REDIS = "/7"  # Valkey has 32 databases; the product uses the first.
 
 
@@ -50,6 +44,7 @@ class Receiver:
     make: Callable[[], bytes]
     empty: Callable[[], None] = lambda: None
     kept: Callable[[], int] | None = None
+    database: str = ""
     guess: float = 3000.0  # Requests per second, so that enough of them are made before the clock runs.
 
     def measure(self, *, connections: int, seconds: float) -> dict[str, float]:
@@ -57,11 +52,11 @@ class Receiver:
         self.empty()
         requests = [self.make() for _ in range(int(self.guess * seconds * 1.5) + WARM)]
         warm = load.send(self.port, requests[:WARM], connections=connections)
-        database = serving.postgres_process()
-        used = serving.processor_s(self.process), serving.processor_s(database)
+        database = ground.postgres()
+        used = ground.used_by_tree(self.process), ground.used_by_tree(database)
         answers = load.send(self.port, requests[WARM:], connections=connections, seconds=seconds)
-        server_s = serving.processor_s(self.process) - used[0]
-        database_s = serving.processor_s(database) - used[1]
+        server_s = ground.used_by_tree(self.process) - used[0]
+        database_s = ground.used_by_tree(database) - used[1]
         self._prove(requests, warm, answers, connections)
         done, waits = len(answers.kept), answers.waits_ms()
         self.guess = max(answers.rate, 100.0)
@@ -92,10 +87,11 @@ class Receiver:
 
 def web(folder: DataFolder, port: int, application: str = "") -> tuple[list[str], dict[str, str]]:
     """The command and the environment of the product's web process, for another `application` if one is named."""
-    variables = {**product.variables(folder, port), **IN_PRODUCTION}
+    variables = {**product.variables(folder, port), **ground.IN_PRODUCTION}
     variables |= {"DATABASE_URL": os.environ["DATABASE_URL"], "REDIS_URL": os.environ["REDIS_URL"]}
     (found,) = (one for one in product.programs(folder, variables, variables) if one.name == "web")
-    return [application or part if part == "config.wsgi:application" else part for part in found.command], variables
+    command = [application or part if part == "config.wsgi:application" else part for part in found.command]
+    return [*command, "--log-level=error"], variables
 
 
 @contextmanager
@@ -105,7 +101,7 @@ def pushcart(folder: DataFolder, port: int, application: str = "") -> Iterator[R
 
     cast.account()
     command, variables = web(folder, port, application)
-    with serving.served([*command, "--log-level=error"], variables, port=port) as process:
+    with serving.served(command, variables, port=port) as process:
         yield Receiver(port, process, _notification(port), _empty_inbox, _count_inbox)
 
 
@@ -115,12 +111,10 @@ def _notification(port: int) -> Callable[[], bytes]:
 
 
 def _empty_inbox() -> None:
-    tables = ("payments_queuedevent", "payments_delivery", "payments_webhookevent")
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        found = [table for table in tables if connection.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,)]
-        # The inbox refuses this to everybody; only a session that is told to fire no triggers may, and only its owner's.
-        connection.execute("SET session_replication_role = replica")
-        connection.execute(f"TRUNCATE {', '.join(found)} CASCADE")
+    from django.apps import apps  # noqa: PLC0415
+
+    tables = {model._meta.db_table for model in apps.get_app_config("payments").get_models()}
+    ground.empty(*(tables & {"payments_queuedevent", "payments_delivery", "payments_webhookevent"}))
 
 
 def _count_inbox() -> int:
@@ -141,7 +135,7 @@ def limit(folder: DataFolder, port: int, application: str) -> Iterator[Receiver]
     """`nothing` or `insert` of bench/peers/limits.py, on the product's own server with the product's options."""
     from bench.peers import limits  # noqa: PLC0415
 
-    database = serving.database(f"limit_{application}")
+    database = ground.another_database(f"limit_{application}")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(limits.TABLE_SQL)
     command, variables = web(folder, port, f"bench.peers.limits:{application}")
@@ -159,23 +153,37 @@ def pgbench(folder: DataFolder) -> Callable[..., dict[str, float]]:
     """PostgreSQL's own program: one durable row of the same size in every transaction, with nothing around it."""
     from bench.peers import limits  # noqa: PLC0415
 
-    database = serving.database("limit_pgbench")
+    database = ground.another_database("limit_pgbench")
     _execute(database, limits.TABLE_SQL)
     script = Path(folder.path) / "insert.sql"
     script.write_text(
         "INSERT INTO received (id, delivery_id, raw, headers) VALUES (gen_random_uuid(), gen_random_uuid()::text,"
         f" '{'x' * 1500}', '{{\"webhook-timestamp\": \"1795935771\"}}') ON CONFLICT (delivery_id) DO NOTHING;\n"
     )
-    program = Path(os.readlink(f"/proc/{serving.postgres_process()}/exe")).parent / "pgbench"
+    program = Path(os.readlink(f"/proc/{ground.postgres()}/exe")).parent / "pgbench"
 
     def measure(*, connections: int, seconds: float) -> dict[str, float]:
         _execute(database, "TRUNCATE received")
-        server = serving.postgres_process()
-        used = serving.processor_s(server)
+        server = ground.postgres()
+        used = ground.used_by_tree(server)
         said = serving.output(
-            [program, "-n", "-M", "prepared", "-c", connections, "-j", 1, "-T", max(int(seconds), 1), "-f", script, database]
+            [
+                program,
+                "-n",
+                "-M",
+                "prepared",
+                "-c",
+                connections,
+                "-j",
+                1,
+                "-T",
+                max(int(seconds), 1),
+                "-f",
+                script,
+                database,
+            ]
         )
-        used = serving.processor_s(server) - used
+        used = ground.used_by_tree(server) - used
         figures = {line.partition(" = ")[0]: line.partition(" = ")[2] for line in said.splitlines()}
         rows = _count(database, "received")
         assert rows and f"{rows}" in said, said
@@ -194,10 +202,10 @@ def pgbench(folder: DataFolder) -> Callable[..., dict[str, float]]:
 @contextmanager
 def dj_stripe(port: int) -> Iterator[Receiver]:
     """dj-stripe on gunicorn with threads; each of its events has a row of its trigger and one of its own."""
-    database, address = serving.database("peer_dj_stripe"), str(uuid.uuid4())
+    database, address = ground.another_database("peer_dj_stripe"), str(uuid.uuid4())
     variables = {"DATABASE_URL": database}
     secret = ground.SECRET
-    serving.run([serving.PEERS_PYTHON, "-m", "bench.peers.dj_stripe.prepare", secret, address], variables)
+    serving.run([peer.PYTHON, "-m", "bench.peers.dj_stripe.prepare", secret, address], variables)
 
     def kept() -> int:
         events, whole = _row(
@@ -223,9 +231,9 @@ def dj_stripe(port: int) -> Iterator[Receiver]:
 @contextmanager
 def naive(port: int) -> Iterator[Receiver]:
     """The naive design's web process; `naive_worker` posts what it keeps."""
-    database = serving.database("peer_naive")
+    database = ground.another_database("peer_naive")
     variables = naive_variables(database)
-    serving.run([serving.PEERS_PYTHON, "-m", "bench.peers.naive.prepare", str(SHOPS)], variables)
+    serving.run([peer.PYTHON, "-m", "bench.peers.naive.prepare", str(SHOPS)], variables)
     numbers = iter(range(10**9))
     url = f"http://127.0.0.1:{port}{PATH}"
 
@@ -239,17 +247,30 @@ def naive(port: int) -> Iterator[Receiver]:
 
     command = gunicorn("bench.peers.naive.wsgi:application", port)
     with serving.served(command, variables, port=port) as process:
-        yield Receiver(port, process, make, empty, lambda: _count(database, "naive_webhookevent"), guess=500.0)
+        yield Receiver(port, process, make, empty, lambda: _count(database, "naive_webhookevent"), database, 300.0)
 
 
 @contextmanager
 def naive_worker(database: str) -> Iterator[int]:
     """Its Celery worker with two processes; answers the number of the first."""
-    command = [serving.PEERS_PYTHON, "-m", "celery", "--app=bench.peers.naive.celery", "worker", "--concurrency=2",
+    command = [peer.PYTHON, "-m", "celery", "--app=bench.peers.naive.celery", "worker", "--concurrency=2",
                "--loglevel=error"]  # fmt: skip
     with serving.served(command, naive_variables(database), port=None) as process:
         time.sleep(4)
         yield process
+
+
+def prove_naive(database: str, count: int) -> None:
+    """So many events are booked by it, once each, and its balances are what its legs say."""
+    events, booked, legs, total, wrong = _row(
+        database,
+        "SELECT (SELECT count(*) FROM naive_webhookevent WHERE status = 'posted'),"
+        " (SELECT count(DISTINCT event_id) FROM naive_transaction), (SELECT count(*) FROM naive_leg),"
+        " (SELECT coalesce(sum(amount), 0) FROM naive_leg),"
+        " (SELECT count(*) FROM naive_account AS account WHERE reference LIKE 'shop_%' AND balance <>"
+        " (SELECT coalesce(sum(amount), 0) FROM naive_leg WHERE account_id = account.id))",
+    )
+    assert (events, booked, legs, total, wrong) == (count, count, 3 * count, 0, 0)
 
 
 def naive_variables(database: str) -> dict[str, str]:
@@ -260,7 +281,7 @@ def naive_variables(database: str) -> dict[str, str]:
 def gunicorn(application: str, port: int) -> list[str]:
     """Two processes with four threads each, which its own documentation advises for two cores."""
     return [
-        str(serving.PEERS_PYTHON), "-m", "gunicorn", application, "--worker-class=gthread", "--workers=2",
+        str(peer.PYTHON), "-m", "gunicorn", application, "--worker-class=gthread", "--workers=2",
         "--threads=4", "--preload", f"--bind=127.0.0.1:{port}", "--no-control-socket", "--log-level=error",
     ]  # fmt: skip
 
@@ -305,3 +326,8 @@ def _row(database: str, question: str) -> tuple[int, ...]:
 
 def _count(database: str, table: str) -> int:
     return _row(database, f"SELECT count(*) FROM {table}")[0]
+
+
+def delivery_of(request: bytes) -> str:
+    """The delivery id of one of our signed requests."""
+    return request.partition(b"webhook-id: ")[2].partition(b"\r\n")[0].decode()

@@ -1,1 +1,1 @@
-"""Programs that the product is measured against; each runs from `.venv-bench`, with settings and a database of its own."""
+"""What the product is measured against: each runs from `.venv-bench`, with settings and a database of its own."""

@@ -1,4 +1,4 @@
-"""dj-stripe as its guide sets it up, kept off the network; fewer middlewares than a new project has, to its advantage."""
+"""dj-stripe as its guide sets it up, kept off the network; with fewer middlewares than usual, to its advantage."""
 
 from __future__ import annotations
 

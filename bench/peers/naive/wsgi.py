@@ -8,6 +8,6 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.peers.naive.settings")
 
-from bench.peers.naive.celery import app  # noqa: E402, F401  A task finds the app that was made first.
+from bench.peers.naive.celery import app  # noqa: F401  A task finds the app that was made first.
 
 application = get_wsgi_application()
