@@ -16,7 +16,7 @@ AMOUNT = 200
 
 
 def account() -> ProviderAccount:
-    made, _ = ProviderAccount.objects.get_or_create(
+    made, _ = ProviderAccount.objects.update_or_create(
         provider="sandbox",
         name="bench",
         defaults={

@@ -227,6 +227,8 @@ class _Sender:
         """Takes what has been answered; waits for that, but not beyond the moment `until`."""
         if self.missing and time.perf_counter() >= self.connect_at:
             self._connect_missing()
+            if self.waiting and self.idle:
+                return  # Nothing would be heard before it is given something.
         if until is None:
             events = self.poll.poll(_AGAIN_S if self.missing else _SILENT_S)
             if not events and not self.missing:

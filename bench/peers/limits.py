@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import hmac
@@ -64,4 +65,6 @@ def _key() -> bytes:
 
 @cache
 def _pool() -> ConnectionPool:
-    return ConnectionPool(os.environ["DATABASE_URL"], min_size=1, max_size=8, kwargs={"autocommit": True}, open=True)
+    pool = ConnectionPool(os.environ["DATABASE_URL"], min_size=1, max_size=8, kwargs={"autocommit": True}, open=True)
+    atexit.register(pool.close)
+    return pool
