@@ -42,6 +42,9 @@ IN_PRODUCTION = {
     "TWILIO_AUTH_TOKEN": "bench", "TWILIO_FROM": "+12025550123",
 }  # fmt: skip
 
+# How the product's programs are told apart by their command lines.
+PARTS = {"web": "config.w", "worker": "--queues=celery", "stream": "config.asgi:application"}
+
 
 @contextmanager
 def product(port: int = 8640, **variables: str) -> Iterator[int]:
@@ -181,6 +184,16 @@ def children_of(process_id: int) -> set[int]:
         for thread in Path(f"/proc/{process_id}/task").iterdir()
         for child in (thread / "children").read_text().split()
     }
+
+
+def child_of(process_id: int, words: str) -> int:
+    """Its one child whose command line has these words."""
+    (found,) = (
+        child
+        for child in children_of(process_id)
+        if words.encode() in Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ")
+    )
+    return found
 
 
 def _stat(process_id: int) -> list[str]:

@@ -27,9 +27,9 @@ SETTLED_S = 1.0  # What was posted last is on its way to the phones.
 
 
 def main() -> None:
-    with ground.product(PORT, **ground.IN_PRODUCTION), ExitStack() as running:
+    with ground.product(PORT, **ground.IN_PRODUCTION) as supervisor, ExitStack() as running:
         ground.warm_wal()
-        ours = _Product()
+        ours = _Product(supervisor)
         naive = running.enter_context(receivers.naive(PORT + 10))
         theirs = "posted when its task says so, before its commit; no stream"
         compare(
@@ -71,10 +71,12 @@ def _goals(rate: int) -> list[Goal]:
 
 
 class _Product:
-    def __init__(self) -> None:
+    def __init__(self, supervisor: int) -> None:
         from bench import cast  # noqa: PLC0415  Django is set up only now.
 
         cast.account()
+        self.parts = {name: ground.child_of(supervisor, words) for name, words in ground.PARTS.items()}
+        self.parts["postgres"] = ground.postgres()
         self.codes = cast.shops(SHOPS)
         self.tokens = cast.tokens(self.codes)
         self.accepted = 0
@@ -95,6 +97,7 @@ class _Product:
         ]
         ears = Ears(settings.STREAM_URL, settings.REDIS_URL, self.tokens)
         sending = Load(PORT, requests, connections=CONNECTIONS, rate=rate)
+        used = {name: ground.used_by_tree(process) for name, process in self.parts.items()}
         sending.begin()
         sending.wait()
         answers = sending.answers()
@@ -103,10 +106,12 @@ class _Product:
             assert time.monotonic() < end, "not everything was posted in a minute"
             time.sleep(0.05)
         time.sleep(SETTLED_S)
+        cost = {name: ground.used_by_tree(process) - used[name] for name, process in self.parts.items()}
         heard = ears.close()
         assert len(answers.kept) == len(made), "something was refused"
         self.accepted += len(made)
-        return _figures(answers, *_moments(made, heard))
+        each_us = {f"{name}_us": seconds / len(made) * 1e6 for name, seconds in cost.items()}
+        return {**_figures(answers, *_moments(made, heard)), **each_us}
 
     def prove(self) -> None:
         from payments import books  # noqa: PLC0415

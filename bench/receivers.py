@@ -32,6 +32,7 @@ PATH = "/webhooks/sandbox/bench"
 WARM = size(400, 64)  # Requests before the clock: connections, plans and caches are those of a server that runs.
 AGAIN = size(400, 64)  # Requests that are sent once more afterwards.
 SHOPS = 200  # Of the naive design.
+_APPLICATIONS = ("config.wsgi:application", "config.web:application")
 NAIVE_REDIS = "/7"  # Valkey has 32 databases; the product uses the first.
 
 
@@ -88,10 +89,20 @@ class Receiver:
 def web(folder: DataFolder, port: int, application: str = "") -> tuple[list[str], dict[str, str]]:
     """The command and the environment of the product's web process, for another `application` if one is named."""
     variables = {**product.variables(folder, port), **ground.IN_PRODUCTION}
-    variables |= {"DATABASE_URL": os.environ["DATABASE_URL"], "REDIS_URL": os.environ["REDIS_URL"]}
+    metrics = Path(folder.path) / f"metrics-{port}"
+    metrics.mkdir(exist_ok=True)
+    variables |= {
+        "DATABASE_URL": os.environ["DATABASE_URL"],
+        "REDIS_URL": os.environ["REDIS_URL"],
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+    }
     (found,) = (one for one in product.programs(folder, variables, variables) if one.name == "web")
-    command = [application or part if part == "config.wsgi:application" else part for part in found.command]
-    return [*command, "--log-level=error"], variables
+    if not application:
+        return found.command, variables
+    # An application in the product's place, for the same server with the same options.
+    command = [application if part in _APPLICATIONS else part for part in found.command if part != "--factory"]
+    assert application in command, found.command
+    return command, variables
 
 
 @contextmanager
@@ -177,7 +188,7 @@ def pgbench(folder: DataFolder) -> Callable[..., dict[str, float]]:
                 "-j",
                 1,
                 "-T",
-                max(int(seconds), 1),
+                max(int(seconds), 3),
                 "-f",
                 script,
                 database,
@@ -255,8 +266,14 @@ def naive_worker(database: str) -> Iterator[int]:
     """Its Celery worker with two processes; answers the number of the first."""
     command = [peer.PYTHON, "-m", "celery", "--app=bench.peers.naive.celery", "worker", "--concurrency=2",
                "--loglevel=error"]  # fmt: skip
-    with serving.served(command, naive_variables(database), port=None) as process:
-        time.sleep(4)
+    variables = naive_variables(database)
+    broker = redis.Redis.from_url(variables["REDIS_URL"])
+    with serving.served(command, variables, port=None) as process:
+        end = time.monotonic() + serving.READY_LIMIT_S
+        # It waits at the broker when it is ready, and the broker lists who does.
+        while not any(f"/{one['db']}" == NAIVE_REDIS and one["cmd"] == "brpop" for one in broker.client_list()):
+            assert time.monotonic() < end, "the naive worker is not ready"
+            time.sleep(0.1)
         yield process
 
 

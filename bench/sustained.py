@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import psycopg
 
 from bench import ground, load, receivers
+from bench.ground import PARTS
 from bench.load import Answers, Load
 from bench.rounds import Arm, Goal, compare, size
 
@@ -102,9 +102,9 @@ class _Product:
         requests, objects = self._requests(size(30_000, 4_000))
         sending = Load(PORT, requests, connections=CONNECTIONS, rate=size(1500, 300), patience_s=60)
         sending.begin()
-        for pause_s, words in ((3, "--queues=celery"), (3, "gunicorn"), (2, "--queues=celery"), (1, "gunicorn")):
+        for pause_s, name in ((3, "worker"), (3, "web"), (2, "worker"), (1, "web")):
             time.sleep(pause_s)
-            print(f"SIGKILL for {_kill(self.supervisor, words)} ({words})", flush=True)
+            print(f"SIGKILL for the {name}: {_kill(self.supervisor, PARTS[name])}", flush=True)
         sending.wait()
         answers = sending.answers()
         self.accepted += len(answers.kept)
@@ -208,14 +208,11 @@ def _until(condition: Callable[[], bool]) -> float:
 
 
 def _kill(supervisor: int, words: str) -> list[int]:
-    """Kills the supervisor's child whose command line has these words, and that child's own children."""
-    killed = []
-    for child in ground.children_of(supervisor):
-        if words.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
-            for process in [child, *ground.children_of(child)]:
-                os.kill(process, signal.SIGKILL)
-                killed.append(process)
-    assert killed, f"nothing runs with {words}"
+    """Kills the supervisor's child of this command line, and that child's own children."""
+    child = ground.child_of(supervisor, words)
+    killed = [child, *ground.children_of(child)]
+    for process in killed:
+        os.kill(process, signal.SIGKILL)
     return killed
 
 
