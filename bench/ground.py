@@ -273,14 +273,14 @@ def spread(name: str, values: Sequence[float], unit: str = "ms") -> str:
 
 
 def _join(process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(1800):
         if (Path(os.environ["DATA_DIR"]) / running.ENVIRONMENT_FILE).exists():
             running.join(os.environ)
             return
         if process.poll() is not None:
             raise RuntimeError("the product did not start")
         time.sleep(0.1)
-    raise RuntimeError("the product was not ready in a minute")
+    raise RuntimeError("the product was not ready in three minutes")
 
 
 def _set_up() -> None:

@@ -121,14 +121,11 @@ class Load:
         said = self.process.stdout.read()
         if self.process.wait():
             raise RuntimeError("the load ended early: its last words are above")
-        place = Path(self._folder.name)
-        columns = []
-        for name, kind in (("due_at", "d"), ("answered_at", "d"), ("status", "H")):
-            column = array(kind)
-            column.frombytes((place / name).read_bytes())
-            columns.append(column)
+        due_at, answered_at, status = array("d"), array("d"), array("H")
+        for column, name in ((due_at, "due_at"), (answered_at, "answered_at"), (status, "status")):
+            column.frombytes((Path(self._folder.name) / name).read_bytes())
         self._folder.cleanup()
-        return Answers(*columns, **json.loads(said))
+        return Answers(due_at, answered_at, status, **json.loads(said))
 
 
 def send(
