@@ -59,7 +59,7 @@ def product(port: int = 8640, **variables: str) -> Iterator[int]:
             [sys.executable, "-m", "config.up"], env=environment, cwd=running.BASE_DIR, stdout=subprocess.DEVNULL
         )
         try:
-            os.environ.update(PORT=str(port), DATA_DIR=folder)
+            os.environ.update(PORT=str(port), DATA_DIR=folder, **variables)
             _join(process)
             _set_up()
             yield process.pid

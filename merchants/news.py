@@ -115,13 +115,15 @@ def _above(wanted: set[tuple[UUID, int]]) -> dict[tuple[UUID, int], list[Notice]
 
 def _worded(rows: Sequence[Notice], language: str) -> list[tuple[UUID, bytes]]:
     """Each row as an event, as the API says it. One serializer words them all: making it costs more than wording."""
-    render = JSONRenderer().render
+    render, shape = JSONRenderer().render, NoticeShape()
     with override(language):
-        said = NoticeShape(rows, many=True).data
-    return [
-        (row.id, b"id: %d\nevent: notice\ndata: %b\n\n" % (row.number, render(shape)))
-        for row, shape in zip(rows, said, strict=True)
-    ]
+        return [
+            (
+                row.id,
+                b"id: %d\nevent: notice\ndata: %b\n\n" % (row.number, render(shape.to_representation(row))),
+            )
+            for row in rows
+        ]
 
 
 _ABOVE_SQL = """
