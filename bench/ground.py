@@ -99,7 +99,8 @@ def stores() -> Iterator[DataFolder]:
 def warm_wal(limit_s: float = 60) -> None:
     """Writes until the write-ahead log has segments to write over: a growing log makes commits four times slower.
 
-    A message in the log is no row of any table. A checkpoint makes old segments into future ones.
+    A message in the log is no row of any table. A checkpoint makes old segments into future ones, so as many must be
+    written before it as there shall be.
     """
     from django.db import connection  # noqa: PLC0415  Django is set up only now.
 
@@ -109,7 +110,8 @@ def warm_wal(limit_s: float = 60) -> None:
             cursor.execute(_SEGMENTS_AHEAD_SQL)
             if cursor.fetchone()[0]:
                 return
-            for _ in range(64):
+            cursor.execute("SELECT pg_size_bytes(current_setting('min_wal_size')) / 1024 / 1024")
+            for _ in range(cursor.fetchone()[0]):
                 cursor.execute("SELECT pg_logical_emit_message(false, 'bench', repeat('x', 1024 * 1024))")
             cursor.execute("CHECKPOINT")
 
