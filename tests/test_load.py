@@ -1,4 +1,4 @@
-"""The load of the benches: what it counts as kept, from when it counts, and that a broken connection loses no request."""
+"""The load of the benches: what it counts as kept, from when, and that a broken connection loses no request."""
 
 from __future__ import annotations
 
