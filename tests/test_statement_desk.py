@@ -135,7 +135,7 @@ def test_lines_are_read_again_and_days_fetched_again_from_the_page(wei: Operator
     assert "Fetch it again" not in again
 
 
-def test_the_list_asks_the_same_number_of_questions_however_many_files_there_are(wei: Operator, account: ProviderAccount) -> None:
+def test_the_list_asks_as_many_questions_however_many_files(wei: Operator, account: ProviderAccount) -> None:
     def asked() -> int:
         with CaptureQueriesContext(
             connection,
