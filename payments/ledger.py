@@ -18,6 +18,7 @@ from django.db.models import Count
 
 from merchants import columns, ids
 from merchants.models import Shop
+from payments import replica
 from payments.chart import Movement, Place
 from payments.models import Account, AccountBalance, LedgerEntry
 
@@ -236,7 +237,7 @@ def _own_places(shop_id: UUID) -> Iterator[Place]:
 def _parts_at(shop: Shop, at: datetime) -> dict[tuple[str, str], int]:
     """The same from each account's newest snapshot, and the entries since the moment up to which they were taken."""
     watermark = _watermark(at, shop.id)
-    with connection.cursor() as cursor:
+    with replica.connection().cursor() as cursor:
         cursor.execute(
             _PARTS_AT_SQL,
             {

@@ -16,12 +16,11 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import connection
 from django.utils.translation import gettext as _
 
 from merchants import ids
 from merchants.models import Shop
-from payments import ledger
+from payments import ledger, replica
 from payments.ledger import Balance
 from payments.models import Account
 
@@ -185,7 +184,7 @@ def lines(asked: Asked, first: Balance) -> Iterator[Line]:
     WITH HOLD), and no transaction stays open for a reader who is slow.
     """
     total = first.total
-    with connection.chunked_cursor() as cursor:
+    with replica.connection().chunked_cursor() as cursor:
         cursor.execute(_LINES_SQL[asked.basis], _bounds(asked))
         while rows := cursor.fetchmany(_AT_ONCE):
             for entry_id, recorded_at, occurred_at, kind, change, *about in rows:
@@ -252,7 +251,7 @@ def _happened_before(shop: Shop, moment: datetime, known: datetime) -> Balance:
 
 
 def _sums(statement: str, bounds: dict[str, Any]) -> list[_Sum]:
-    with connection.cursor() as cursor:
+    with replica.connection().cursor() as cursor:
         cursor.execute(statement, bounds)
         return [
             _Sum(kind, count, int(change), int(pending), int(direct), int(money_in))
