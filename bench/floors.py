@@ -21,7 +21,7 @@ def set_based() -> None:
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("SET enable_seqscan = off")
         try:
-            _until_empty(cursor, _POST_SQL.replace("<keyed>", _KEYED_SQL if _has_keys() else ""), {"limit": BATCH})
+            _until_empty(cursor, _POST_SQL, {"limit": BATCH})
         finally:
             cursor.execute("SET session_replication_role = DEFAULT")
             cursor.execute("RESET enable_seqscan")
@@ -97,10 +97,6 @@ def _one_batch_by_arrays(cursor: Any) -> int:
     return len(taken)
 
 
-def _has_keys() -> bool:
-    return "payments_entrykey" in connection.introspection.table_names()
-
-
 # What a notification says is read from its body, as ours must read it; who is paid, from the intent that it names. A
 # body is parsed once, and rows are sought by arrays: each batch looks up what is its own, whatever else is there.
 _POST_SQL = """
@@ -140,7 +136,10 @@ WITH taken AS (
     UPDATE payments_paymentintent AS intent
        SET state = 'paid', next_close_at = NULL, next_query_at = NULL, closed_at = coalesce(intent.closed_at, now())
      WHERE intent.id = ANY (ARRAY(SELECT intent_id FROM placed))
-), <keyed> entered AS (
+), keyed AS (
+    INSERT INTO payments_entrykey (key, entry_id)
+    SELECT 'paid|' || replace(payment_id::text, '-', ''), entry_id FROM placed ON CONFLICT (key) DO NOTHING
+), entered AS (
     INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id,
                                       event_id, occurred_at, recorded_at)
     SELECT entry_id, 'paid|' || replace(payment_id::text, '-', ''), 'paid', debit_id, credit_id, amount, currency,
@@ -155,6 +154,12 @@ WITH taken AS (
      GROUP BY account_id ORDER BY account_id
         ON CONFLICT (account_id) DO UPDATE
        SET debits = held.debits + EXCLUDED.debits, credits = held.credits + EXCLUDED.credits
+), summed AS (
+    INSERT INTO payments_hourrollup AS kept (hour, currency, slot, payments, amount)
+    SELECT date_trunc('hour', now(), 'UTC'), currency, pg_backend_pid() %% 16, count(*), sum(amount)
+      FROM placed GROUP BY currency
+        ON CONFLICT (hour, currency, slot) DO UPDATE
+       SET payments = kept.payments + EXCLUDED.payments, amount = kept.amount + EXCLUDED.amount
 ), counted AS (
     INSERT INTO merchants_noticecounter AS counter (shop_id, last)
     SELECT shop_id, count(*) FROM placed GROUP BY shop_id ORDER BY shop_id
@@ -175,10 +180,6 @@ WITH taken AS (
 )
 SELECT count(*) FROM taken
 """
-_KEYED_SQL = """keyed AS (
-    INSERT INTO payments_entrykey (key, entry_id)
-    SELECT 'paid|' || replace(payment_id::text, '-', ''), entry_id FROM placed ON CONFLICT (key) DO NOTHING
-),"""
 
 _LEAN_TABLES_SQL = """
 DROP SCHEMA IF EXISTS lean CASCADE;

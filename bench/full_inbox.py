@@ -24,8 +24,8 @@ from payments.models import Payment, PaymentIntent, QueuedEvent, WebhookEvent
 SHOPS = 500
 KEPT = ("payments_paymentintent", "payments_webhookevent", "payments_delivery", "payments_queuedevent")
 WRITTEN = (
-    "payments_payment", "payments_ledgerentry", "payments_entrykey", "payments_accountbalance", "merchants_notice",
-    "merchants_noticecounter",
+    "payments_payment", "payments_ledgerentry", "payments_entrykey", "payments_accountbalance", "payments_hourrollup",
+    "merchants_notice", "merchants_noticecounter",
 )  # fmt: skip
 
 
