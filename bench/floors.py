@@ -21,7 +21,7 @@ def set_based() -> None:
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("SET enable_seqscan = off")
         try:
-            _until_empty(cursor, _POST_SQL.replace("<keyed>", _KEYED_SQL if _has_keys() else ""), {"limit": BATCH})
+            _until_empty(cursor, _POST_SQL, {"limit": BATCH})
         finally:
             cursor.execute("SET session_replication_role = DEFAULT")
             cursor.execute("RESET enable_seqscan")
@@ -97,28 +97,30 @@ def _one_batch_by_arrays(cursor: Any) -> int:
     return len(taken)
 
 
-def _has_keys() -> bool:
-    return "payments_entrykey" in connection.introspection.table_names()
-
-
-# What a notification says is read from its body, as ours must read it; who is paid, from the intent that it names.
+# What a notification says is read from its body, as ours must read it; who is paid, from the intent that it names. A
+# body is parsed once, and rows are sought by arrays: each batch looks up what is its own, whatever else is there.
 _POST_SQL = """
 WITH taken AS (
-    DELETE FROM payments_queuedevent WHERE event_id IN (
+    DELETE FROM payments_queuedevent WHERE event_id = ANY (ARRAY(
         SELECT event_id FROM payments_queuedevent WHERE state IN ('queued', 'parked')
-         ORDER BY due_at, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+         ORDER BY due_at, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
     RETURNING event_id
-), said AS MATERIALIZED (
-    SELECT event.id AS event_id, event.provider_account_id, uuidv7() AS payment_id, uuidv7() AS entry_id,
-           payment ->> 'id' AS object_id, (payment ->> 'amount')::bigint AS amount, payment ->> 'currency' AS currency,
-           (payment ->> 'occurred_at')::timestamptz AS occurred_at,
-           intent.id AS intent_id, intent.shop_id, intent.receipt, intent.description,
-           'provider_receivable|CNY|held||' || replace(event.provider_account_id::text, '-', '') AS debit,
-           'shop_pending|CNY|held|' || replace(intent.shop_id::text, '-', '') || '|' AS credit
-      FROM taken
-      JOIN payments_webhookevent event ON event.id = taken.event_id
-      CROSS JOIN LATERAL (SELECT convert_from(event.raw, 'UTF8')::jsonb #> '{data,payment}' AS payment) AS body
-      JOIN payments_paymentintent intent ON intent.id = substr(payment ->> 'id', 5)::uuid
+), body AS MATERIALIZED (
+    SELECT id, provider_account_id, convert_from(raw, 'UTF8')::jsonb #> '{data,payment}' AS payment
+      FROM payments_webhookevent WHERE id = ANY (ARRAY(SELECT event_id FROM taken))
+), told_by AS MATERIALIZED (
+    SELECT id AS event_id, provider_account_id, payment ->> 'id' AS object_id,
+           (payment ->> 'amount')::bigint AS amount, payment ->> 'currency' AS currency,
+           (payment ->> 'occurred_at')::timestamptz AS occurred_at, substr(payment ->> 'id', 5)::uuid AS intent_id,
+           'provider_receivable|CNY|held||' || replace(provider_account_id::text, '-', '') AS debit
+      FROM body
+), intent AS MATERIALIZED (
+    SELECT id, shop_id, receipt, description,
+           'shop_pending|CNY|held|' || replace(shop_id::text, '-', '') || '|' AS credit
+      FROM payments_paymentintent WHERE id = ANY (ARRAY(SELECT intent_id FROM told_by))
+), said AS (
+    SELECT told_by.*, uuidv7() AS payment_id, uuidv7() AS entry_id, intent.shop_id, receipt, description, credit
+      FROM told_by JOIN intent ON intent.id = told_by.intent_id
 ), placed AS MATERIALIZED (
     SELECT said.*, debit.id AS debit_id, credit.id AS credit_id
       FROM said
@@ -133,8 +135,11 @@ WITH taken AS (
 ), ended AS (
     UPDATE payments_paymentintent AS intent
        SET state = 'paid', next_close_at = NULL, next_query_at = NULL, closed_at = coalesce(intent.closed_at, now())
-      FROM placed WHERE intent.id = placed.intent_id
-), <keyed> entered AS (
+     WHERE intent.id = ANY (ARRAY(SELECT intent_id FROM placed))
+), keyed AS (
+    INSERT INTO payments_entrykey (key, entry_id)
+    SELECT 'paid|' || replace(payment_id::text, '-', ''), entry_id FROM placed ON CONFLICT (key) DO NOTHING
+), entered AS (
     INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id,
                                       event_id, occurred_at, recorded_at)
     SELECT entry_id, 'paid|' || replace(payment_id::text, '-', ''), 'paid', debit_id, credit_id, amount, currency,
@@ -149,6 +154,12 @@ WITH taken AS (
      GROUP BY account_id ORDER BY account_id
         ON CONFLICT (account_id) DO UPDATE
        SET debits = held.debits + EXCLUDED.debits, credits = held.credits + EXCLUDED.credits
+), summed AS (
+    INSERT INTO payments_hourrollup AS kept (hour, currency, slot, payments, amount)
+    SELECT date_trunc('hour', now(), 'UTC'), currency, pg_backend_pid() %% 16, count(*), sum(amount)
+      FROM placed GROUP BY currency
+        ON CONFLICT (hour, currency, slot) DO UPDATE
+       SET payments = kept.payments + EXCLUDED.payments, amount = kept.amount + EXCLUDED.amount
 ), counted AS (
     INSERT INTO merchants_noticecounter AS counter (shop_id, last)
     SELECT shop_id, count(*) FROM placed GROUP BY shop_id ORDER BY shop_id
@@ -169,10 +180,6 @@ WITH taken AS (
 )
 SELECT count(*) FROM taken
 """
-_KEYED_SQL = """keyed AS (
-    INSERT INTO payments_entrykey (key, entry_id)
-    SELECT 'paid|' || replace(payment_id::text, '-', ''), entry_id FROM placed ON CONFLICT (key) DO NOTHING
-),"""
 
 _LEAN_TABLES_SQL = """
 DROP SCHEMA IF EXISTS lean CASCADE;
@@ -188,14 +195,14 @@ INSERT INTO lean.balance SELECT number, 0 FROM generate_series(0, 499) AS number
 INSERT INTO lean.waiting SELECT uuidv7(), number %% 500, 200 FROM generate_series(1, %(events)s) AS number;
 """
 _TAKE_SQL = """
-DELETE FROM lean.waiting WHERE event_id IN (
-    SELECT event_id FROM lean.waiting ORDER BY event_id LIMIT %s FOR UPDATE SKIP LOCKED)
+DELETE FROM lean.waiting WHERE event_id = ANY (ARRAY(
+    SELECT event_id FROM lean.waiting ORDER BY event_id LIMIT %s FOR UPDATE SKIP LOCKED))
 RETURNING event_id, vendor, amount
 """
 _LEAN_SQL = """
 WITH taken AS (
-    DELETE FROM lean.waiting WHERE event_id IN (
-        SELECT event_id FROM lean.waiting ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    DELETE FROM lean.waiting WHERE event_id = ANY (ARRAY(
+        SELECT event_id FROM lean.waiting ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
     RETURNING event_id, vendor, amount
 ), numbered AS MATERIALIZED (
     SELECT nextval('lean.txn_id') AS txn_id, taken.* FROM taken
