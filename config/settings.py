@@ -246,6 +246,7 @@ CELERY_BEAT_SCHEDULE = {
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
     "receipt-keys": {"task": "payments.renew_receipt_keys", "schedule": crontab(minute=30), "options": _IN_AN_HOUR},
+    "partitions": {"task": "payments.make_partitions", "schedule": crontab(minute=50, hour=2), "options": _IN_AN_HOUR},
     "forget-expired": {"task": "merchants.forget_expired", "schedule": crontab(minute=40), "options": _IN_AN_HOUR},
 }
 

@@ -265,9 +265,17 @@ LAWS = {
                 SELECT cause_id, debit_id, -amount FROM payments_ledgerentry WHERE cause_id IS NOT NULL) AS side
           JOIN payments_match made ON made.id = side.cause_id AND made.undone_at IS NOT NULL
          GROUP BY side.cause_id, side.account_id HAVING sum(side.net) <> 0""",
+    "a key was claimed by the entry that has it": """
+        SELECT coalesce(entry.id, claim.entry_id) AS id, coalesce(entry.key, claim.key) AS key
+          FROM payments_ledgerentry entry
+          FULL JOIN payments_entrykey claim ON claim.entry_id = entry.id AND claim.key = entry.key
+         WHERE entry.id IS NULL OR claim.key IS NULL""",
     "the triggers that keep the book are in place": """
-        SELECT wanted.name AS missing
-          FROM (VALUES ('append_only'), ('append_only_whole'), ('entries_fit')) AS wanted(name)
+        SELECT whole.name AS table, wanted.name AS missing
+          FROM (SELECT 'payments_ledgerentry' AS name, 'entries_fit' AS own
+                UNION ALL
+                SELECT name, 'through_parent' FROM pushcart_partitions('payments_ledgerentry')) AS whole
+         CROSS JOIN LATERAL (VALUES ('append_only'), ('append_only_whole'), (whole.own)) AS wanted(name)
          WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = wanted.name AND tgenabled <> 'D'
-                              AND tgrelid = 'payments_ledgerentry'::regclass)""",
+                              AND tgrelid = whole.name::regclass)""",
 }

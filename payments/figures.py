@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from merchants import ids
 from merchants.models import CodeAlarm
-from payments import chain, circuit
+from payments import chain, circuit, partitions
 from payments.models import (
     Account,
     AccountBalance,
@@ -103,7 +103,15 @@ def _of_the_book(now: datetime) -> dict[str, Any]:
         "code_alarms": CodeAlarm.objects.filter(ended_at=None).count(),
         "discrepancies": Discrepancy.objects.filter(state=Discrepancy.State.OPEN).count(),
         "unsealed": {"count": behind.entries, "oldest_s": behind.oldest_s},
+        "partitions": _partitions(now),
     }
+
+
+def _partitions(now: datetime) -> dict[str, Any]:
+    """For how long there are months for new rows, how many rows found none, and both in a word."""
+    ahead, strayed = partitions.ahead_days(now=now), partitions.strayed()
+    well = ahead > partitions.WORRYING_DAYS and not strayed
+    return {"ahead_days": ahead, "strayed": strayed, "health": "well" if well else "look"}
 
 
 def _of_the_evening(now: datetime) -> dict[str, Any]:
@@ -215,6 +223,9 @@ def _gauges_of_the_book(registry: CollectorRegistry, figures: dict[str, Any]) ->
     unsealed = figures["unsealed"]
     _single(registry, "pushcart_chain_unsealed", "Entries behind the newest seal", unsealed["count"])
     _single(registry, "pushcart_chain_unsealed_seconds", "Age of the oldest", unsealed["oldest_s"])
+    ahead, strayed = figures["partitions"]["ahead_days"], figures["partitions"]["strayed"]
+    _single(registry, "pushcart_partitions_ahead_days", "Days for which there are partitions", ahead)
+    _single(registry, "pushcart_partitions_strayed", "Rows that found no month", strayed)
 
 
 def _gauges_of_the_evening(registry: CollectorRegistry, figures: dict[str, Any]) -> None:

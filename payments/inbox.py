@@ -24,6 +24,7 @@ from merchants import bell, ids, limits
 from merchants.journal import journal
 from merchants.refusals import Refused
 from payments import inquiries, providers
+from payments.models import Delivery as Told
 from payments.models import ProviderAccount, QueuedEvent, WebhookEvent
 from payments.providers.base import Delivery, UnableToVerify, Verified
 
@@ -103,14 +104,15 @@ def _limit_unproved(account: ProviderAccount) -> None:
 
 def _hear_again(account: ProviderAccount, delivery_id: str, now: datetime) -> None:
     """A hint has no content that could be news, only its object: in the same words something else may have happened."""
-    applied = WebhookEvent.objects.filter(provider_account=account, delivery_id=delivery_id, queued=None)
+    told = Told.objects.filter(provider_account=account, delivery_id=delivery_id).values_list("event_id", flat=True)
+    applied = WebhookEvent.objects.filter(id__in=list(told), queued=None)
     requeue(event_ids=list(applied.values_list("id", flat=True)), now=now)
 
 
 def keep(*, account: ProviderAccount, verified: Verified, now: datetime) -> bool:
-    """Writes the event and its queue row, once per (account, delivery id); rings after commit.
+    """Writes the delivery, its event and its queue row, once per (account, delivery id); rings after commit.
 
-    One statement for both rows: outside a transaction it is one by itself, with one round trip and one commit.
+    One statement for all three: outside a transaction it is one by itself, with one round trip and one commit.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -278,11 +280,15 @@ def _lease(statement: str, limit: int, now: datetime) -> list[Leased]:
 _ACCOUNT_SQL = "SELECT * FROM payments_provideraccount WHERE provider = %s AND name = %s"
 
 _KEEP_SQL = """
-WITH kept AS (
+WITH told AS (
+    INSERT INTO payments_delivery (provider_account_id, delivery_id, event_id)
+    VALUES (%(account)s, %(delivery)s, %(id)s)
+    ON CONFLICT (provider_account_id, delivery_id) DO NOTHING
+    RETURNING event_id
+), kept AS (
     INSERT INTO payments_webhookevent
         (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
-    VALUES (%(id)s, %(account)s, %(delivery)s, %(raw)s, %(headers)s, %(key_id)s, %(authority)s, %(now)s)
-    ON CONFLICT (provider_account_id, delivery_id) DO NOTHING
+    SELECT event_id, %(account)s, %(delivery)s, %(raw)s, %(headers)s, %(key_id)s, %(authority)s, %(now)s FROM told
     RETURNING id
 )
 INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)

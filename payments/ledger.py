@@ -1,7 +1,8 @@
 """The book itself: the only writer of entries and balances, and the answers to "how much" now and at any moment.
 
 An entry is one movement and is never changed; a mistake is corrected by another entry. Each batch posts with set-based
-SQL: entries `ON CONFLICT DO NOTHING`, and only what came back changes the balances, whose rows are locked in id order.
+SQL: keys `ON CONFLICT DO NOTHING` and the entries of those that were new, and only what came back changes the balances,
+whose rows are locked in id order.
 """
 
 from __future__ import annotations
@@ -150,14 +151,30 @@ def _insert(ordered: Sequence[Movement], accounts: dict[tuple[Place, str], int],
     ]
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id,"
-            " payment_id, refund_id, dispute_id, event_id, cause_id, occurred_at, recorded_at)"
-            " SELECT *, %s FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],"
-            " %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[])"
-            " ON CONFLICT (key) DO NOTHING RETURNING key",
-            [now, *columns.literals(rows)],
+            _INSERT_SQL,
+            [*columns.literals(rows), now],
         )
         return {row[0] for row in cursor.fetchall()}
+
+
+# A key is claimed by whoever writes its entry, in the same statement: neither is ever there without the other. Entries
+# go in by id, so that their numbers ascend with their ids.
+_INSERT_SQL = """
+WITH wanted AS MATERIALIZED (
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
+                         %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[],
+                         %s::timestamptz[])
+        AS one(id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id, refund_id, dispute_id,
+               event_id, cause_id, occurred_at)
+), claimed AS (
+    INSERT INTO payments_entrykey (key, entry_id) SELECT key, id FROM wanted ON CONFLICT (key) DO NOTHING
+    RETURNING entry_id
+)
+INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id, refund_id,
+                                  dispute_id, event_id, cause_id, occurred_at, recorded_at)
+SELECT wanted.*, %s FROM wanted JOIN claimed ON claimed.entry_id = wanted.id ORDER BY wanted.id
+RETURNING key
+"""
 
 
 def _move_balances(sums: dict[int, list[int]]) -> None:

@@ -20,6 +20,7 @@ from payments import (
     disputes,
     inbox,
     ledger,
+    partitions,
     receipt_keys,
     reconcile,
     refunds,
@@ -184,6 +185,11 @@ def snapshot_balances() -> None:
 @shared_task(name="payments.renew_receipt_keys")
 def renew_receipt_keys() -> None:
     receipt_keys.renew(now=timezone.now())
+
+
+@shared_task(name="payments.make_partitions")
+def make_partitions() -> None:
+    partitions.make_ahead(now=timezone.now())
 
 
 class _Step(Protocol):

@@ -32,6 +32,7 @@ from payments.chart import Movement, Place
 from payments.models import LedgerEntry, Payment, ProviderAccount, Seal
 from payments.verify_chain import LEAF_BYTES, NOTHING_BEFORE
 from tests.cast import problem
+from tests.one_table import one_table
 from tests.races.together import slow_after, together
 from tests.till import drain, expect, paid, platform, refund_told
 
@@ -408,10 +409,9 @@ def test_entries_from_before_the_chain_are_numbered_by_its_migration_and_sealed_
     account: ProviderAccount,
 ) -> None:
     migration = import_module("payments.migrations.0005_chain")
-    with connection.cursor() as cursor:
-        cursor.execute(migration.NOT_NUMBERED)
-        post(account, *(f"old-{n}" for n in range(5)))
-        cursor.execute(migration.NUMBERED)
+    post(account, *(f"old-{n}" for n in range(5)))
+    with one_table(), connection.cursor() as cursor:
+        cursor.execute(migration.NOT_NUMBERED + migration.NUMBERED)
     post(account, "new")
     assert seal() == 6
     assert Counter(sealed_keys()) == Counter([*(f"old-{n}" for n in range(5)), "new"])

@@ -140,6 +140,7 @@ def test_the_books_say_what_balances_waits_and_asks(trade: None, internal: Clien
     oldest = told["events"]["dead"].pop("oldest_s")
     assert 0 <= oldest < 60
     assert 0 < told["unsealed"].pop("oldest_s") < 60
+    assert told["partitions"].pop("ahead_days") > 45
     assert told == {
         "balanced": True,
         "currencies": {"CNY": {"debits": 277, "credits": 277}},
@@ -153,6 +154,7 @@ def test_the_books_say_what_balances_waits_and_asks(trade: None, internal: Clien
         "code_alarms": 0,
         "discrepancies": 1,
         "unsealed": {"count": 2},
+        "partitions": {"strayed": 0, "health": "well"},
         "unmatched": [{"reason": "unknown_reference", "currency": "CNY", "age": "under_1d", "count": 1, "amount": 77}],
         "lines": {"waiting": 0, "later": 0, "oldest_s": 0},
         "statements": {"wanted": 0, "oldest_s": 0, "refused": 0},

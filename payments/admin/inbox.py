@@ -25,7 +25,16 @@ from merchants.models import User
 from payments import facts, operating, providers, reconcile
 from payments.admin.links import address
 from payments.known import intent_id
-from payments.models import LedgerEntry, Payment, PaymentIntent, ProviderAccount, QueuedEvent, WebhookEvent
+from payments.models import (
+    Delivery,
+    EntryKey,
+    LedgerEntry,
+    Payment,
+    PaymentIntent,
+    ProviderAccount,
+    QueuedEvent,
+    WebhookEvent,
+)
 from payments.providers.base import Event, UnableToRead
 
 _SHOWN_MAX = 100_000  # Characters; whoever needs more of a body than that needs the database.
@@ -150,7 +159,9 @@ class WebhookEventAdmin(ActingAdmin):
 
     def readings(self, term: str) -> Iterator[Q]:
         yield from by_id(term, evt="id")
-        yield Q(delivery_id=term, provider_account__in=list(ProviderAccount.objects.values_list("id", flat=True)))
+        accounts = list(ProviderAccount.objects.values_list("id", flat=True))
+        told = Delivery.objects.filter(provider_account__in=accounts, delivery_id=term)
+        yield Q(id__in=list(told.values_list("event_id", flat=True)))
 
     def about(self, row: WebhookEvent) -> dict[str, Any]:
         return _about(row)
@@ -228,7 +239,8 @@ def _meaning(one: Event, event: WebhookEvent) -> dict[str, Any]:
     payment = None
     if paid.isprintable():
         payment = Payment.objects.filter(provider_account=event.provider_account_id, object_id=paid).first()
-    booked = payment and LedgerEntry.objects.filter(key=f"paid|{payment.id.hex}").first()
+    claim = payment and EntryKey.objects.filter(key=f"paid|{payment.id.hex}").first()
+    booked = claim and LedgerEntry.objects.filter(id=claim.entry_id).first()
     named = intent_id(one.reference)
     intent = PaymentIntent.objects.filter(id=named).first() if named else None
     return {

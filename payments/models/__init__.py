@@ -1,11 +1,11 @@
 """What moved, and the proof: the tables of the `payments` app, by subject."""
 
 from payments.models.accounts import CredentialChange, Inquiry, OldCredentials, ProviderAccount, ProviderKey
-from payments.models.book import Account, AccountBalance, BalanceSnapshot, LedgerEntry
+from payments.models.book import Account, AccountBalance, BalanceSnapshot, EntryKey, LedgerEntry
 from payments.models.chain import Seal
 from payments.models.discrepancy import Discrepancy
 from payments.models.fees import FeeContract
-from payments.models.inbox import QueuedEvent, WebhookEvent
+from payments.models.inbox import Delivery, QueuedEvent, WebhookEvent
 from payments.models.paying import Dispute, Payment, PaymentIntent, Refund
 from payments.models.payouts import Holiday, Payout, PayoutAccount, PayoutBatch, PayoutTerms
 from payments.models.receipt_keys import ReceiptKey
@@ -27,8 +27,10 @@ __all__ = [
     "BalanceSnapshot",
     "BankAccount",
     "CredentialChange",
+    "Delivery",
     "Discrepancy",
     "Dispute",
+    "EntryKey",
     "FeeContract",
     "Holiday",
     "Inquiry",

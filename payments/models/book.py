@@ -86,8 +86,9 @@ _APART = Q(LessThan(_DELAY, timedelta(days=-1))) | Q(GreaterThan(_DELAY, timedel
 class LedgerEntry(models.Model):
     """One movement: `amount` of `currency`, credited to one account and debited to another. Inserted, never changed.
 
-    The id is a UUIDv7 of `recorded_at`, so reading by id is reading in time. A trigger checks that both accounts exist
-    and carry this currency, for a whole statement at once; other triggers refuse UPDATE, DELETE and TRUNCATE.
+    The id is a UUIDv7 of `recorded_at`, so reading by id is reading in time; the table is partitioned by month. What
+    was booked once says EntryKey. A trigger checks that both accounts exist and carry this currency, for a whole
+    statement at once; other triggers refuse UPDATE, DELETE and TRUNCATE.
     """
 
     class Kind(models.TextChoices):
@@ -113,7 +114,7 @@ class LedgerEntry(models.Model):
 
     prefix = "ent"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
-    key = models.CharField(max_length=200, unique=True, help_text="what makes this movement happen once")
+    key = models.CharField(max_length=200, help_text="what makes this movement happen once")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     debit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     credit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
@@ -147,3 +148,13 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount} {self.currency}"
+
+
+class EntryKey(models.Model):
+    """What was booked, once for ever: the key of an entry, written in the statement that writes the entry."""
+
+    key = models.CharField(max_length=200, primary_key=True)
+    entry_id = models.UUIDField()
+
+    def __str__(self) -> str:
+        return self.key

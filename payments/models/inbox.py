@@ -13,6 +13,7 @@ from payments.models.accounts import ProviderAccount
 class WebhookEvent(models.Model):
     """The raw bytes a provider sent or answered, kept before anything is done with them. Never changed afterwards.
 
+    The table is partitioned by month: the id is a UUIDv7 of `received_at`. That a delivery is kept once says Delivery.
     Meaning is computed later from `raw`; the signed headers, the key that verified them and the verdict stand beside.
     """
 
@@ -35,13 +36,25 @@ class WebhookEvent(models.Model):
     authority = models.CharField(max_length=13, choices=Authority.choices)
     received_at = models.DateTimeField()
 
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["provider_account", "delivery_id"], name="webhook_event_delivered_once")
-        ]
-
     def __str__(self) -> str:
         return ids.public(self.prefix, self.id)
+
+
+class Delivery(models.Model):
+    """A delivery's own name, told once for ever: its event may long have gone to an archive, and is not kept again."""
+
+    pk = models.CompositePrimaryKey("provider_account_id", "delivery_id")
+    provider_account = models.ForeignKey(
+        ProviderAccount, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    delivery_id = models.CharField(max_length=120)
+    event_id = models.UUIDField()
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+
+    def __str__(self) -> str:
+        return self.delivery_id
 
 
 class QueuedEvent(models.Model):
