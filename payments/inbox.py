@@ -303,18 +303,23 @@ WITH known AS MATERIALIZED (
       JOIN unnest(%(accounts)b::uuid[], %(sealed)b::bytea[]) WITH ORDINALITY AS seen (id, sealed, number)
         ON account.id = seen.id AND account.sealed_credentials = seen.sealed
      WHERE account.funds = 'held'
-), kept AS (
-    INSERT INTO payments_webhookevent
-        (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
-    SELECT given.id, known.id, given.delivery_id, given.raw, given.headers::jsonb, given.key_id, given.authority,
-           given.received_at
+), given AS MATERIALIZED (
+    SELECT given.*, known.id AS account_id
       FROM unnest(
                %(ids)b::uuid[], %(numbers)b::int[], %(deliveries)b::text[], %(raws)b::bytea[], %(headers)b::text[],
                %(key_ids)b::text[], %(authorities)b::text[], %(times)b::timestamptz[]
            ) AS given (id, number, delivery_id, raw, headers, key_id, authority, received_at)
       JOIN known ON known.number = given.number + 1
-     ORDER BY known.id, given.delivery_id
+), told AS (
+    INSERT INTO payments_delivery (provider_account_id, delivery_id, event_id)
+    SELECT account_id, delivery_id, id FROM given ORDER BY account_id, delivery_id
     ON CONFLICT (provider_account_id, delivery_id) DO NOTHING
+    RETURNING event_id
+), kept AS (
+    INSERT INTO payments_webhookevent
+        (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
+    SELECT id, account_id, delivery_id, raw, headers::jsonb, key_id, authority, received_at
+      FROM given JOIN told ON told.event_id = given.id
     RETURNING id, received_at
 ), queued AS (
     INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)
