@@ -77,7 +77,6 @@ def _name(pid: int) -> str:
         ("config.up", "supervisor"),
         ("payments.sandbox", "pretend wallet"),
         ("config.web", "web"),
-        ("gunicorn", "web"),
         ("--queues=errands", "errands"),
         ("--queues=celery", "worker"),
         (" beat ", "beat"),

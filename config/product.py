@@ -93,7 +93,12 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
         worker("worker", "celery"),
         worker("errands", "errands"),
         program(
-            "beat", "celery", "--app=config", "beat", f"--schedule={folder.path / 'beat-schedule'}", ready=lambda: True
+            "beat",
+            "celery",
+            "--app=config.clock",
+            "beat",
+            f"--schedule={folder.path / 'beat-schedule'}",
+            ready=lambda: True,
         ),
         program(
             "stream",
