@@ -50,6 +50,6 @@ class _Internal(ThreadingMixIn, WSGIServer):
         """As its parents do, but without asking the network for our name."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self.socket.bind(self.server_address)  # type: ignore[arg-type]
+        self.socket.bind(self.server_address)
         self.server_name, self.server_port = str(settings.INTERNAL_HOST), settings.INTERNAL_PORT
         self.setup_environ()

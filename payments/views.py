@@ -65,8 +65,8 @@ def webhook(request: HttpRequest, provider: str, account: str, ending: str = "")
         return _answered(webhook_answers.not_kept(provider, refusal.code, refusal.status))
     except (OperationalError, InterfaceError) as failure:  # Gone, restarting, or without a free connection for us.
         _log.warning("webhook_not_kept", failure=repr(failure))
-        refusal = inbox.unavailable()
-        return _answered(webhook_answers.not_kept(provider, refusal.code, refusal.status))
+        gone = inbox.unavailable()
+        return _answered(webhook_answers.not_kept(provider, gone.code, gone.status))
     return _answered(webhook_answers.kept(provider))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,10 +15,11 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from config.processes import wait_until
-from payments import group_commit, inbox
+from payments import group_commit
 from payments.inbox import Proved, UnableToReceive
 from payments.models import Delivery, ProviderAccount, QueuedEvent, WebhookEvent
 from payments.providers import sandbox
+from payments.providers.base import Delivery as Notified
 from tests.till import Notification, paid, platform
 
 
@@ -25,15 +27,14 @@ from tests.till import Notification, paid, platform
 def account(real_db: None) -> Iterator[ProviderAccount]:
     group_commit._group.cache_clear()
     yield platform()
-    group_commit._group(0)._database._drop()
+    group_commit._group(os.getpid())._database._drop()
     group_commit._group.cache_clear()
 
 
 @pytest.fixture
-def group(account: ProviderAccount, monkeypatch: pytest.MonkeyPatch) -> group_commit._Group:
+def group(account: ProviderAccount) -> group_commit._Group:
     """The group that `keep` joins."""
-    monkeypatch.setattr(group_commit.os, "getpid", lambda: 0)
-    return group_commit._group(0)
+    return group_commit._group(os.getpid())
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def proved(account: ProviderAccount, delivery: str) -> Proved:
     told = Notification(account, paid(account=account).message, delivery=delivery)
     now = timezone.now()
-    given = inbox.Delivery(told.raw, told.headers)
+    given = Notified(told.raw, told.headers)
     return Proved(account, sandbox.verify(account, given, now=now), now)
 
 
@@ -124,7 +125,7 @@ def test_one_that_cannot_be_written_does_not_spoil_its_neighbours(
 ) -> None:
     ones = [proved(account, f"evt_{number}") for number in range(4)]
     ones[2] = spoil(ones[2])
-    assert group_commit._group(0)._database.write(ones) == [True, True, None, True]
+    assert group_commit._group(os.getpid())._database.write(ones) == [True, True, None, True]
     assert set(Delivery.objects.values_list("delivery_id", flat=True)) == {"evt_0", "evt_1", "evt_3"}
     assert WebhookEvent.objects.count() == QueuedEvent.objects.count() == 3
 
@@ -132,7 +133,7 @@ def test_one_that_cannot_be_written_does_not_spoil_its_neighbours(
 def test_deliveries_are_written_in_one_order_whatever_order_they_came_in(account: ProviderAccount) -> None:
     """Two processes with the same deliveries lock them one after the other, and never each other."""
     ones = [proved(account, f"evt_{number}") for number in (3, 1, 2, 0)]
-    assert group_commit._group(0)._database.write(ones) == [True] * 4
+    assert group_commit._group(os.getpid())._database.write(ones) == [True] * 4
     with connection.cursor() as cursor:
         cursor.execute("SELECT delivery_id FROM payments_delivery ORDER BY ctid")
         assert [name for (name,) in cursor.fetchall()] == ["evt_0", "evt_1", "evt_2", "evt_3"]
