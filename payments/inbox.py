@@ -20,7 +20,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from prometheus_client import Counter
 
-from merchants import bell, ids, limits
+from merchants import bell, columns, ids, limits
 from merchants.journal import journal
 from merchants.refusals import Refused
 from payments import inquiries, providers
@@ -230,7 +230,7 @@ def lease_suspect(*, now: datetime) -> list[Leased]:
 def settle(event_ids: Sequence[UUID]) -> None:
     """Takes applied events off the queue, in the transaction that applied them."""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM payments_queuedevent WHERE event_id = ANY(%s)", [list(event_ids)])
+        cursor.execute(_SETTLE_SQL, [columns.literal(event_ids)])
 
 
 def give_back(leased: Sequence[Leased], *, now: datetime) -> None:
@@ -274,7 +274,7 @@ def has_due(*, now: datetime) -> bool:
 def _lease(statement: str, limit: int, now: datetime) -> list[Leased]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, {"now": now, "until": now + settings.DRAIN_LEASE, "limit": limit})
-        return sorted((Leased(*row) for row in cursor.fetchall()), key=lambda leased: leased.event_id)
+        return sorted((Leased(*row) for row in cursor.fetchall()), key=lambda leased: leased.event_id.int)
 
 
 _ACCOUNT_SQL = "SELECT * FROM payments_provideraccount WHERE provider = %s AND name = %s"
@@ -334,7 +334,7 @@ _LEASE_SQL = """
 WITH chosen AS MATERIALIZED (
     SELECT event_id FROM payments_queuedevent
      WHERE state IN ('queued', 'parked') AND due_at <= %(now)s AND <which>
-     ORDER BY due_at, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+     ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE payments_queuedevent AS queued SET state = 'queued', attempts = attempts + 1, due_at = %(until)s
   FROM chosen WHERE queued.event_id = chosen.event_id
@@ -342,6 +342,8 @@ RETURNING queued.event_id, queued.attempts
 """
 _LEASE_BATCH_SQL = _LEASE_SQL.replace("<which>", "(attempts = 0 OR state = 'parked')")
 _LEASE_SUSPECT_SQL = _LEASE_SQL.replace("<which>", "attempts > 0 AND state = 'queued'")
+
+_SETTLE_SQL = "DELETE FROM payments_queuedevent WHERE event_id = ANY(%s::uuid[])"
 
 _REQUEUE_SQL = """
 INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)

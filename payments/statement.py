@@ -16,12 +16,11 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import connection
 from django.utils.translation import gettext as _
 
 from merchants import ids
 from merchants.models import Shop
-from payments import ledger
+from payments import ledger, replica
 from payments.ledger import Balance
 from payments.models import Account
 
@@ -202,7 +201,7 @@ def lines(asked: Asked, first: Balance) -> Iterator[Line]:
     WITH HOLD), and no transaction stays open for a reader who is slow.
     """
     total = first.total
-    with connection.chunked_cursor() as cursor:
+    with replica.connection().chunked_cursor() as cursor:
         cursor.execute(_LINES_SQL[asked.basis], _bounds(asked))
         while rows := cursor.fetchmany(_AT_ONCE):
             for entry_id, recorded_at, occurred_at, kind, change, *about in rows:
@@ -264,7 +263,7 @@ def _parted(asked: Asked) -> tuple[list[_Sum], list[_Sum]]:
 
 
 def _sums(shop: Shop, **bounds: Any) -> list[_Sum]:
-    with connection.cursor() as cursor:
+    with replica.connection().cursor() as cursor:
         cursor.execute(_SUMS_SQL, {**_whose(shop), **bounds})
         return [
             _Sum(opening, kind, count, int(change), int(pending), int(direct), int(money_in))

@@ -15,11 +15,9 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import connection
-
 from merchants import ids
 from merchants.models import Item, Shop, Staff
-from payments import search, statement
+from payments import replica, search, statement
 from payments.models import Account, Payment
 from payments.statement import Basis, Period
 
@@ -142,7 +140,7 @@ def _rows(shop: Shop, period: Period, until: datetime, basis: Basis, now: dateti
         "end": until,
     }
     kinds = [str(Account.Kind.SHOP_PENDING), str(Account.Kind.SHOP_AVAILABLE)]
-    with connection.cursor() as cursor:
+    with replica.connection().cursor() as cursor:
         cursor.execute(_SQL[basis], {"shop": shop.id, "currency": shop.currency, "kinds": kinds, **bounds})
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
