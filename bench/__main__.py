@@ -15,7 +15,25 @@ from bench.rounds import QUICK
 
 # What a buyer asks first comes first. A bench that is not named here comes after these, by its name.
 FIRST = ("intake", "drain", "sustained", "latency", "reads", "pictures", "sheets", "pages", "idle")
-_NOT_BENCHES = {"__init__", "__main__", "cast", "ground", "peer", "performance", "planted", "rounds", "standby"}
+_NOT_BENCHES = {
+    "__init__",
+    "__main__",
+    "cast",
+    "ears",
+    "floors",
+    "full_inbox",
+    "ground",
+    "load",
+    "one_worker",
+    "peer",
+    "performance",
+    "planted",
+    "receivers",
+    "rounds",
+    "serving",
+    "standby",
+    "through_django",
+}
 
 
 def names() -> list[str]:

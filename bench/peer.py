@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -28,16 +29,19 @@ class Peer:
 
     def ask(self, **question: Any) -> dict[str, Any]:
         """Has it do something once, and answers what it says about it."""
+        self.tell(**question)
+        return self.hear()
+
+    def tell(self, **question: Any) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
-        return self._hear()
 
     def used(self) -> float:
         """Seconds of a processor that it has used with its children."""
         return ground.used_by_tree(self.process.pid)
 
-    def _hear(self) -> dict[str, Any]:
+    def hear(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -54,12 +58,26 @@ def environment(**more: str) -> dict[str, str]:
 
 @contextmanager
 def running_peer(program: str, variables: Mapping[str, str] | None = None) -> Iterator[Peer]:
-    """Runs `bench/peers/<program>.py` until the block ends."""
+    """Runs the program (a module or a package) `bench/peers/<program>` until the block ends."""
     if not PYTHON.exists():
         raise RuntimeError(f"{PYTHON} does not exist: `make .venv-bench/.peers` installs it")
+    with started([str(PYTHON), "-m", f"bench.peers.{program}"], environment(**(variables or {}))) as peer:
+        yield peer
+
+
+@contextmanager
+def another_of_us(module: str) -> Iterator[Peer]:
+    """Runs a module of the benches in a process of its own, with the product's packages and settings."""
+    with started([sys.executable, "-m", module], dict(os.environ)) as peer:
+        yield peer
+
+
+@contextmanager
+def started(command: list[str], variables: dict[str, str]) -> Iterator[Peer]:
+    """Runs a program that answers in lines, until the block ends."""
     process = subprocess.Popen(
-        [str(PYTHON), "-m", f"bench.peers.{program}"],
-        env=environment(**(variables or {})),
+        command,
+        env=variables,
         cwd=running.BASE_DIR,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -67,7 +85,7 @@ def running_peer(program: str, variables: Mapping[str, str] | None = None) -> It
     )
     peer = Peer(process)
     try:
-        peer._hear()
+        peer.hear()
         yield peer
     finally:
         assert process.stdin is not None

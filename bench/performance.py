@@ -81,7 +81,7 @@ def missed(results: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
 def _goals(results: Sequence[dict[str, Any]]) -> str:
     told = {True: "met", False: "**missed**"}
     rows = [
-        f"| {goal['sentence']} | {_bound(goal)} | {_goal_value(goal, result)} | {told[goal['met']]} |"
+        f"| {goal['sentence']} | {_bound(goal, result)} | {_reached(goal, result)} | {told[goal['met']]} |"
         for result in results
         for goal in result["goals"]
     ]
@@ -100,18 +100,19 @@ def _goals(results: Sequence[dict[str, Any]]) -> str:
 def _section(result: dict[str, Any]) -> str:
     figure, product = result["figure"], rounds.products(result)[0]
     others = _other_figures(result)
-    columns = ["what", "", _heading(figure, result), *(_heading(name, result) for name in others), f"{product} ÷ this"]
+    beside = any(arm["role"] != "product" for arm in result["arms"])
+    columns = ["what", "", _heading(figure, result), *(_heading(name, result) for name in others)]
+    columns += [f"{product} ÷ this"] if beside else []
     rows = []
     for arm in result["arms"]:
-        compared = rounds.ratios(result, arm["name"], figure)
-        itself = arm["name"] == product
-        ratio = "" if itself or not compared else f"**{_number(median(compared))}** ({_range(compared)})"
+        compared = [] if arm["role"] == "product" else rounds.ratios(result, arm["name"], figure)
+        ratio = f"**{_number(median(compared))}** ({_range(compared)})" if compared else ""
         cells = [
             f"**{arm['name']}**" if arm["role"] == "product" else arm["name"],
             ROLES[arm["role"]],
             _measured(rounds.values(result, arm["name"], figure)),
             *(_middle(rounds.values(result, arm["name"], name)) for name in others),
-            ratio,
+            *([ratio] if beside else []),
         ]
         rows.append("| " + " | ".join(cells) + " |")
     told = [f"- *{arm['name']}*: {arm['what']}" for arm in result["arms"] if arm["what"]]
@@ -166,15 +167,18 @@ def _heading(figure: str, result: dict[str, Any]) -> str:
     return f"{name.replace('cpu', 'processor').replace('_', ' ')}, {units.get(unit, unit)}" if name else unit
 
 
-def _bound(goal: dict[str, Any]) -> str:
+def _bound(goal: dict[str, Any], result: dict[str, Any]) -> str:
     word, bound = ("≥", goal["at_least"]) if goal["at_least"] is not None else ("≤", goal["at_most"])
-    return f"{word} {_number(bound)}{' ×' if goal['against'] else ''}"
+    return f"{word} {_with_unit(bound, goal, result)}"
 
 
-def _goal_value(goal: dict[str, Any], result: dict[str, Any]) -> str:
-    if goal["against"]:
-        return f"{_number(goal['value'])} ×"
-    return f"{_number(goal['value'])} {_heading(goal['figure'], result).rpartition(', ')[2]}"
+def _reached(goal: dict[str, Any], result: dict[str, Any]) -> str:
+    return _with_unit(goal["value"], goal, result)
+
+
+def _with_unit(value: float, goal: dict[str, Any], result: dict[str, Any]) -> str:
+    unit = "×" if goal["against"] else _heading(goal["figure"], result).rpartition(", ")[2]
+    return f"{_number(value)} {unit}"
 
 
 def _measured(values: Sequence[float]) -> str:

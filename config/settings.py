@@ -228,6 +228,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-codes": {"task": "payments.watch_codes", "schedule": 300.0, "options": {"expires": 300}},
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
+    "close-hours": {"task": "payments.close_hours", "schedule": crontab(minute=31), "options": _IN_AN_HOUR},
     "receipt-keys": {"task": "payments.renew_receipt_keys", "schedule": crontab(minute=30), "options": _IN_AN_HOUR},
     "partitions": {"task": "payments.make_partitions", "schedule": crontab(minute=50, hour=2), "options": _IN_AN_HOUR},
     "forget-expired": {"task": "merchants.forget_expired", "schedule": crontab(minute=40), "options": _IN_AN_HOUR},

@@ -84,7 +84,7 @@ def test_a_database_that_may_forget_gives_no_result(db: None, kept: Path, monkey
 def test_the_page_tells_goals_medians_spread_and_ratios(kept: Path) -> None:
     told = performance.page([measured(kept, notes=["A year has 365 days."])])
     assert "2 of 3 goals are met." in told
-    assert "| a thousand a second | ≥ 1,000 | 300 events/s | **missed** |" in told
+    assert "| a thousand a second | ≥ 1,000 events/s | 300 events/s | **missed** |" in told
     assert "| ten times theirs | ≥ 10 × | 10 × | met |" in told
     assert "| **Pushcart** | Pushcart | 300 (100 to 300) | 10 |  |" in told
     assert "| theirs | peer | 30 (10 to 30) | 40 | **10** (10 to 15) |" in told

@@ -64,7 +64,7 @@ def _named(to: str, related: str, **options: object) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("merchants", "0012_notices_by_statement"), ("payments", "0011_partitions")]
+    dependencies = [("merchants", "0012_notices_by_statement"), ("payments", "0012_rollups")]
 
     operations = [
         migrations.AlterField(
