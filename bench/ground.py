@@ -82,8 +82,9 @@ def stores() -> Iterator[DataFolder]:
             SECRET_KEY=secrets.token_hex(32),
             CREDENTIAL_KEYS=Fernet.generate_key().decode(),
             SANDBOX_URL="http://127.0.0.1:9",
-            DEBUG="1",
             LOG_LEVEL="ERROR",
+            ALLOWED_HOSTS="127.0.0.1,testserver",
+            **IN_PRODUCTION,
         )
         try:
             subprocess.run(

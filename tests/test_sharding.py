@@ -17,7 +17,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from merchants import notify
-from payments import inbox, reconcile
+from payments import reconcile, taking
 from tests.cast import Person
 from tests.till import assert_books_hold, expect, paid, platform, shop_code
 
@@ -191,8 +191,7 @@ def hot(mei: Person) -> list[str]:
     with recorded() as said:
         intent = expect(shop_code(mei.shop), 200)
         paid(intent).deliver()
-        leased = inbox.lease(limit=10, now=timezone.now())
-        notify.announce(reconcile.apply(leased, clock=timezone.now).shops)
+        notify.announce(reconcile.apply(taking.batch(clock=timezone.now), clock=timezone.now).shops)
         for address in (
             "ledger/balance", "ledger/entries", "ledger/day", f"ledger/statement?month={timezone.now():%Y-%m}",
             "payments", "notices",
