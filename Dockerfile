@@ -5,7 +5,9 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     DATA_DIR=/data \
     STATIC_ROOT=/app/static \
-    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
+    PROMETHEUS_MULTIPROC_DIR=/tmp/metrics \
+    INTERNAL_HOST=0.0.0.0 \
+    GRANIAN_WORKERS=2
 
 WORKDIR /app
 
@@ -31,5 +33,7 @@ USER pushcart
 VOLUME /data
 EXPOSE 8000
 
-CMD ["gunicorn", "config.wsgi:application", "--worker-class=gthread", "--workers=4", "--threads=4", \
-     "--bind=0.0.0.0:8000", "--bind=0.0.0.0:9000", "--no-control-socket"]
+# As config/product.py has it, but for the address. A process of the web uses one core: GRANIAN_WORKERS is their number.
+CMD ["granian", "config.web:application", "--factory", "--interface=wsgi", "--http=1", "--no-ws", \
+     "--blocking-threads=64", "--http1-buffer-size=65536", "--http1-header-read-timeout=10000", \
+     "--workers-kill-timeout=5", "--respawn-failed-workers", "--log-level=error", "--host=0.0.0.0", "--port=8000"]

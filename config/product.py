@@ -24,6 +24,21 @@ from config import running
 from config.data_folder import DataFolder
 from config.processes import POLITE, CannotStart, Process, Step, end_group, spawn, stop
 
+# How granian serves us; the Dockerfile says the same. A thread waits for each request that is worked on, most of them
+# for a commit, so there are more of them than cores, and one process is enough for two cores.
+WEB = (
+    "config.web:application",
+    "--factory",
+    "--interface=wsgi",
+    "--http=1",
+    "--no-ws",
+    "--blocking-threads=64",
+    "--http1-buffer-size=65536",  # The head of a request is no longer than this.
+    "--http1-header-read-timeout=10000",
+    "--workers-kill-timeout=5",
+    "--respawn-failed-workers",
+    "--log-level=error",  # It warns of so many threads at each start.
+)
 # What listens where, counted from PORT.
 PORTS = {"web": 0, "event stream": 1, "pretend wallet": 2, "internal figures": 3}
 
@@ -78,7 +93,12 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
         worker("worker", "celery"),
         worker("errands", "errands"),
         program(
-            "beat", "celery", "--app=config", "beat", f"--schedule={folder.path / 'beat-schedule'}", ready=lambda: True
+            "beat",
+            "celery",
+            "--app=config.clock",
+            "beat",
+            f"--schedule={folder.path / 'beat-schedule'}",
+            ready=lambda: True,
         ),
         program(
             "stream",
@@ -91,16 +111,10 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
         ),
         program(
             "web",
-            "gunicorn",
-            "config.wsgi:application",
-            "--worker-class=gthread",
-            "--workers=2",
-            "--threads=4",
-            "--preload",  # The project is loaded once for both workers.
-            f"--bind=127.0.0.1:{port}",
-            f"--bind=127.0.0.1:{port + PORTS['internal figures']}",
-            "--graceful-timeout=5",
-            "--no-control-socket",  # A door nobody uses.
+            "granian",
+            *WEB,
+            "--host=127.0.0.1",
+            f"--port={port}",
             ready=lambda: _answers(port, "/healthz/ready", below=300),
         ),
     ]

@@ -53,6 +53,7 @@ ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", urlsplit(PUBLIC_URL).hostname or "loca
 TRUSTED_PROXIES = env_list("TRUSTED_PROXIES")
 # Metrics and the live books answer on this port only; 0 switches them off.
 INTERNAL_PORT = int(env("INTERNAL_PORT", "0"))
+INTERNAL_HOST = env("INTERNAL_HOST", "127.0.0.1")
 
 _https = PUBLIC_URL.startswith("https://")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None

@@ -1,17 +1,20 @@
 """The inbox: a proved notification is kept once, with its queue row, before anything is done with it.
 
 `receive` is all that happens in a provider's request: prove the raw bytes, one INSERT for both rows, commit, ring.
+`keep_all` is the same INSERT for those that `payments.front_door` has proved and that arrived together.
 `lease` and `settle` are the drain's side of the queue.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter as Count
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
@@ -45,8 +48,17 @@ class UnableToReceive(Exception):
 
 def too_large() -> UnableToReceive:
     """The refusal of a body that is not even read; counted like the others."""
-    _refused.labels("body_too_large").inc()
-    return UnableToReceive("body_too_large", 413)
+    return counted(UnableToReceive("body_too_large", 413))
+
+
+def unavailable() -> UnableToReceive:
+    """The refusal when the database cannot be asked; the provider comes again."""
+    return counted(UnableToReceive("unavailable", 503))
+
+
+def counted(refusal: UnableToReceive) -> UnableToReceive:
+    _refused.labels(refusal.code).inc()
+    return refusal
 
 
 def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -> bool:
@@ -59,7 +71,7 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
     try:
         if len(delivery.raw) > settings.WEBHOOK_BYTES_MAX:
             raise UnableToReceive("body_too_large", 413)
-        found = _account(provider, account)
+        found = account_named(provider, account)
         try:
             verified = providers.named(provider).verify(found, delivery, now=now)
         except UnableToVerify as refusal:
@@ -74,8 +86,7 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
         if len(verified.delivery_id) > DELIVERY_ID_MAX:
             raise UnableToReceive("delivery_id_too_long", 400)
     except UnableToReceive as refusal:
-        _refused.labels(refusal.code).inc()
-        raise
+        raise counted(refusal)
     new = keep(account=found, verified=verified, now=now)
     if not new and verified.authority == "unsigned_hint":
         _hear_again(found, verified.delivery_id, now)
@@ -121,6 +132,76 @@ def keep(*, account: ProviderAccount, verified: Verified, now: datetime) -> bool
     if new:
         transaction.on_commit(lambda: bell.ring(DRAIN))
     return new
+
+
+def account_named(provider: str, name: str) -> ProviderAccount:
+    """The account whose notifications come to this address. Raises UnableToReceive 404."""
+    if not providers.enabled(provider):
+        raise UnableToReceive("unknown_provider", 404)
+    if not name.isprintable():  # PostgreSQL takes no NUL, not even to say that there is no such name.
+        raise UnableToReceive("unknown_account", 404)
+    # Written out, because every notification pays for this look-up, and the ORM's words cost more than the answer.
+    found = next(iter(ProviderAccount.objects.raw(_ACCOUNT_SQL, [provider, name])), None)
+    if found is None:
+        raise UnableToReceive("unknown_account", 404)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A notification that is proved by the credentials of the account as it was read, perhaps some time ago."""
+
+    account: ProviderAccount
+    verified: Verified
+    now: datetime
+
+
+def keep_all(database: psycopg.Connection, proved: Sequence[Proved]) -> list[bool | None]:
+    """Writes all of them with one statement, which is one commit; the caller rings.
+
+    True: it was new; False: it was kept before; None: it is not kept, because the account is no more the one that
+    proved it, or because this row cannot be written: `receive` says why. One such row never spoils its neighbours.
+    """
+    try:
+        return _keep_together(database, proved)
+    except (psycopg.DataError, psycopg.IntegrityError) as failure:
+        if len(proved) > 1:
+            return [outcome for one in proved for outcome in keep_all(database, [one])]
+        _log.warning("webhook_not_writable", account=str(proved[0].account), failure=repr(failure))
+        return [None]
+
+
+def _keep_together(database: psycopg.Connection, proved: Sequence[Proved]) -> list[bool | None]:
+    accounts = list({id(one.account): one.account for one in proved}.values())
+    number = {id(account): number for number, account in enumerate(accounts)}
+    event_ids = [ids.new(one.now) for one in proved]
+    row = database.execute(
+        _KEEP_ALL_SQL,
+        {
+            "ids": event_ids,
+            "numbers": [number[id(one.account)] for one in proved],
+            "deliveries": [one.verified.delivery_id for one in proved],
+            "raws": [one.verified.raw for one in proved],
+            "headers": [json.dumps(dict(one.verified.headers)) for one in proved],
+            "key_ids": [one.verified.key_id for one in proved],
+            "authorities": [one.verified.authority for one in proved],
+            "times": [one.now for one in proved],
+            "accounts": [account.id for account in accounts],
+            "sealed": [bytes(account.sealed_credentials) for account in accounts],
+        },
+        binary=True,
+    ).fetchone()
+    assert row is not None
+    new, known = set(row[0] or ()), set(row[1] or ())
+    outcomes = [
+        event_id in new if number[id(one.account)] in known else None
+        for event_id, one in zip(event_ids, proved, strict=True)
+    ]
+    tally = Count(zip((one.account.provider for one in proved), outcomes, strict=True))
+    for (provider, outcome), count in tally.items():
+        if outcome is not None:
+            (_received if outcome else _repeated).labels(provider).inc(count)
+    return outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,18 +277,6 @@ def _lease(statement: str, limit: int, now: datetime) -> list[Leased]:
         return sorted((Leased(*row) for row in cursor.fetchall()), key=lambda leased: leased.event_id.int)
 
 
-def _account(provider: str, name: str) -> ProviderAccount:
-    if not providers.enabled(provider):
-        raise UnableToReceive("unknown_provider", 404)
-    if not name.isprintable():  # PostgreSQL takes no NUL, not even to say that there is no such name.
-        raise UnableToReceive("unknown_account", 404)
-    # Written out, because every notification pays for this look-up, and the ORM's words cost more than the answer.
-    found = next(iter(ProviderAccount.objects.raw(_ACCOUNT_SQL, [provider, name])), None)
-    if found is None:
-        raise UnableToReceive("unknown_account", 404)
-    return found
-
-
 _ACCOUNT_SQL = "SELECT * FROM payments_provideraccount WHERE provider = %s AND name = %s"
 
 _KEEP_SQL = """
@@ -224,6 +293,39 @@ WITH told AS (
 )
 INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)
 SELECT id, 'queued', 0, %(now)s, '', %(now)s FROM kept
+"""
+
+# The rows are ordered, so that two processes with the same deliveries wait for each other in one order.
+_KEEP_ALL_SQL = """
+WITH known AS MATERIALIZED (
+    SELECT seen.number, account.id
+      FROM payments_provideraccount AS account
+      JOIN unnest(%(accounts)b::uuid[], %(sealed)b::bytea[]) WITH ORDINALITY AS seen (id, sealed, number)
+        ON account.id = seen.id AND account.sealed_credentials = seen.sealed
+     WHERE account.funds = 'held'
+), given AS MATERIALIZED (
+    SELECT given.*, known.id AS account_id
+      FROM unnest(
+               %(ids)b::uuid[], %(numbers)b::int[], %(deliveries)b::text[], %(raws)b::bytea[], %(headers)b::text[],
+               %(key_ids)b::text[], %(authorities)b::text[], %(times)b::timestamptz[]
+           ) AS given (id, number, delivery_id, raw, headers, key_id, authority, received_at)
+      JOIN known ON known.number = given.number + 1
+), told AS (
+    INSERT INTO payments_delivery (provider_account_id, delivery_id, event_id)
+    SELECT account_id, delivery_id, id FROM given ORDER BY account_id, delivery_id
+    ON CONFLICT (provider_account_id, delivery_id) DO NOTHING
+    RETURNING event_id
+), kept AS (
+    INSERT INTO payments_webhookevent
+        (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
+    SELECT id, account_id, delivery_id, raw, headers::jsonb, key_id, authority, received_at
+      FROM given JOIN told ON told.event_id = given.id
+    RETURNING id, received_at
+), queued AS (
+    INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)
+    SELECT id, 'queued', 0, received_at, '', received_at FROM kept
+)
+SELECT (SELECT array_agg(id) FROM kept), (SELECT array_agg(number::int - 1) FROM known)
 """
 
 # Taking an event makes it `queued` again: one that is `queued` and was tried before never came to its end.

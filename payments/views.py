@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -24,16 +25,20 @@ from rest_framework.views import APIView
 from merchants import ids, step_up
 from merchants.addresses import passed_certificate
 from merchants.idempotency import header, once_proved
+from merchants.journal import journal
 from merchants.models import Staff
 from merchants.refusals import Refused
 from merchants.step_up import Confirmation
 from merchants.tokens import require, shop_of, staff_of
-from payments import inbox, providers, refunds
+from payments import inbox, refunds, webhook_answers
 from payments.happened import HappenedPages
 from payments.models import Dispute, Payment
 from payments.payment_filter import PaymentFilter, in_order_of_happening
-from payments.providers.base import Delivery, Reply
+from payments.providers.base import Delivery
 from payments.shapes import DisputeShape, PaymentShape, RefundRequest, RefundShape
+from payments.webhook_answers import Answer
+
+_log = journal(__name__)
 
 # What a list of payments shows: an intent's handover and an account's credentials are long, and none of it.
 _LISTED = (
@@ -65,24 +70,16 @@ def webhook(request: HttpRequest, provider: str, account: str, ending: str = "")
         )
         inbox.receive(provider=provider, account=account, delivery=delivery, now=timezone.now())
     except inbox.UnableToReceive as refusal:
-        return _not_kept(provider, refusal)
-    reply = providers.named(provider).acknowledge()
-    return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type)
+        return _answered(webhook_answers.not_kept(provider, refusal.code, refusal.status))
+    except (OperationalError, InterfaceError) as failure:  # Gone, restarting, or without a free connection for us.
+        _log.warning("webhook_not_kept", failure=repr(failure))
+        gone = inbox.unavailable()
+        return _answered(webhook_answers.not_kept(provider, gone.code, gone.status))
+    return _answered(webhook_answers.kept(provider))
 
 
-def _not_kept(provider: str, refusal: inbox.UnableToReceive) -> HttpResponse:
-    """The refusal in the provider's own form where it has one, else as a problem document."""
-    reply = providers.named(provider).acknowledge(refusal.code) if providers.enabled(provider) else Reply(400)
-    if reply.body:
-        return HttpResponse(reply.body, status=refusal.status, content_type=reply.content_type)
-    body = {
-        "type": f"urn:pushcart:problem:{refusal.code}",
-        "title": "The notification was not accepted.",
-        "status": refusal.status,
-        "detail": "Nothing was stored.",
-        "code": refusal.code,
-    }
-    return JsonResponse(body, status=refusal.status, content_type="application/problem+json")
+def _answered(answer: Answer) -> HttpResponse:
+    return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
 
 
 class PaymentsView(ListAPIView[Payment]):

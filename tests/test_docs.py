@@ -20,7 +20,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from config import product
 from config.data_folder import claim
-from payments import inbox, reconcile
+from payments import group_commit, inbox, reconcile
 from payments.models import Account, Discrepancy, LedgerEntry, Payment
 from payments.providers import client
 from tests.test_layout import PRODUCT, ROOT, modules, parsed, python_files, tracked
@@ -218,7 +218,8 @@ def _source(name: str) -> str:
 
 
 def test_every_figure_is_explained_and_every_figure_explained_exists(db: None) -> None:
-    assert inbox._refused and reconcile._outcomes and client._calls  # Their counters exist once they are imported.
+    # Their counters exist once they are imported.
+    assert inbox._refused and reconcile._outcomes and client._calls and group_commit._groups_written
     answer = Client().get("/metrics", SERVER_PORT=str(settings.INTERNAL_PORT))
     assert answer.status_code == 200
     named = set(re.findall(r"^# HELP (pushcart_\w+)", answer.content.decode(), re.MULTILINE))

@@ -143,6 +143,10 @@ def test_every_process_answers_and_the_terminal_says_where(product: Product) -> 
     assert product.get("/app/").status_code == 200
     assert product.get("/", "pretend wallet").status_code == 200
     assert product.get("/healthz/live", "internal figures").status_code == 200
+    assert product.get("/metrics", "internal figures").status_code == 200
+    internal = f"127.0.0.1:{product.port + PORTS['internal figures']}"
+    for public in ("/metrics", f"http://{internal}/metrics"):
+        assert asked_raw(product.port, public, host=internal).startswith(b"HTTP/1.1 404 ")
     assert product.get("/api/v1/notices/stream", "event stream").status_code == 401
     for line in (
         f"http://127.0.0.1:{product.port}/app/",
@@ -238,6 +242,13 @@ def test_killed_it_leaves_nothing_and_the_next_start_goes_on_beside_another_prod
     finally:
         again.end()
         other.end()
+
+
+def asked_raw(port: int, target: str, *, host: str) -> bytes:
+    """The first line of the answer to a request whose host may be a lie."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        return connection.makefile("rb").readline()
 
 
 def commands_of(product: Product) -> list[str]:

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from merchants.models import Item, Notice
+from payments.group_commit import GROUP_MAX
 from payments.models import LedgerEntry, Payment, PaymentIntent, ProviderAccount, QueuedEvent, WebhookEvent
 from tests.cast import Person
 from tests.sandbox.pretend_shop import eventually
@@ -34,7 +35,6 @@ from tests.walks.running import (
 pytestmark = pytest.mark.xdist_group("walks")
 
 EVENTS, BEFORE = 300, 100
-WEB_THREADS = 8  # As many notifications can be in the middle of being kept: two processes of four threads.
 
 
 def test_a_worker_killed_before_it_drains_posts_once_when_it_is_back(
@@ -151,12 +151,12 @@ def test_the_web_killed_in_the_middle_of_deliveries_is_told_again_and_loses_noth
         eventually(lambda: WebhookEvent.objects.count() >= 20, "some to be kept")
         cursor.execute("LOCK TABLE payments_webhookevent IN SHARE MODE")
         kept = WebhookEvent.objects.count()
-        eventually(lambda: len(blocked_statements()) >= 4, "requests to stand in their middle")
+        eventually(lambda: len(blocked_statements()) >= 1, "requests to stand in their middle")
         product.kill("web")
     assert 20 <= kept < count
     eventually(lambda: not sessions_at_work(), "the statements of the killed web to come to an end", within_s=15)
     # The database may finish what the dead had asked for: kept and never acknowledged, so the wallet tells it again.
-    assert kept <= WebhookEvent.objects.count() <= kept + WEB_THREADS
+    assert kept <= WebhookEvent.objects.count() <= kept + GROUP_MAX
     assert attempts(product, account).count(204) <= kept  # What was acknowledged is kept.
 
     began = time.monotonic()
@@ -166,8 +166,8 @@ def test_the_web_killed_in_the_middle_of_deliveries_is_told_again_and_loses_noth
     settle(product, account)
     answers = Counter(attempts(product, account))
     assert answers[204] == count
-    assert answers[None] >= 4
-    assert set(answers) == {204, None}
+    assert answers[None] >= 1
+    assert set(answers) <= {204, None, 503}  # The last for those that had waited too long when it was killed.
     assert WebhookEvent.objects.count() == count
     assert_posted_once(count)
     assert_the_wallet_agrees(product, account)
