@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -23,16 +24,31 @@ _counter = 0
 
 def new(at: datetime | None = None) -> UUID:
     """A UUIDv7 of the moment `at` (now, when left out); ids made in one process for one millisecond ascend."""
-    global _last_ms, _counter  # noqa: PLW0603  The count is the process's own, as the clock is.
-    ms = milliseconds(at or timezone.now())
+    return several(1, at or timezone.now())[0]
+
+
+def several(count: int, at: datetime) -> list[UUID]:
+    """So many UUIDv7 of one moment, ascending: a batch asks for the clock, the lock and chance once."""
+    global _last_ms, _counter
+    ms = milliseconds(at)
     with _lock:
         # Twenty bits behind the time count within the millisecond, so that a batch of up to a million keeps its order.
-        _counter = (_counter + 1) % 0x100000 if ms == _last_ms else secrets.randbelow(0x100)
-        _last_ms = ms
-        high, low = divmod(_counter, 0x100)
+        first = _counter + 1 if ms == _last_ms else secrets.randbelow(0x100)
+        _counter, _last_ms = (first + count - 1) % 0x100000, ms
     # The version and the variant stand between the parts: twelve bits of the count come first, then its last eight.
-    tail = (low << 54) | secrets.randbits(54)
-    return UUID(int=(ms << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | tail)
+    chance, head = secrets.token_bytes(7 * count), (ms << 80) | (0x7 << 76) | (0b10 << 62)
+    made = []
+    for n in range(count):
+        high, low = divmod((first + n) % 0x100000, 0x100)
+        tail = int.from_bytes(chance[7 * n : 7 * n + 7]) >> 2
+        made.append(UUID(int=head | (high << 64) | (low << 54) | tail))
+    return made
+
+
+def endless(at: datetime) -> Iterator[UUID]:
+    """UUIDv7 of one moment, ascending, for whoever does not know yet how many it needs."""
+    while True:
+        yield from several(100, at)
 
 
 def first_of(moment: datetime) -> UUID:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,13 +14,14 @@ import redis
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
-from merchants import bell, ids
+from merchants import bell, columns, ids
 from merchants.journal import journal
 from merchants.models import NoticeCounter, PushSubscription
 
 PUSH_TASK = "merchants.send_pushes"  # Sends what subscriptions of push have not been told.
 
 _log = journal(__name__)
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +44,28 @@ def tell(tellings: Sequence[Telling], *, now: datetime) -> None:
     reader who has seen number n has seen all below it. The only writer of notices.
     """
     assert transaction.get_connection().in_atomic_block, "a notice is written with the money it tells of"
-    ordered = sorted(tellings, key=lambda telling: telling.shop_id)  # A stable sort keeps each shop's own order.
-    groups = [(shop, list(group)) for shop, group in groupby(ordered, key=lambda telling: telling.shop_id)]
+    told: dict[UUID, list[Telling]] = {}
+    for telling in tellings:
+        told.setdefault(telling.shop_id, []).append(telling)
+    groups = sorted(told.items(), key=lambda group: group[0].int)
     if not groups:
         return
     last = _reserve({shop: len(group) for shop, group in groups})
+    new_id = partial(next, ids.endless(now))
     rows = [
         (
-            ids.new(now),
+            new_id(),
             shop,
             last[shop] - len(group) + 1 + offset,
             telling.kind,
-            json.dumps(dict(telling.data)),
+            _json(telling.data),
             telling.about,
         )
         for shop, group in groups
         for offset, telling in enumerate(group)
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT_SQL, [now, *(list(column) for column in zip(*rows, strict=True))])
+        cursor.execute(_INSERT_SQL, [now, *columns.literals(rows)])
 
 
 def announce(shop_ids: Iterable[UUID]) -> None:
@@ -93,14 +97,14 @@ def channel(shop_id: UUID) -> str:
 
 def _reserve(wanted: Mapping[UUID, int]) -> dict[UUID, int]:
     """Moves each shop's counter ahead and returns its new last number; the rows stay locked until commit."""
-    shops = sorted(wanted)
+    shops = list(wanted)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO merchants_noticecounter AS counter (shop_id, last)"
             " SELECT * FROM unnest(%s::uuid[], %s::bigint[])"
             " ON CONFLICT (shop_id) DO UPDATE SET last = counter.last + EXCLUDED.last"
             " RETURNING shop_id, last",
-            [shops, [wanted[shop] for shop in shops]],
+            [columns.literal(shops), columns.literal(wanted[shop] for shop in shops)],
         )
         return dict(cursor.fetchall())
 

@@ -27,8 +27,9 @@ class Place:
 
     def key(self, currency: str) -> str:
         """The account's name in the book, by which it is found."""
-        owners = (owner.hex if owner else "" for owner in (self.shop_id, self.provider_account_id))
-        return "|".join((self.kind, currency, self.funds, *owners))
+        shop = self.shop_id.hex if self.shop_id else ""
+        provider_account = self.provider_account_id.hex if self.provider_account_id else ""
+        return "|".join((self.kind, currency, self.funds, shop, provider_account))
 
 
 # The platform's own places; each exists once in a currency.

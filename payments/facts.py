@@ -6,16 +6,16 @@ other in a circle. Whoever locks such rows elsewhere keeps to the same order.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import timedelta
-from typing import cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
+from merchants import columns
 from payments import providers
 from payments.known import (
     AccountFacts,
@@ -27,27 +27,28 @@ from payments.known import (
     intent_id,
     refund_id,
 )
-from payments.models import Dispute, Payment, PaymentIntent, ProviderAccount, Refund, WebhookEvent
-from payments.providers.base import Authority, Event, Verified
+from payments.models import Dispute, Payment, ProviderAccount, Refund
+from payments.providers.base import Event, Verified
 
 
 def stored_events(event_ids: list[UUID]) -> list[tuple[UUID, UUID, Verified]]:
     """The stored events in the order of arrival (their ids are of the time they were received)."""
-    rows = WebhookEvent.objects.filter(id__in=event_ids).order_by("id")
-    return [
-        (
-            row.id,
-            row.provider_account_id,
-            Verified(
-                delivery_id=row.delivery_id,
-                raw=bytes(row.raw),
-                authority=cast(Authority, row.authority),
-                headers=row.headers,
-                key_id=row.key_id,
-            ),
-        )
-        for row in rows
-    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_EVENTS_SQL, [columns.literal(event_ids)])
+        return [
+            (
+                event_id,
+                account_id,
+                Verified(
+                    delivery_id=delivery_id,
+                    raw=bytes(raw),
+                    authority=authority,
+                    headers=json.loads(headers),
+                    key_id=key_id,
+                ),
+            )
+            for event_id, account_id, delivery_id, raw, authority, headers, key_id in cursor.fetchall()
+        ]
 
 
 def accounts(account_ids: Iterable[UUID]) -> dict[UUID, ProviderAccount]:
@@ -117,37 +118,44 @@ def of_disputes(rows: QuerySet[Dispute]) -> list[DisputeFacts]:
     return [DisputeFacts(*row) for row in rows.values_list(*fields)]
 
 
-def _load_intents(known: Known, intent_ids: Iterable[UUID]) -> None:
-    rows = (
-        PaymentIntent.objects.select_for_update(no_key=True)
-        .filter(id__in=list(intent_ids))
-        .order_by("id")
-        .values_list(
-            "id", "shop_id", "provider_account_id", "amount", "currency", "state", "closing", "description", "quantity",
-            "receipt", "item_id", "code_id",
-        )
-    )  # fmt: skip
-    for row in rows:
-        known.intents[row[0]] = IntentFacts(*row)
+def _load_intents(known: Known, intent_ids: set[UUID]) -> None:
+    if not intent_ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_INTENTS_SQL, [columns.literal(intent_ids)])
+        known.intents = {row[0]: IntentFacts(*row) for row in cursor.fetchall()}
     # One that expired and was paid late has money too, though its state does not say so.
     unpaid = [i.id for i in known.intents.values() if i.state not in ("open", "paid")]
     if unpaid:
         late = Payment.objects.filter(intent_id__in=unpaid, placed=True).values_list("intent_id", flat=True)
         for paid_late in set(late):
             if paid_late is not None:
-                known.intents[paid_late] = replace(known.intents[paid_late], paid=True)
+                known.intents[paid_late] = known.intents[paid_late].with_money(known.intents[paid_late].state)
 
 
 def _load_payments(known: Known, wanted: set[tuple[UUID, str]]) -> None:
     if not wanted:
         return
-    pairs = sorted(wanted)
+    pairs = sorted(wanted, key=lambda pair: (pair[0].int, pair[1]))
     with connection.cursor() as cursor:
-        cursor.execute(_PAYMENTS_SQL, [[account for account, _ in pairs], [object_id for _, object_id in pairs]])
+        cursor.execute(_PAYMENTS_SQL, columns.literals(pairs))
         for row in cursor.fetchall():
             payment = PaymentFacts(*row)
             known.payments[payment.account_id, payment.object_id] = payment
 
+
+# Written out, because every event pays for it: a model made of each row costs more than reading the row.
+_EVENTS_SQL = """
+SELECT id, provider_account_id, delivery_id, raw, authority, headers::text, key_id
+  FROM payments_webhookevent WHERE id = ANY(%s::uuid[]) ORDER BY id
+"""
+
+_INTENTS_SQL = """
+SELECT id, shop_id, provider_account_id, amount, currency, state, closing, description, quantity, receipt, item_id,
+       code_id
+  FROM payments_paymentintent WHERE id = ANY(%s::uuid[]) ORDER BY id
+   FOR NO KEY UPDATE
+"""
 
 _PAYMENTS_SQL = """
 SELECT p.id, p.provider_account_id, a.funds, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, p.match,

@@ -17,7 +17,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from prometheus_client import Counter
 
-from merchants import bell, ids, limits
+from merchants import bell, columns, ids, limits
 from merchants.journal import journal
 from merchants.refusals import Refused
 from payments import inquiries, providers
@@ -156,7 +156,7 @@ def lease_suspect(*, now: datetime) -> list[Leased]:
 def settle(event_ids: Sequence[UUID]) -> None:
     """Takes applied events off the queue, in the transaction that applied them."""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM payments_queuedevent WHERE event_id = ANY(%s)", [list(event_ids)])
+        cursor.execute(_SETTLE_SQL, [columns.literal(event_ids)])
 
 
 def give_back(leased: Sequence[Leased], *, now: datetime) -> None:
@@ -200,7 +200,7 @@ def has_due(*, now: datetime) -> bool:
 def _lease(statement: str, limit: int, now: datetime) -> list[Leased]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, {"now": now, "until": now + settings.DRAIN_LEASE, "limit": limit})
-        return sorted((Leased(*row) for row in cursor.fetchall()), key=lambda leased: leased.event_id)
+        return sorted((Leased(*row) for row in cursor.fetchall()), key=lambda leased: leased.event_id.int)
 
 
 def _account(provider: str, name: str) -> ProviderAccount:
@@ -247,6 +247,8 @@ RETURNING queued.event_id, queued.attempts
 """
 _LEASE_BATCH_SQL = _LEASE_SQL.replace("<which>", "(attempts = 0 OR state = 'parked')")
 _LEASE_SUSPECT_SQL = _LEASE_SQL.replace("<which>", "attempts > 0 AND state = 'queued'")
+
+_SETTLE_SQL = "DELETE FROM payments_queuedevent WHERE event_id = ANY(%s::uuid[])"
 
 _REQUEUE_SQL = """
 INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)

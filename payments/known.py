@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -44,6 +45,13 @@ class IntentFacts:
     item_id: UUID | None = None
     code_id: UUID | None = None
     paid: bool = False  # Some money has been placed for it already.
+
+    def with_money(self, state: str) -> IntentFacts:
+        """The intent after some money was placed for it. (`replace` looks at every field: this is on every payment.)"""
+        return IntentFacts(
+            self.id, self.shop_id, self.account_id, self.amount, self.currency, state, self.closing, self.description,
+            self.quantity, self.receipt, self.item_id, self.code_id, True,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +155,19 @@ class Known:
         return [dispute for dispute in self.disputes.values() if dispute.payment_id == payment_id]
 
     def absorb(self, decision: Decision) -> None:
-        for payment in filter(None, [decision.new_payment]):
+        if payment := decision.new_payment:
             self.payments[payment.account_id, payment.object_id] = payment
-        for intent in filter(None, [decision.intent]):
+        if intent := decision.intent:
             self.intents[intent.id] = intent
-        for refund in filter(None, [decision.new_refund, decision.refund, decision.merged_refund]):
-            self.refunds[refund.id] = refund
-        for dispute in filter(None, [decision.new_dispute, decision.dispute]):
-            self.disputes[dispute.id] = dispute
+        for refund in (decision.new_refund, decision.refund, decision.merged_refund):
+            if refund:
+                self.refunds[refund.id] = refund
+        for dispute in (decision.new_dispute, decision.dispute):
+            if dispute:
+                self.disputes[dispute.id] = dispute
 
 
+@lru_cache(maxsize=4096)  # Each event's is asked for when facts are loaded, and again when it is decided.
 def intent_id(reference: str) -> UUID | None:
     """The intent that a reference names, when it is one of ours."""
     return _parsed(PaymentIntent.prefix, reference)
@@ -186,6 +197,8 @@ def contested(disputes: list[DisputeFacts]) -> int:
 
 
 def _parsed(prefix: str, reference: str) -> UUID | None:
+    if not reference.startswith(prefix):
+        return None
     try:
         return ids.parse(prefix, reference)
     except ValueError:

@@ -15,9 +15,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from merchants import ids
+from merchants import columns, ids
 from merchants.models import Shop
-from payments import columns
 from payments.chart import Movement, Place
 from payments.models import Account, AccountBalance, BalanceSnapshot
 
@@ -52,15 +51,17 @@ def post(movements: Sequence[Movement], *, now: datetime) -> set[str]:
     assert transaction.get_connection().in_atomic_block, "money is booked in the transaction of its facts"
     if not movements:
         return set()
-    accounts = _accounts({(place, m.currency) for m in movements for place in (m.debit, m.credit)})
     once = {movement.key: movement for movement in reversed(movements)}
     ordered = sorted(once.values(), key=lambda movement: movement.key)  # One order for every writer: no deadlock.
-    posted = _insert(ordered, accounts, now)
+    sides = [(m.debit.key(m.currency), m.credit.key(m.currency)) for m in ordered]
+    accounts = _accounts(ordered, sides)
+    between = [(accounts[debit], accounts[credit]) for debit, credit in sides]
+    posted = _insert(ordered, between, now)
     sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-    for movement in ordered:
+    for movement, (debit, credit) in zip(ordered, between, strict=True):
         if movement.key in posted:
-            sums[accounts[movement.debit, movement.currency]][0] += movement.amount
-            sums[accounts[movement.credit, movement.currency]][1] += movement.amount
+            sums[debit][0] += movement.amount
+            sums[credit][1] += movement.amount
     _move_balances(sums)
     return posted
 
@@ -101,42 +102,49 @@ def total_of(place: Place, currency: str) -> int:
 # --- Posting ---------------------------------------------------------------------------------------------------------
 
 
-def _accounts(wanted: Iterable[tuple[Place, str]]) -> dict[tuple[Place, str], int]:
-    """The row of each place in its currency, made when it is new."""
-    keys = {place.key(currency): (place, currency) for place, currency in wanted}
+def _accounts(movements: Sequence[Movement], sides: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """The row of each account by its key, made when it is new; `sides` are the movements' own keys."""
+    keys = {key for pair in sides for key in pair}
     found = _find_accounts(keys)
-    missing = sorted(keys.keys() - found.keys())
-    if missing:
+    if len(found) < len(keys):
+        places = {
+            key: (place, m.currency)
+            for m, pair in zip(movements, sides, strict=True)
+            for key, place in zip(pair, (m.debit, m.credit), strict=True)
+        }
         Account.objects.bulk_create(
             (
                 Account(
                     key=key,
-                    kind=keys[key][0].kind,
-                    currency=keys[key][1],
-                    funds=keys[key][0].funds,
-                    shop_id=keys[key][0].shop_id,
-                    provider_account_id=keys[key][0].provider_account_id,
+                    kind=places[key][0].kind,
+                    currency=places[key][1],
+                    funds=places[key][0].funds,
+                    shop_id=places[key][0].shop_id,
+                    provider_account_id=places[key][0].provider_account_id,
                 )
-                for key in missing
+                for key in sorted(keys - found.keys())
             ),
             ignore_conflicts=True,  # Another worker may have made it in the meantime.
         )
         found = _find_accounts(keys)
-    return {keys[key]: account_id for key, account_id in found.items()}
+    return found
 
 
 def _find_accounts(keys: Iterable[str]) -> dict[str, int]:
-    return dict(Account.objects.filter(key__in=list(keys)).values_list("key", "id"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key, id FROM payments_account WHERE key = ANY(%s::text[])", [columns.literal(keys)])
+        return dict(cursor.fetchall())
 
 
-def _insert(ordered: Sequence[Movement], accounts: dict[tuple[Place, str], int], now: datetime) -> set[str]:
+def _insert(ordered: Sequence[Movement], between: Sequence[tuple[int, int]], now: datetime) -> set[str]:
+    """Adds the entries that are not there yet, each between its two accounts; answers their keys."""
     rows = [
         (
-            ids.new(now),
+            entry_id,
             m.key,
             str(m.kind),
-            accounts[m.debit, m.currency],
-            accounts[m.credit, m.currency],
+            debit,
+            credit,
             m.amount,
             m.currency,
             m.shop_id,
@@ -147,7 +155,7 @@ def _insert(ordered: Sequence[Movement], accounts: dict[tuple[Place, str], int],
             m.cause_id,
             m.occurred_at,
         )
-        for m in ordered
+        for entry_id, m, (debit, credit) in zip(ids.several(len(ordered), now), ordered, between, strict=True)
     ]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -189,7 +197,7 @@ def _move_balances(sums: dict[int, list[int]]) -> None:
             " ORDER BY account_id"
             " ON CONFLICT (account_id) DO UPDATE"
             " SET debits = held.debits + EXCLUDED.debits, credits = held.credits + EXCLUDED.credits",
-            [ordered, [sums[account][0] for account in ordered], [sums[account][1] for account in ordered]],
+            columns.literals((account, *sums[account]) for account in ordered),
         )
 
 

@@ -164,7 +164,7 @@ def _after_payment(intent: IntentFacts | None, payment: PaymentFacts) -> IntentF
     if intent is None or not payment.placed:
         return None
     state = PaymentIntent.State.PAID if intent.state == PaymentIntent.State.OPEN else intent.state
-    return replace(intent, state=state, paid=True)
+    return intent.with_money(state)
 
 
 def _question(reason: str, event: Event, payment: PaymentFacts, intent: IntentFacts | None) -> Question:

@@ -7,6 +7,7 @@ stands alone; that one is parked.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from uuid import UUID
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 
 from merchants import ids, notify
 from merchants.journal import journal
@@ -36,7 +37,7 @@ from payments.recording import Overtaken, record
 from payments.settlement import proof
 
 _log = journal(__name__)
-_outcomes = Counter("pushcart_events", "Events by what became of them", ["outcome"])
+_outcomes = Metric("pushcart_events", "Events by what became of them", ["outcome"])
 
 # How often a batch is decided again because another worker booked one of its payments in between.
 _OVERTAKEN_MAX = 5
@@ -198,16 +199,16 @@ def _apply_once(batch: Sequence[Leased], now: datetime) -> set[UUID]:
             read.append((event_id, account_id, read_event(accounts[account_id], verified)))
         except UnableToRead as failure:
             unread[event_id] = str(failure)
-    known = facts.lock_and_load(read, partial(ids.new, now))
+    known = facts.lock_and_load(read, partial(next, ids.endless(now)))
     decisions = _decide(read, {row.id: facts.of_account(row) for row in accounts.values()}, known, now)
     record(decisions, known, now)
     _inquire(decisions, {event_id: account_id for event_id, account_id, _ in read}, now)
     shops = _tell(decisions, now)
     fates = _fates(decisions, unread)
-    finished = []
+    finished, outcomes = [], Counter[str]()
     for event_id, tried in attempts.items():
         outcome, reason = fates.get(event_id, ("applied", ""))
-        _outcomes.labels(outcome).inc()
+        outcomes[outcome] += 1
         if outcome == "parked":
             inbox.park(event_id=event_id, attempts=tried, reason=reason, now=now)
         elif outcome == "quarantined":
@@ -215,6 +216,8 @@ def _apply_once(batch: Sequence[Leased], now: datetime) -> set[UUID]:
         else:
             finished.append(event_id)
     inbox.settle(finished)
+    for outcome, count in outcomes.items():
+        _outcomes.labels(outcome).inc(count)
     return shops
 
 

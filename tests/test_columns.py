@@ -11,7 +11,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from payments import columns
+from merchants import columns
 
 pytestmark = pytest.mark.django_db
 

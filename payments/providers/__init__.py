@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import cast
 
@@ -21,6 +22,7 @@ MODULES = {
 }
 
 
+@cache
 def named(provider: str) -> Provider:
     """The module of that name. Raises KeyError for a name we do not know."""
     return cast(Provider, import_module(MODULES[provider]))

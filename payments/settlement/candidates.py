@@ -15,8 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from merchants import ids
-from payments import columns
+from merchants import columns, ids
 from payments.known import intent_id, refund_id
 from payments.models import Dispute, Payment, PaymentIntent, Refund, Statement, StatementLine
 from payments.settlement.stated import Book, Line, Ours, Pairing

@@ -18,9 +18,9 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from prometheus_client import Counter
 
-from merchants import ids
+from merchants import columns, ids
 from merchants.journal import journal
-from payments import columns, fees
+from payments import fees
 from payments.models import StatementLine
 from payments.settlement import candidates, judging, pairing, repairs
 from payments.settlement.stated import Line, Patience, Verdict

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from django.db import connection
 
-from merchants import ids
+from merchants import columns, ids
 from merchants.models import User
-from payments import chart, columns, ledger
+from payments import chart, ledger
 from payments.chart import Movement, Source
 from payments.models import Discrepancy, LedgerEntry, Match
 from payments.settlement.stated import Conclusion, Pairing, Question, Verdict
