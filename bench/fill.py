@@ -33,24 +33,31 @@ TABLES = (
 
 def fill(count: int, *, now: datetime, say: bool = True) -> float:
     """Adds so many payments; answers how many were made in a second, indexes and analysis included."""
+    from payments import ledger  # noqa: PLC0415  Django is set up only now.
+
     began = time.perf_counter()
     make_months(now)
     make_shops(now)
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("SET maintenance_work_mem = '512MB'")
-        cursor.execute("SET work_mem = '64MB'")
-        first = _scalar("SELECT count(*) FROM payments_delivery WHERE delivery_id LIKE 'fill-%'")
+        cursor.execute("SET work_mem = '256MB'")
+        first = payments()
         with _without_indexes():
             for done in range(0, count, AT_ONCE):
                 some = min(AT_ONCE, count - done)
                 _add(first + done, some, count, done, now)
                 if say:
                     print(f"  {done + some:>10} payments, {time.perf_counter() - began:6.0f} s", flush=True)
+        # What was added lies before snapshots that there may be: they are taken anew, as on the last two midnights.
+        cursor.execute("SET session_replication_role = replica")
         cursor.execute("DELETE FROM payments_balancesnapshot")
         for table in (*TABLES, "payments_webhookevent", "payments_account", "payments_accountbalance"):
             cursor.execute(f"ANALYZE {table}")
         cursor.execute("SET session_replication_role = origin")
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        for moment in (midnight - timedelta(days=1), midnight):
+            ledger.take_snapshots(moment=moment)
         cursor.execute("RESET statement_timeout")
     return count / (time.perf_counter() - began)
 
@@ -104,6 +111,11 @@ def make_shops(now: datetime) -> None:
         cursor.execute(_ACCOUNTS_SQL)
 
 
+def payments() -> int:
+    """How many payments were filled in until now."""
+    return _scalar("SELECT coalesce(sum(last), 0)::bigint FROM merchants_noticecounter JOIN bench_shop USING (shop_id)")
+
+
 def sizes() -> list[tuple[str, int, int, int]]:
     """Each table's name, rows, bytes without indexes, and bytes of its indexes; partitions counted to their parent."""
     with connection.cursor() as cursor:
@@ -127,7 +139,6 @@ def _add(first: int, count: int, whole: int, done: int, now: datetime) -> None:
     start, step = now - MONTHS, MONTHS / whole
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute("SET LOCAL temp_buffers = '256MB'") if done == 0 else None
         cursor.execute(
             _CHUNK_SQL,
             {"first": first, "last": first + count - 1, "start": start + step * done, "step": step, "shops": SHOPS},
@@ -194,7 +205,6 @@ SELECT n, at, hash, 100 + n %% 4900 AS amount, shop.*,
                     ELSE 6 + (hashint8(n) & 2147483647) %% (%(shops)s - 6) END AS no
           FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS made
   JOIN bench_shop shop USING (no)
- ORDER BY n
 """
 _KEY = "'paid|' || replace(payment_id::text, '-', '')"
 _NAME = "'fill-' || hash"
@@ -206,18 +216,18 @@ _ROWS_SQL = (
     SELECT intent_id, shop_id, code_id, account_id, amount, 'CNY', 1, 'Apples', 'paid', '', false, page_id,
            hash || hash, substr(hash, 11, 22), 'wor_' || substr(hash, 1, 24), 'https://wallet.example/' || hash, '{}',
            '', at, at + interval '15 minutes', at, 0
-      FROM chunk ORDER BY n""",
+      FROM chunk""",
     """INSERT INTO payments_payment
         (id, provider_account_id, object_id, shop_id, intent_id, amount, currency, match, placed, occurred_at,
          recorded_at, fee_amount)
     SELECT payment_id, account_id, 'wpy_' || hash, shop_id, intent_id, amount, 'CNY', 'exact', true, at, at, 0
-      FROM chunk ORDER BY n""",
+      FROM chunk""",
     f"""INSERT INTO payments_ledgerentry
         (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id, event_id, occurred_at, recorded_at)
     SELECT entry_id, {_KEY}, 'paid', debit_id, credit_id, amount, 'CNY', shop_id, payment_id, event_id, at, at
-      FROM chunk ORDER BY n""",
-    f"INSERT INTO payments_entrykey SELECT {_KEY}, entry_id FROM chunk ORDER BY n",
-    f"INSERT INTO payments_delivery SELECT account_id, {_NAME}, event_id FROM chunk ORDER BY n",
+      FROM chunk""",
+    f"INSERT INTO payments_entrykey SELECT {_KEY}, entry_id FROM chunk",
+    f"INSERT INTO payments_delivery SELECT account_id, {_NAME}, event_id FROM chunk",
     f"""INSERT INTO payments_webhookevent
         (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
     SELECT event_id, account_id, {_NAME},
@@ -226,7 +236,7 @@ _ROWS_SQL = (
                       'UTF8'),
            jsonb_build_object('webhook-id', hash, 'webhook-timestamp', at::text, 'webhook-signature', 'v1,' || hash),
            '', 'signed', at
-      FROM chunk WHERE at >= %(bodies)s ORDER BY n""",
+      FROM chunk WHERE at >= %(bodies)s""",
     """INSERT INTO merchants_notice (id, shop_id, number, kind, data, about, created_at)
     SELECT event_id, chunk.shop_id,
            coalesce(counter.last, 0) + row_number() OVER (PARTITION BY chunk.shop_id ORDER BY n), 'payment_received',
@@ -263,6 +273,8 @@ SELECT coalesce(parent.relname, held.relname), sum(greatest(held.reltuples, 0)):
 
 
 def main() -> None:
+    if len(sys.argv) != 2 or not sys.argv[1].isdigit() or "DATABASE_URL" not in os.environ:
+        sys.exit("usage, with DATABASE_URL and the rest of the environment set: python -m bench.fill PAYMENTS")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     from django.utils import timezone  # noqa: PLC0415  Django is set up only now.

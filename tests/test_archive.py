@@ -59,7 +59,8 @@ def rows() -> list[tuple[object, ...]]:
     """Every column of every event as PostgreSQL stores it, with the row it belongs to."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT tableoid::regclass::text, event::text FROM payments_webhookevent event ORDER BY id")
-        return cursor.fetchall()
+        found: list[tuple[object, ...]] = cursor.fetchall()
+        return found
 
 
 def part(name: str = NAME) -> Partition:
