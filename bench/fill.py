@@ -14,9 +14,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import django
 from django.db import connection, transaction
@@ -24,6 +27,7 @@ from django.db import connection, transaction
 SHOPS = 5_000
 MONTHS, BODIES = timedelta(days=365), timedelta(days=30)
 AT_ONCE = 500_000
+SESSIONS = 2  # Of PostgreSQL: what is written is halved between them, as are the indexes.
 LARGE_SHOPS = 6  # The first takes 10 %, five more 1 % each.
 TABLES = (
     "payments_paymentintent", "payments_payment", "payments_ledgerentry", "payments_entrykey", "payments_delivery",
@@ -38,27 +42,24 @@ def fill(count: int, *, now: datetime, say: bool = True) -> float:
     began = time.perf_counter()
     make_months(now)
     make_shops(now)
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-        cursor.execute("SET maintenance_work_mem = '512MB'")
-        cursor.execute("SET work_mem = '256MB'")
-        first = payments()
-        with _without_indexes():
-            for done in range(0, count, AT_ONCE):
-                some = min(AT_ONCE, count - done)
-                _add(first + done, some, count, done, now)
-                if say:
-                    print(f"  {done + some:>10} payments, {time.perf_counter() - began:6.0f} s", flush=True)
+    first = payments()
+    with ThreadPoolExecutor(SESSIONS) as pool, _without_indexes(pool):
+        for done in range(0, count, AT_ONCE):
+            some = min(AT_ONCE, count - done)
+            chunk = _chunk(first + done, some, count, done, now)
+            list(pool.map(partial(_add, chunk, now - BODIES), (_EXPECTED_SQL, _BOOKED_SQL)))
+            if say:
+                print(f"  {done + some:>10} payments, {time.perf_counter() - began:6.0f} s", flush=True)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_UNHURRIED)
         # What was added lies before snapshots that there may be: they are taken anew, as on the last two midnights.
-        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute("DELETE FROM payments_balancesnapshot")
         for table in (*TABLES, "payments_webhookevent", "payments_account", "payments_accountbalance"):
             cursor.execute(f"ANALYZE {table}")
-        cursor.execute("SET session_replication_role = origin")
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         for moment in (midnight - timedelta(days=1), midnight):
             ledger.take_snapshots(moment=moment)
-        cursor.execute("RESET statement_timeout")
     return count / (time.perf_counter() - began)
 
 
@@ -134,36 +135,47 @@ def print_sizes(payments: int) -> None:
 # --- Making rows -----------------------------------------------------------------------------------------------------
 
 
-def _add(first: int, count: int, whole: int, done: int, now: datetime) -> None:
-    """One chunk, committed. Times go evenly over the months, so ids ascend; chunks follow each other in time."""
-    start, step = now - MONTHS, MONTHS / whole
+def _chunk(first: int, count: int, whole: int, done: int, now: datetime) -> dict[str, Any]:
+    """Times go evenly over the months, so ids ascend; chunks follow each other in time."""
+    step = MONTHS / whole
+    start = now - MONTHS + step * done
+    return {"first": first, "last": first + count - 1, "start": start, "step": step, "shops": SHOPS}
+
+
+def _add(chunk: dict[str, Any], bodies: datetime, statements: Sequence[str]) -> None:
+    """One session's share of a chunk, committed. Each makes the chunk for itself: that costs less than to share it."""
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_UNHURRIED)
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute(
-            _CHUNK_SQL,
-            {"first": first, "last": first + count - 1, "start": start + step * done, "step": step, "shops": SHOPS},
-        )
-        for statement in _ROWS_SQL:
-            cursor.execute(statement, {"bodies": now - BODIES})
-        cursor.execute("DROP TABLE chunk")
+        cursor.execute(_CHUNK_SQL, chunk)
+        for statement in statements:
+            cursor.execute(statement, {"bodies": bodies})
+    connection.close()
 
 
 @contextmanager
-def _without_indexes() -> Iterator[None]:
+def _without_indexes(pool: ThreadPoolExecutor) -> Iterator[None]:
     """Drops what is cheaper to build once than to keep: all but keys that others point to, which come in order."""
     with connection.cursor() as cursor:
         cursor.execute(_INDEXES_SQL, [list(TABLES)])
         dropped = cursor.fetchall()
         for table, name, constraint, _made in dropped:
             cursor.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"' if constraint else f'DROP INDEX "{name}"')
-        try:
-            yield
-        finally:
-            for table, name, constraint, made in dropped:
-                if constraint:
-                    cursor.execute(f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {constraint}')
-                else:
-                    cursor.execute(made.replace(" ON ONLY ", " ON "))
+    try:
+        yield
+    finally:
+        statements = [
+            f'ALTER TABLE {table} ADD CONSTRAINT "{name}" {rule}' if rule else made.replace(" ON ONLY ", " ON ")
+            for table, name, rule, made in dropped
+        ]
+        list(pool.map(_build, statements))
+
+
+def _build(statement: str) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_UNHURRIED)
+        cursor.execute(statement)
+    connection.close()
 
 
 def _scalar(statement: str) -> int:
@@ -173,6 +185,10 @@ def _scalar(statement: str) -> int:
         return found if isinstance(found, int) else int(found is not None)
 
 
+_UNHURRIED = """
+SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL work_mem = '128MB'; SET LOCAL maintenance_work_mem = '512MB';
+"""
 _ACCOUNTS_SQL = """
 WITH made AS (
     INSERT INTO payments_account (key, kind, currency, funds, shop_id, provider_account_id)
@@ -208,7 +224,8 @@ SELECT n, at, hash, 100 + n %% 4900 AS amount, shop.*,
 """
 _KEY = "'paid|' || replace(payment_id::text, '-', '')"
 _NAME = "'fill-' || hash"
-_ROWS_SQL = (
+# What one session writes: what was expected, and what happened.
+_EXPECTED_SQL = (
     """INSERT INTO payments_paymentintent
         (id, shop_id, code_id, provider_account_id, amount, currency, quantity, description, state, closing, single_use,
          page, payer, receipt, provider_object_id, redirect_url, handover, start_failure, created_at, expires_at,
@@ -222,12 +239,6 @@ _ROWS_SQL = (
          recorded_at, fee_amount)
     SELECT payment_id, account_id, 'wpy_' || hash, shop_id, intent_id, amount, 'CNY', 'exact', true, at, at, 0
       FROM chunk""",
-    f"""INSERT INTO payments_ledgerentry
-        (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id, event_id, occurred_at, recorded_at)
-    SELECT entry_id, {_KEY}, 'paid', debit_id, credit_id, amount, 'CNY', shop_id, payment_id, event_id, at, at
-      FROM chunk""",
-    f"INSERT INTO payments_entrykey SELECT {_KEY}, entry_id FROM chunk",
-    f"INSERT INTO payments_delivery SELECT account_id, {_NAME}, event_id FROM chunk",
     f"""INSERT INTO payments_webhookevent
         (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
     SELECT event_id, account_id, {_NAME},
@@ -237,6 +248,15 @@ _ROWS_SQL = (
            jsonb_build_object('webhook-id', hash, 'webhook-timestamp', at::text, 'webhook-signature', 'v1,' || hash),
            '', 'signed', at
       FROM chunk WHERE at >= %(bodies)s""",
+)
+# And what the other one writes: what was booked and told.
+_BOOKED_SQL = (
+    f"""INSERT INTO payments_ledgerentry
+        (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id, event_id, occurred_at, recorded_at)
+    SELECT entry_id, {_KEY}, 'paid', debit_id, credit_id, amount, 'CNY', shop_id, payment_id, event_id, at, at
+      FROM chunk""",
+    f"INSERT INTO payments_entrykey SELECT {_KEY}, entry_id FROM chunk",
+    f"INSERT INTO payments_delivery SELECT account_id, {_NAME}, event_id FROM chunk",
     """INSERT INTO merchants_notice (id, shop_id, number, kind, data, about, created_at)
     SELECT event_id, chunk.shop_id,
            coalesce(counter.last, 0) + row_number() OVER (PARTITION BY chunk.shop_id ORDER BY n), 'payment_received',

@@ -34,7 +34,7 @@ class PaymentIntent(models.Model):
 
     prefix = "int"
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
-    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, related_name="intents")
+    shop = models.ForeignKey(Shop, on_delete=models.PROTECT, db_index=False, related_name="intents")
     code = models.ForeignKey(Code, on_delete=models.PROTECT, related_name="intents")
     item = models.ForeignKey(Item, on_delete=models.PROTECT, null=True, related_name="intents")
     staff = models.ForeignKey(Staff, on_delete=models.PROTECT, null=True, related_name="intents")
