@@ -2,7 +2,7 @@
 # outside this folder (as root the database may be kept below /var/lib/pushcart: `make up` says so when it does).
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check bench peers lock clean
+.PHONY: help up demo test check bench performance peers lock clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
@@ -10,9 +10,10 @@ PORT ?= 8000
 export PORT
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.runtime ## Start the whole product on this machine (PORT=8000, DATA_DIR=.data/<PORT>); Ctrl-C stops it
 	@exec $(BIN)/python -m config.up
@@ -32,10 +33,14 @@ check: $(VENV)/.dev ## Lint, types, import direction, migrations, OpenAPI
 		$(BIN)/python manage.py makemigrations --check --dry-run && \
 		$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null'
 
-bench: bench-drain bench-intake ## Run every measurement in bench/; `make bench-drain` runs one
+bench: $(VENV)/.dev $(BENCH_VENV)/.peers ## Run every measurement in bench/ (an hour); `make bench-drain` runs one, BENCH_QUICK=1 in small
+	@$(BIN)/python -m bench
 
-bench-%: $(VENV)/.dev
+bench-%: $(VENV)/.dev $(BENCH_VENV)/.peers
 	@echo "== $*"; $(BIN)/python -m bench.$*
+
+performance: $(VENV)/.dev ## Write docs/performance.md from bench/results/
+	@$(BIN)/python -m bench.performance
 
 peers: ## Install the networks' own software for Node: more peers for `make test`; needs node and npm
 	cd tests/node && npm ci
@@ -46,7 +51,7 @@ lock: $(VENV)/.dev ## Resolve the dependencies again (pyproject.toml → require
 	echo "$(UV_VERSION)" | $(UV_COMPILE) - -o requirements-bootstrap.txt
 
 clean: ## Remove what was installed and every cache; the data in .data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node/node_modules
+	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node/node_modules
 	find config merchants payments qr tests -name __pycache__ -prune -exec rm -rf {} +
 
 # --- Installing ------------------------------------------------------------------------------------------------------
@@ -63,6 +68,14 @@ $(VENV)/.runtime: requirements.txt $(BIN)/uv.tried
 $(VENV)/.dev: requirements-dev.txt $(BIN)/uv.tried
 	$(call install,requirements-dev.txt)
 	@touch $@ $(VENV)/.runtime
+
+# What the benches compare us with: never in the product's own environment, and only where a bench is run.
+$(BENCH_VENV)/.peers: bench/requirements.txt $(BIN)/uv.tried
+	@[ -x $(BENCH_VENV)/bin/python ] || $(BIN)/python -m venv $(BENCH_VENV)
+	@echo "Installing bench/requirements.txt into $(BENCH_VENV)"
+	@[ -x $(BIN)/uv ] && $(BIN)/uv pip install --quiet --python $(BENCH_VENV)/bin/python --requirement bench/requirements.txt \
+		|| $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	@touch $@
 
 # uv installs several times faster than pip. Where it cannot (no wheel for this machine, a registry that only pip
 # is configured for), pip installs the same hash-pinned files.

@@ -47,7 +47,7 @@ def fill(count: int, *, now: datetime, say: bool = True) -> float:
         for done in range(0, count, AT_ONCE):
             some = min(AT_ONCE, count - done)
             chunk = _chunk(first + done, some, count, done, now)
-            list(pool.map(partial(_add, chunk, now - BODIES), (_EXPECTED_SQL, _BOOKED_SQL)))
+            list(pool.map(partial(_add, chunk, now - BODIES), ((*_EXPECTED_SQL, _HOURS_SQL), _BOOKED_SQL)))
             if say:
                 print(f"  {done + some:>10} payments, {time.perf_counter() - began:6.0f} s", flush=True)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -249,6 +249,10 @@ _EXPECTED_SQL = (
            '', 'signed', at
       FROM chunk WHERE at >= %(bodies)s""",
 )
+_HOURS_SQL = """INSERT INTO payments_hourrollup AS kept (hour, currency, slot, payments, amount)
+    SELECT date_trunc('hour', at, 'UTC'), 'CNY', 0, count(*), sum(amount) FROM chunk GROUP BY 1
+        ON CONFLICT (hour, currency, slot) DO UPDATE
+       SET payments = kept.payments + EXCLUDED.payments, amount = kept.amount + EXCLUDED.amount"""
 # And what the other one writes: what was booked and told.
 _BOOKED_SQL = (
     f"""INSERT INTO payments_ledgerentry

@@ -47,7 +47,7 @@ def product(port: int = 8640) -> Iterator[None]:
         try:
             os.environ.update(PORT=str(port), DATA_DIR=folder)
             _join(process)
-            _set_up()
+            set_up()
             yield
         finally:
             process.send_signal(signal.SIGTERM)
@@ -75,11 +75,66 @@ def stores() -> Iterator[None]:
             subprocess.run(
                 [sys.executable, "manage.py", "migrate", "-v0"], check=True, cwd=running.BASE_DIR, env=os.environ
             )
-            _set_up()
+            set_up()
             yield
         finally:
             started.stop()
             held.release()
+
+
+def warm_wal(limit_s: float = 60) -> None:
+    """Writes until the write-ahead log has segments to write over: a growing log makes commits four times slower.
+
+    A message in the log is no row of any table. A checkpoint makes old segments into future ones, so as many must be
+    written before it as there shall be.
+    """
+    from django.db import connection  # noqa: PLC0415  Django is set up only now.
+
+    end = time.monotonic() + limit_s
+    with connection.cursor() as cursor:
+        while time.monotonic() < end:
+            cursor.execute(_SEGMENTS_AHEAD_SQL)
+            if cursor.fetchone()[0]:
+                return
+            cursor.execute("SELECT pg_size_bytes(current_setting('min_wal_size')) / 1024 / 1024")
+            for _ in range(cursor.fetchone()[0]):
+                cursor.execute("SELECT pg_logical_emit_message(false, 'bench', repeat('x', 1024 * 1024))")
+            cursor.execute("CHECKPOINT")
+
+
+# True when half of what the server keeps at least is ready to be written over.
+_SEGMENTS_AHEAD_SQL = """
+SELECT sum(size) >= pg_size_bytes(current_setting('min_wal_size')) / 2
+  FROM pg_ls_waldir() WHERE name > pg_walfile_name(pg_current_wal_lsn()) AND length(name) = 24
+"""
+
+
+def empty(*tables: str) -> None:
+    """Empties tables, whatever forbids it in the product, so that every arm works on tables of the same size."""
+    from django.db import connection, transaction  # noqa: PLC0415
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
+
+
+def another_database(name: str) -> str:
+    """The address of a new, empty database on the same server, for software that has tables of its own."""
+    from django.db import connection  # noqa: PLC0415
+
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        cursor.execute(f'CREATE DATABASE "{name}"')
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def postgres() -> int:
+    """The process id of the database server: the parent of our connection's process."""
+    from django.db import connection  # noqa: PLC0415
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(_stat(cursor.fetchone()[0])[1])
 
 
 def say_conditions() -> None:
@@ -97,8 +152,26 @@ def say_conditions() -> None:
 
 def used_by(process_id: int) -> float:
     """Seconds of a processor that a process has used: fields 14 and 15 of its stat file (proc(5))."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(int(field) for field in _stat(process_id)[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
+def used_by_tree(process_id: int) -> float:
+    """The same for a process, its children that live, and theirs; and for those that it has seen end."""
+    try:
+        own = sum(int(field) for field in _stat(process_id)[11:15]) / os.sysconf("SC_CLK_TCK")
+        children = {
+            int(child)
+            for thread in Path(f"/proc/{process_id}/task").iterdir()
+            for child in (thread / "children").read_text().split()
+        }
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0  # It ended while we looked; its parent has its seconds now.
+    return own + sum(used_by_tree(child) for child in children)
+
+
+def _stat(process_id: int) -> list[str]:
+    """The fields of a process's stat file from the third on: those before it may hold blanks."""
+    return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
 
 
 @dataclass(frozen=True)
@@ -168,16 +241,16 @@ def spread(name: str, values: Sequence[float], unit: str = "ms") -> str:
 
 
 def _join(process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(1800):
         if (Path(os.environ["DATA_DIR"]) / running.ENVIRONMENT_FILE).exists():
             running.join(os.environ)
             return
         if process.poll() is not None:
             raise RuntimeError("the product did not start")
         time.sleep(0.1)
-    raise RuntimeError("the product was not ready in a minute")
+    raise RuntimeError("the product was not ready in three minutes")
 
 
-def _set_up() -> None:
+def set_up() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     django.setup()

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import gzip
 import os
-import platform
 import re
 import secrets
-import statistics
 import time
-from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
+from pathlib import Path
 
 import requests
 import zxingcpp
@@ -24,8 +23,16 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from bench import ground
+from bench.rounds import Arm, Figures, Goal, compare
 
-ROUNDS = int(os.environ.get("ROUNDS", "9"))
+ROUNDS = 9
+JSON = "one line of JSON"
+_THROTTLES = (
+    "Slow 4G as Lighthouse has it and a processor four times slower, by the browser's own throttles; each look by a"
+    " browser that knows nothing yet. The throttle delays each request by one round trip; the trips that open a"
+    " connection are not in it."
+)
+_WHAT = {JSON: "What this browser on this machine needs for any page at all."}
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 DOCUMENT_GOAL, PAINT_GOAL_MS = 10_000, 550
 SLOW_4G = {
@@ -44,44 +51,43 @@ _PAINTED = """() => new Promise((done) => {
 })"""
 
 
-@dataclass
-class Weight:
-    """One page as it came: its document, and everything that was asked for until the network fell silent."""
-
-    document: int
-    squeezed: int
-    requests: int
-    answered_ms: float
-    paint_ms: float
-
-
 def main() -> None:
+    if not Path(CHROMIUM).exists():
+        print(f"not measured: there is no {CHROMIUM} (CHROMIUM=… names another)")
+        return
     port = int(os.environ.get("BENCH_PORT", "8640"))
     with ground.product(port):
-        ground.say_conditions()
         addresses = _addresses(f"http://127.0.0.1:{port}")
         with sync_playwright() as playwright:
             arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-            print(f"{platform.machine()}, Chromium {browser.version}, median of {ROUNDS} looks, slow 4G, processor / 4")
-            print(f"{'':20}{'document':>10}{'gzip':>8}{'requests':>10}{'received':>12}{'first paint':>13}{'best':>11}")
-            for name, address in addresses.items():
-                _measure(browser, name, address)
+            for address in addresses.values():
+                _look(browser, address)  # The product's own processes have drawn such a page before.
+            _compare(browser, addresses)
             browser.close()
         _weigh_in_every_language(addresses)
-    print(f"the goal: a document of {DOCUMENT_GOAL} B, painted within {PAINT_GOAL_MS} ms")
 
 
-def _measure(browser: Browser, name: str, address: str) -> None:
-    _look(browser, address)  # The product's own processes have drawn such a page before.
-    looks = [_look(browser, address) for _ in range(ROUNDS)]
-    paint = statistics.median(look.paint_ms for look in looks)
-    good = max(look.document for look in looks) <= DOCUMENT_GOAL and paint <= PAINT_GOAL_MS
-    print(
-        f"{name:20}{looks[0].document:8} B{looks[0].squeezed:6} B{looks[0].requests:10}"
-        f"{statistics.median(look.answered_ms for look in looks):9.0f} ms{paint:10.0f} ms"
-        f"{min(look.paint_ms for look in looks):8.0f} ms  {'' if good else 'beyond the goal'}",
-        flush=True,
+def _compare(browser: Browser, addresses: dict[str, str]) -> None:
+    pages = [name for name in addresses if name != JSON]
+    compare(
+        "pages",
+        [
+            Arm(name, "limit" if name == JSON else "product", partial(_look, browser, address), _WHAT.get(name, ""))
+            for name, address in addresses.items()
+        ],
+        title="The customer's pages on a slow phone",
+        figure="paint_ms",
+        rounds=ROUNDS,
+        goals=[
+            goal
+            for name in pages
+            for goal in (
+                Goal(f"{name}: painted within {PAINT_GOAL_MS} ms", "paint_ms", name, at_most=PAINT_GOAL_MS),
+                Goal(f"{name}: a document of 10 kB", "document_bytes", name, at_most=DOCUMENT_GOAL),
+            )
+        ],
+        notes=[f"Chromium {browser.version}, 360×740.", _THROTTLES],
     )
 
 
@@ -92,7 +98,7 @@ def _weigh_in_every_language(addresses: dict[str, str]) -> None:
     languages = [code for code, _ in settings.LANGUAGES]
     print(f"\n{'':20}" + "".join(f"{language:>16}" for language in languages))
     for name, address in addresses.items():
-        if name.startswith("("):
+        if name == JSON:
             continue
         weights = []
         for language in languages:
@@ -112,7 +118,7 @@ def _addresses(url: str) -> dict[str, str]:
         "receipt, paid": receipt,
         "sorry": f"{url}/s/23456789ABCD",
         "proof": _proof(receipt),
-        "(one line of JSON)": f"{receipt}/state",  # What this browser on this machine needs for any page at all.
+        JSON: f"{receipt}/state",
     }
 
 
@@ -166,7 +172,8 @@ def _proof(receipt: str) -> str:
     return str(code.text)
 
 
-def _look(browser: Browser, address: str) -> Weight:
+def _look(browser: Browser, address: str) -> Figures:
+    """One page as it came, with everything that was asked for until the network fell silent."""
     context = browser.new_context(
         viewport={"width": 360, "height": 740}, device_scale_factor=2, has_touch=True, is_mobile=True, locale="en"
     )
@@ -182,7 +189,13 @@ def _look(browser: Browser, address: str) -> Weight:
     answered, paint = page.evaluate(_PAINTED)
     document = answer.body()
     context.close()
-    return Weight(len(document), len(gzip.compress(document, 6)), len(asked), float(answered), float(paint))
+    return {
+        "paint_ms": float(paint),
+        "answered_ms": float(answered),
+        "document_bytes": len(document),
+        "gzip_bytes": len(gzip.compress(document, 6)),
+        "asked_requests": len(asked),
+    }
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ cache, and not at all (304). At the end, how large codes are on paper.
 from __future__ import annotations
 
 import io
-import itertools
-import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import qrcode
@@ -21,8 +20,9 @@ from qrcode.image.svg import SvgPathImage
 from qrcode.util import MODE_8BIT_BYTE, QRData
 
 from bench import ground
+from bench.rounds import Arm, Figures, Goal, Role, compare, size
 
-ROUNDS, TIMES = 15, 20
+ROUNDS, TIMES = 15, size(20, 3)
 SCALE = 14  # 574 pixels for version 4, as ours draws into 600.
 URL = "https://pay.example.com/s/AbCdEfGhJkLm?from=the-poster-2026x"
 PAYLOAD = (
@@ -35,73 +35,69 @@ MODULE_MM = 0.5
 
 def main() -> None:
     with ground.stores():
-        print(f"ms of processor, median and best of {ROUNDS} rounds of {TIMES}; x = times qrcode's speed, in turns")
-        for name, text in (("address", URL), ("payload", PAYLOAD)):
-            print(f"\n{name}, {len(text)} bytes, level M")
-            _pictures(text)
+        _pictures("pictures", f"A picture of a code: PNG of an address of {len(URL)} bytes", URL)
+        _pictures("pictures-payload", f"A picture of a code: PNG of a payload of {len(PAYLOAD)} bytes", PAYLOAD)
+        _drawings("pictures-svg", f"A picture of a code: SVG of an address of {len(URL)} bytes", URL)
         _over_http()
     _sizes()
 
 
-def _pictures(text: str) -> None:
+def _pictures(bench: str, title: str, text: str) -> None:
     from qr import draw  # noqa: PLC0415  Django is set up only now.
-    from qr.symbol import symbol  # noqa: PLC0415
 
-    fresh_png, fresh_svg = draw.png.__wrapped__, draw.svg.__wrapped__
-    ways: dict[str, dict[str, Callable[[], Any]]] = {
-        "modules alone": {
-            "qrcode": lambda: _qrcode(text).get_matrix(),
-            "segno": lambda: _segno(text),
-            "zxing-cpp": lambda: _zxing(text),
-            "ours": lambda: symbol(text),
-        },
-        "PNG": {
-            "qrcode": lambda: _saved(_qrcode(text).make_image()),
-            "segno": lambda: _written(_segno(text), kind="png", scale=SCALE, border=4),
-            "zxing-cpp": lambda: _zxing_png(text),
-            "ours": lambda: fresh_png(text),
-            "ours, in colour": lambda: fresh_png(text, 600, _style(logo=False)),
-            "ours, with a logo": lambda: fresh_png(text, 600, _style(logo=True)),
-            "ours, again": lambda: draw.png(text),
-        },
-        "SVG": {
-            "qrcode": lambda: _saved(_qrcode(text).make_image(image_factory=SvgPathImage)),
-            "segno": lambda: _written(_segno(text), kind="svg", scale=SCALE, border=4),
-            "zxing-cpp": lambda: _zxing(text).to_svg(scale=SCALE).encode(),
-            "ours": lambda: fresh_svg(text),
-            "ours, with a logo": lambda: fresh_svg(text, 600, _style(logo=True)),
-        },
+    fresh = draw.png.__wrapped__  # Without what it remembers.
+    ways = {
+        "Pushcart": lambda: fresh(text),
+        "Pushcart, in colour": lambda: fresh(text, 600, _style(logo=False)),
+        "Pushcart, with a logo": lambda: fresh(text, 600, _style(logo=True)),
+        "ZXing in C++, with Pillow": lambda: _zxing_png(text),
+        "qrcode with Pillow": lambda: _saved(_qrcode(text).make_image()),
+        "segno": lambda: _written(_segno(text), kind="png", scale=SCALE, border=4),
     }
-    for writer, drawing in ways["PNG"].items():
+    for writer, drawing in ways.items():
         found = zxingcpp.read_barcodes(Image.open(io.BytesIO(drawing())).convert("L"))
         assert [code.text for code in found] == [text], writer
-    for kind, drawings in ways.items():
-        _say(kind, _timed(drawings), {name: drawing for name, drawing in drawings.items() if kind != "modules alone"})
-    proofs = itertools.count()
-    proving = _timed({"": lambda: draw._prove(f"{text}{next(proofs)}", _style(logo=True))})[""]
-    print(f"{'a logo is proven, once':36} {statistics.median(proving):8.3f} {min(proving):8.3f}")
+    goals = [
+        Goal(f"A picture of {len(text)} bytes takes 1 ms", "cpu_ms", at_most=1),
+        Goal(
+            f"One of {len(text)} bytes takes a tenth of qrcode's time",
+            "cpu_ms",
+            against="qrcode with Pillow",
+            at_most=0.1,
+        ),
+    ]
+    compare(bench, _arms(ways), title=title, figure="cpu_ms", rounds=ROUNDS, goals=goals, notes=[_HOW], durable=False)
 
 
-def _timed(drawings: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
-    """Milliseconds of this process's processor in every round; in a round they take turns, on the same machine."""
-    taken: dict[str, list[float]] = {name: [] for name in drawings}
-    for drawing in drawings.values():
+def _drawings(bench: str, title: str, text: str) -> None:
+    from qr import draw  # noqa: PLC0415
+
+    fresh = draw.svg.__wrapped__
+    ways = {
+        "Pushcart": lambda: fresh(text),
+        "Pushcart, with a logo": lambda: fresh(text, 600, _style(logo=True)),
+        "ZXing in C++": lambda: _zxing(text).to_svg(scale=SCALE).encode(),
+        "qrcode": lambda: _saved(_qrcode(text).make_image(image_factory=SvgPathImage)),
+        "segno": lambda: _written(_segno(text), kind="svg", scale=SCALE, border=4),
+    }
+    compare(bench, _arms(ways), title=title, figure="cpu_ms", rounds=ROUNDS, notes=[_HOW], durable=False)
+
+
+def _arms(ways: dict[str, Callable[[], bytes]]) -> list[Arm]:
+    return [Arm(name, _role(name), partial(_timed, drawing)) for name, drawing in ways.items()]
+
+
+def _role(name: str) -> Role:
+    return "product" if name.startswith("Pushcart") else "limit" if name.startswith("ZXing") else "peer"
+
+
+def _timed(drawing: Callable[[], bytes]) -> Figures:
+    """Milliseconds of this process's processor for each, once whatever loads itself at its first call has done so."""
+    size_bytes = len(drawing())
+    began = time.process_time()
+    for _ in range(TIMES):
         drawing()
-    for _ in range(ROUNDS):
-        for name, drawing in drawings.items():
-            began = time.process_time()
-            for _ in range(TIMES):
-                drawing()
-            taken[name].append((time.process_time() - began) / TIMES * 1e3)
-    return taken
-
-
-def _say(kind: str, taken: dict[str, list[float]], drawings: dict[str, Callable[[], Any]]) -> None:
-    first = next(iter(taken.values()))
-    for name, rounds in taken.items():
-        ratio = statistics.median(one / other for one, other in zip(first, rounds, strict=True))
-        size = f"{len(drawings[name]()):7} bytes" if name in drawings else ""
-        print(f"{kind:15} {name:20} {statistics.median(rounds):8.3f} {min(rounds):8.3f}   x {ratio:8.1f} {size}")
+    return {"cpu_ms": (time.process_time() - began) / TIMES * 1e3, "size_bytes": size_bytes}
 
 
 def _over_http() -> None:
@@ -130,9 +126,18 @@ def _over_http() -> None:
     assert {name: answer().status_code for name, answer in answers.items()} == {
         "drawn": 200, "from the cache": 200, "304": 304,
     }  # fmt: skip
-    print("\nover HTTP, without what the database itself takes (token, shop and code come from it)")
-    for name, rounds in _timed(answers).items():
-        print(f"{name:36} {statistics.median(rounds):8.3f} {min(rounds):8.3f}")
+    compare(
+        "pictures-http",
+        [Arm(name, "product", partial(_answered, answer)) for name, answer in answers.items()],
+        title="A picture over HTTP, in the web process",
+        figure="cpu_ms",
+        rounds=ROUNDS,
+        notes=["Without what the database itself takes; token, shop and code come from it."],
+    )
+
+
+def _answered(answer: Callable[[], Any]) -> Figures:
+    return {"cpu_ms": _timed(lambda: answer().content)["cpu_ms"]}
 
 
 def _sizes() -> None:
@@ -146,10 +151,10 @@ def _sizes() -> None:
     for length in BYTES:
         cells = []
         for level in ("L", "M", "Q", "H"):
-            size = symbol("x" * length, level).size  # type: ignore[arg-type]
-            edge = (size + 2 * QUIET_ZONE) * MODULE_MM
-            logo = f" ({(logo_box(size).side - 1) * MODULE_MM:.1f})" if level == "H" else ""
-            cells.append(f"{(size - 17) // 4}: {size}, {edge:.1f}{logo}")
+            modules = symbol("x" * length, level).size  # type: ignore[arg-type]
+            edge = (modules + 2 * QUIET_ZONE) * MODULE_MM
+            logo = f" ({(logo_box(modules).side - 1) * MODULE_MM:.1f})" if level == "H" else ""
+            cells.append(f"{(modules - 17) // 4}: {modules}, {edge:.1f}{logo}")
         print(f"{length:6} " + " ".join(f"{cell:>16}" for cell in cells))
 
 
@@ -198,6 +203,10 @@ def _written(code: Any, **options: Any) -> bytes:
 
 
 _LOGO = _logo()
+_HOW = (
+    "Milliseconds of one processor, level M, about 600 pixels, drawn anew each time. Every picture was read before it"
+    " was timed. *qrcode* and *ZXing* are drawn at the same size, by Pillow."
+)
 
 if __name__ == "__main__":
     main()

@@ -7,6 +7,7 @@ hundredth of the rows. The wallet's CSV and Alipay's ZIP of GBK files are the tw
 from __future__ import annotations
 
 import io
+import json
 import os
 import resource
 import subprocess
@@ -16,13 +17,15 @@ import time
 import zipfile
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import IO
 
 import django
 
 from bench import ground
+from bench.rounds import Arm, Figures, compare, size
 
-ROWS = int(os.environ.get("ROWS", "1000000"))
+ROWS = int(os.environ.get("ROWS", size(1_000_000, 2_000)))
 
 ALIPAY_HEADER = (
     "支付宝交易号,商户订单号,业务类型,商品名称,创建时间,完成时间,门店编号,门店名称,操作员,终端号,对方账户,订单金额（元）,"
@@ -37,11 +40,26 @@ def main() -> None:
         measure(sys.argv[1], int(sys.argv[2]))
         return
     with ground.stores():
-        ground.say_conditions()
-        print(f"{'':8} {'rows':>9} {'file MB':>8} {'seconds':>8} {'rows/s':>8} {'peak RSS MB':>12}")
-        for form in WRITERS:
-            for count in (ROWS // 100, ROWS):
-                subprocess.run([sys.executable, "-m", "bench.statements", form, str(count)], check=True)
+        arms = [
+            Arm(f"{form}, {count:,} rows", "product", partial(in_a_process_of_its_own, form, count))
+            for form in WRITERS
+            for count in (ROWS, ROWS // 100)
+        ]
+        compare(
+            "statements",
+            arms,
+            title="Taking in a settlement file",
+            unit="rows",
+            rounds=1,
+            few="Once: a million rows take minutes.",
+            notes=["Each in a process of its own, whose greatest memory is then known."],
+        )
+
+
+def in_a_process_of_its_own(form: str, count: int) -> Figures:
+    command = [sys.executable, "-m", "bench.statements", form, str(count)]
+    answer: Figures = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return answer
 
 
 def measure(form: str, count: int) -> None:
@@ -60,7 +78,7 @@ def measure(form: str, count: int) -> None:
     )
     with tempfile.TemporaryFile() as file:
         WRITERS[form](file, count)
-        size, began = file.tell(), time.perf_counter()
+        written, began = file.tell(), time.perf_counter()
         statement = files.take_in(
             source=account, form=name, file=file, name="bench", day=date(2026, 11, 1 + (count == ROWS)), fetched=True,
             uploaded_by=None, now=timezone.now(),
@@ -68,7 +86,7 @@ def measure(form: str, count: int) -> None:
         took = time.perf_counter() - began
     assert statement.state == "imported", statement.failure
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{form:8} {count:9,} {size / 1e6:8.1f} {took:8.1f} {statement.line_count / took:8,.0f} {peak:12.0f}")
+    print(json.dumps({"rate": statement.line_count / took, "took_s": took, "file_mb": written / 1e6, "peak_mb": peak}))
 
 
 def write_wallet(into: IO[bytes], count: int) -> None:

@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
+from bench.rounds import size
 from payments import swap_alarm
 from payments.swap_alarm import Chance, Rhythm
 
-SHOPS = int(os.environ.get("SHOPS", "6"))  # Of each kind, for WEEKS each after the weeks in which they only learn.
-WEEKS = int(os.environ.get("WEEKS", "104"))
-SWAPS = int(os.environ.get("SWAPS", "40"))  # Of each share and size of shop.
+SHOPS = int(
+    os.environ.get("SHOPS", size(6, 1))
+)  # Of each kind, for WEEKS each after the weeks in which they only learn.
+WEEKS = int(os.environ.get("WEEKS", size(104, 2)))
+SWAPS = int(os.environ.get("SWAPS", size(40, 2)))  # Of each share and size of shop.
 LEARNING_DAYS = swap_alarm.BASELINE_DAYS
 LEARNT_EVERY = 3  # Days; the product learns each day.
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from bench import ground
+from bench.rounds import Arm, Figures, compare, size
 
-SHOPS = int(os.environ.get("SHOPS", "10000"))
+SHOPS = int(os.environ.get("SHOPS", size(10_000, 200)))
 PAYMENTS = int(os.environ.get("PAYMENTS", "30"))
 SALES = 5600  # Of one busy stall's eight weeks, for the cost of learning.
 
@@ -28,7 +30,6 @@ def main() -> None:
         from payments import code_rhythms, code_watch, swap_alarm  # noqa: PLC0415
 
         settings.DEBUG = False  # While it is on, Django keeps every statement.
-        ground.say_conditions()
         first = cast.shops(SHOPS)
         more = Code.objects.bulk_create(Code(shop_id=code.shop_id, kind="shop") for code in first for _ in range(2))
         now = timezone.now()
@@ -61,15 +62,24 @@ def main() -> None:
         )  # fmt: skip
         with connection.cursor() as cursor:  # As learning leaves it.
             cursor.execute(code_watch._PAID_SQL, {"sold": ids.first_of(long_ago)})
-        for look in ("first", "second", "third"):
-            began, cpu = time.perf_counter(), time.process_time()
-            raised = code_watch.look(now=timezone.now())
-            print(
-                f"{look:<7} look at {SHOPS} shops, {3 * SHOPS} codes: {time.perf_counter() - began:.2f} s, "
-                f"{time.process_time() - cpu:.2f} s of a processor beside the database; {raised} alarms"
-            )
+        compare(
+            "watch",
+            [Arm("Pushcart", "product", lambda: _look(code_watch, timezone.now()))],
+            title=f"A look at the codes of {SHOPS:,} shops that have all just sold",
+            figure="look_s",
+            notes=[
+                f"{3 * SHOPS:,} codes, one in three hundred silent.",
+                "The processor's time is the program's, without the database's.",
+            ],
+        )
         print(f"        alarms open: {CodeAlarm.objects.filter(ended_at=None).count()}")
         _learn_one(Shop.objects.earliest("id"), account, now)
+
+
+def _look(code_watch: Any, now: datetime) -> Figures:
+    began, cpu = time.perf_counter(), time.process_time()
+    raised = code_watch.look(now=now)
+    return {"look_s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu, "raised_alarms": raised}
 
 
 def _learn_one(shop: object, account: object, now: object) -> None:

@@ -1,6 +1,5 @@
 """Archives of partitions; and storage settings for rows that are changed much, and for parts that are only added to."""
 
-import django.db.models.deletion
 from django.db import migrations, models
 
 # A row that is changed over and over stays on its page when there is room, without touching an index (HOT). What has
@@ -55,7 +54,7 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0011_partitions"), ("merchants", "0008_push_subscriptions")]
+    dependencies = [("payments", "0013_checks_by_statement")]
 
     operations = [
         migrations.CreateModel(
@@ -79,17 +78,6 @@ class Migration(migrations.Migration):
                 ("retired_at", models.DateTimeField(help_text="when its rows left the database", null=True)),
                 ("restored_at", models.DateTimeField(null=True)),
             ],
-        ),
-        # Its shop is found by `intent_of_shop`, which begins with it: one index less for each intent to write.
-        migrations.AlterField(
-            model_name="paymentintent",
-            name="shop",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="intents",
-                to="merchants.shop",
-            ),
         ),
         migrations.RunSQL(ROOM, NO_ROOM),
         migrations.RunSQL(GUARDED, migrations.RunSQL.noop),
