@@ -19,6 +19,7 @@ _NOT_BENCHES = {
     "__init__",
     "__main__",
     "cast",
+    "fill",
     "floors",
     "full_inbox",
     "ground",
