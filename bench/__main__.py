@@ -19,16 +19,21 @@ _NOT_BENCHES = {
     "__init__",
     "__main__",
     "cast",
+    "ears",
     "fill",
     "floors",
     "full_inbox",
     "ground",
+    "load",
     "one_worker",
     "peer",
     "performance",
     "planted",
+    "receivers",
     "rounds",
+    "serving",
     "standby",
+    "through_django",
 }
 
 

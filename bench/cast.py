@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from bench.ground import SECRET
 from merchants import ids
-from merchants.models import Code, Shop
+from merchants.models import Code, Shop, Staff, Token, User
 from payments import credentials
 from payments.models import PaymentIntent, ProviderAccount
 
@@ -16,7 +16,7 @@ AMOUNT = 200
 
 
 def account() -> ProviderAccount:
-    made, _ = ProviderAccount.objects.get_or_create(
+    made, _ = ProviderAccount.objects.update_or_create(
         provider="sandbox",
         name="bench",
         defaults={
@@ -29,10 +29,21 @@ def account() -> ProviderAccount:
 
 def shops(count: int) -> list[Code]:
     """So many shops, each with its code."""
+    first = Shop.objects.count()
     common = {"country": "CN", "currency": "CNY", "time_zone": "Asia/Shanghai"}
-    made = [Shop(name=f"Stall {n}", check_word=f"stall {n}", **common) for n in range(count)]
+    made = [Shop(name=f"Stall {n}", check_word=f"stall {n}", **common) for n in range(first, first + count)]
     Shop.objects.bulk_create(made)
     return Code.objects.bulk_create(Code(shop=shop, kind="shop") for shop in made)
+
+
+def tokens(codes: list[Code]) -> list[str]:
+    """A phone that is signed in to each of these shops, as its owner's."""
+    now, made = timezone.now(), []
+    for number, code in enumerate(codes, User.objects.count()):
+        user = User.objects.create_user(f"+86139{number:08d}")
+        Staff.objects.create(user=user, shop=code.shop, role="owner")
+        made.append(Token.objects.create(user, shop=code.shop, device=ids.new(now), used_at=now)[1])
+    return made
 
 
 def intents(codes: list[Code], count: int) -> list[PaymentIntent]:

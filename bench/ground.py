@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -27,36 +29,48 @@ from urllib.parse import urlsplit
 
 import django
 from cryptography.fernet import Fernet
-from standardwebhooks.webhooks import Webhook
 
 from config import embedded, running
-from config.data_folder import claim
+from config.data_folder import DataFolder, claim
 
-SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+_KEY = secrets.token_bytes(32)
+SECRET = "whsec_" + base64.b64encode(_KEY).decode()
+
+# Without DEBUG, in which Django keeps the words of every statement; text messages would be tried at a closed door.
+IN_PRODUCTION = {
+    "DEBUG": "0", "SMS_BACKEND": "twilio", "TWILIO_URL": "http://127.0.0.1:9", "TWILIO_ACCOUNT_SID": "bench",
+    "TWILIO_AUTH_TOKEN": "bench", "TWILIO_FROM": "+12025550123",
+}  # fmt: skip
+
+# How the product's programs are told apart by their command lines.
+PARTS = {"web": "config.w", "worker": "--queues=celery", "stream": "config.asgi:application"}
 
 
 @contextmanager
-def product(port: int = 8640) -> Iterator[None]:
-    """The whole product as `make up` starts it, on a data folder of its own; this process has joined it."""
+def product(port: int = 8640, **variables: str) -> Iterator[int]:
+    """The whole product as `make up` starts it, on a data folder of its own; this process has joined it.
+
+    Answers the number of its supervisor's process, which is the parent of all of it.
+    """
     with tempfile.TemporaryDirectory(prefix="pushcart-bench-") as folder:
         Path(folder).chmod(0o711)
-        environment = {**os.environ, "PORT": str(port), "DATA_DIR": folder}
+        environment = {**os.environ, "PORT": str(port), "DATA_DIR": folder, **variables}
         process = subprocess.Popen(
             [sys.executable, "-m", "config.up"], env=environment, cwd=running.BASE_DIR, stdout=subprocess.DEVNULL
         )
         try:
-            os.environ.update(PORT=str(port), DATA_DIR=folder)
+            os.environ.update(PORT=str(port), DATA_DIR=folder, **variables)
             _join(process)
             set_up()
-            yield
+            yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
 
 @contextmanager
-def stores() -> Iterator[None]:
-    """PostgreSQL and Valkey alone, migrated, for what is measured inside this process."""
+def stores() -> Iterator[DataFolder]:
+    """PostgreSQL and Valkey alone, migrated, for what is measured inside this process; answers their folder."""
     with tempfile.TemporaryDirectory(prefix="pushcart-bench-") as folder:
         Path(folder).chmod(0o711)
         held = claim(Path(folder))
@@ -68,15 +82,16 @@ def stores() -> Iterator[None]:
             SECRET_KEY=secrets.token_hex(32),
             CREDENTIAL_KEYS=Fernet.generate_key().decode(),
             SANDBOX_URL="http://127.0.0.1:9",
-            DEBUG="1",
             LOG_LEVEL="ERROR",
+            ALLOWED_HOSTS="127.0.0.1,testserver",
+            **IN_PRODUCTION,
         )
         try:
             subprocess.run(
                 [sys.executable, "manage.py", "migrate", "-v0"], check=True, cwd=running.BASE_DIR, env=os.environ
             )
             set_up()
-            yield
+            yield held
         finally:
             started.stop()
             held.release()
@@ -159,14 +174,29 @@ def used_by_tree(process_id: int) -> float:
     """The same for a process, its children that live, and theirs; and for those that it has seen end."""
     try:
         own = sum(int(field) for field in _stat(process_id)[11:15]) / os.sysconf("SC_CLK_TCK")
-        children = {
-            int(child)
-            for thread in Path(f"/proc/{process_id}/task").iterdir()
-            for child in (thread / "children").read_text().split()
-        }
+        children = children_of(process_id)
     except (FileNotFoundError, ProcessLookupError):
         return 0.0  # It ended while we looked; its parent has its seconds now.
     return own + sum(used_by_tree(child) for child in children)
+
+
+def children_of(process_id: int) -> set[int]:
+    """The processes whose parent it is."""
+    return {
+        int(child)
+        for thread in Path(f"/proc/{process_id}/task").iterdir()
+        for child in (thread / "children").read_text().split()
+    }
+
+
+def child_of(process_id: int, words: str) -> int:
+    """Its one child whose command line has these words."""
+    (found,) = (
+        child
+        for child in children_of(process_id)
+        if words.encode() in Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ")
+    )
+    return found
 
 
 def _stat(process_id: int) -> list[str]:
@@ -183,8 +213,11 @@ class Sent:
     answered_at: float
 
 
-def signed_request(url: str, reference: str, object_id: str, amount: int, padding: int = 700) -> bytes:
-    """One whole HTTP request: a signed notification of about 1.5 kB with an id of its own."""
+def signed_request(url: str, reference: str, object_id: str, amount: int, padding: int = 1000) -> bytes:
+    """One whole HTTP request: a signed notification of about 1.5 kB with an id of its own.
+
+    Signed by Standard Webhooks, written out: a load of tens of thousands must be made in a second or two.
+    """
     parts = urlsplit(url)
     delivery = f"evt_{uuid.uuid4().hex}"
     now = datetime.now(UTC)
@@ -199,10 +232,12 @@ def signed_request(url: str, reference: str, object_id: str, amount: int, paddin
             "data": {"order": order, "payment": payment, "refund": None},
         }
     )  # fmt: skip
+    moment = int(now.timestamp())
+    signature = hmac.digest(_KEY, f"{delivery}.{moment}.{body}".encode(), hashlib.sha256)
     head = (
         f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
-        f"webhook-id: {delivery}\r\nwebhook-timestamp: {int(now.timestamp())}\r\n"
-        f"webhook-signature: {Webhook(SECRET).sign(delivery, now, body)}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"webhook-id: {delivery}\r\nwebhook-timestamp: {moment}\r\n"
+        f"webhook-signature: v1,{base64.b64encode(signature).decode()}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return (head + body).encode()
 

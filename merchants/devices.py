@@ -6,6 +6,7 @@ are woken, each of which asks before it tells whether its token is still good.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -51,9 +52,10 @@ def of_shop(staff: Staff, *, now: datetime) -> QuerySet[Token]:
     return found
 
 
-def is_good(digest: str, *, now: datetime) -> bool:
-    """Whether the token of this hash still is what a request needs: not signed out, and of somebody who works there."""
-    return _good(now).filter(pk=digest).exists()
+def good(digests: Collection[str], *, now: datetime) -> set[str]:
+    """The hashes, of these, of tokens that still are what a request needs: of phones that were not signed out, and of
+    people who work there."""
+    return set(_good(now).filter(pk__in=digests).values_list("pk", flat=True))
 
 
 def note_use(token: Token, *, now: datetime) -> None:

@@ -54,7 +54,8 @@ class PaymentFilter(django_filters.FilterSet):  # type: ignore[misc]
     provider = django_filters.ChoiceFilter(
         method="by_provider", choices=[(name, name) for name in providers.MODULES], help_text="by which it was paid"
     )
-    match = django_filters.MultipleChoiceFilter(choices=Payment.Match.choices)
+    # A DISTINCT, the library's own way, would sort all payments of the shop for a page of them.
+    match = django_filters.MultipleChoiceFilter(choices=Payment.Match.choices, distinct=False)
     wants_look = django_filters.BooleanFilter(
         method="wanting_a_look", help_text="not as it was asked for, in suspense, or contested; false: all the rest"
     )

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from config.databases import databases
-from payments import inbox, reconcile
+from payments import reconcile, taking
 from payments.models import Payment, QueuedEvent
 from tests.cast import Person
 from tests.till import drain, expect, paid, platform, shop_code
@@ -116,7 +116,7 @@ def test_an_event_that_meets_such_a_server_is_neither_parked_nor_lost(real_db: N
     paid(expect(shop_code(mei.shop), 200)).deliver()
     with connection.cursor() as cursor:
         # The lease is committed already when the server is fenced off.
-        leased = inbox.lease(limit=10, now=timezone.now())
+        leased = taking.batch(clock=timezone.now)
         cursor.execute("SET default_transaction_read_only = on")
     with pytest.raises(OperationalError):
         reconcile.apply(leased, clock=timezone.now)

@@ -17,7 +17,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from merchants import notify
-from payments import inbox, reconcile
+from payments import reconcile, taking
 from tests.cast import Person
 from tests.till import assert_books_hold, expect, paid, platform, shop_code
 
@@ -58,6 +58,7 @@ ELSEWHERE = {
     # Operators' own, and what is about the whole: one place.
     "merchants.CodeBatch": "one place: an operator prints it",
     "merchants.OperatorAct": "one place: the operators' trail",
+    "payments.Archive": "of the place whose partition it was: each place retires its own",
     "payments.Seal": "one chain in each place, of the entries there: what is published daily is one head for each",
 }
 
@@ -191,8 +192,7 @@ def hot(mei: Person) -> list[str]:
     with recorded() as said:
         intent = expect(shop_code(mei.shop), 200)
         paid(intent).deliver()
-        leased = inbox.lease(limit=10, now=timezone.now())
-        notify.announce(reconcile.apply(leased, clock=timezone.now).shops)
+        notify.announce(reconcile.apply(taking.batch(clock=timezone.now), clock=timezone.now).shops)
         for address in (
             "ledger/balance", "ledger/entries", "ledger/day", f"ledger/statement?month={timezone.now():%Y-%m}",
             "payments", "notices",

@@ -1,0 +1,1 @@
+"""What the product is measured against: each runs from `.venv-bench`, with settings and a database of its own."""
