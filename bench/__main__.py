@@ -20,6 +20,7 @@ _NOT_BENCHES = {
     "__main__",
     "cast",
     "ears",
+    "fill",
     "floors",
     "full_inbox",
     "ground",

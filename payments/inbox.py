@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter as Count
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -89,7 +89,7 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
         raise counted(refusal)
     new = keep(account=found, verified=verified, now=now)
     if not new and verified.authority == "unsigned_hint":
-        _hear_again(found, verified.delivery_id, now)
+        new = _hear_again(found, verified, now)
     (_received if new else _repeated).labels(provider).inc()
     return new
 
@@ -102,11 +102,18 @@ def _limit_unproved(account: ProviderAccount) -> None:
         raise UnableToReceive(refusal.code, 429)
 
 
-def _hear_again(account: ProviderAccount, delivery_id: str, now: datetime) -> None:
-    """A hint has no content that could be news, only its object: in the same words something else may have happened."""
-    told = Told.objects.filter(provider_account=account, delivery_id=delivery_id).values_list("event_id", flat=True)
-    applied = WebhookEvent.objects.filter(id__in=list(told), queued=None)
-    requeue(event_ids=list(applied.values_list("id", flat=True)), now=now)
+def _hear_again(account: ProviderAccount, verified: Verified, now: datetime) -> bool:
+    """A hint has no content that could be news, only its object: in the same words something else may have happened.
+
+    One whose event has gone to an archive is kept anew, once a day, and is new.
+    """
+    told = Told.objects.filter(provider_account=account, delivery_id=verified.delivery_id)
+    events = WebhookEvent.objects.filter(id__in=list(told.values_list("event_id", flat=True)))
+    if not events.exists():
+        again = f"{verified.delivery_id[: DELIVERY_ID_MAX - 11]}@{now:%Y-%m-%d}"
+        return keep(account=account, verified=replace(verified, delivery_id=again), now=now)
+    requeue(event_ids=list(events.filter(queued=None).values_list("id", flat=True)), now=now)
+    return False
 
 
 def keep(*, account: ProviderAccount, verified: Verified, now: datetime) -> bool:

@@ -58,6 +58,7 @@ ELSEWHERE = {
     # Operators' own, and what is about the whole: one place.
     "merchants.CodeBatch": "one place: an operator prints it",
     "merchants.OperatorAct": "one place: the operators' trail",
+    "payments.Archive": "of the place whose partition it was: each place retires its own",
     "payments.Seal": "one chain in each place, of the entries there: what is published daily is one head for each",
 }
 

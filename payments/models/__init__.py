@@ -1,6 +1,7 @@
 """What moved, and the proof: the tables of the `payments` app, by subject."""
 
 from payments.models.accounts import CredentialChange, Inquiry, OldCredentials, ProviderAccount, ProviderKey
+from payments.models.archives import Archive
 from payments.models.book import Account, AccountBalance, BalanceSnapshot, EntryKey, LedgerEntry
 from payments.models.chain import Seal
 from payments.models.discrepancy import Discrepancy
@@ -25,6 +26,7 @@ __all__ = [
     "Account",
     "AccountBalance",
     "Adjustment",
+    "Archive",
     "BalanceSnapshot",
     "BankAccount",
     "CredentialChange",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from payments import inbox, reconcile
+from merchants import ids
+from payments import archive, inbox, reconcile
 from payments.models import WebhookEvent
 
 
@@ -29,10 +31,12 @@ class Command(BaseCommand):
             events = events.filter(provider_account__provider=options["provider"])
         if options["since"]:
             events = events.filter(received_at__gte=options["since"])
+        for name in archive.retired(ids.first_of(options["since"]) if options["since"] else UUID(int=0)):
+            self.stderr.write(f"{name} is in an archive and is not applied: `restore_partition {name}` brings it back")
         count = 0
         waiting = events.values_list("id", flat=True).iterator()
-        while ids := list(islice(waiting, settings.DRAIN_BATCH_MAX)):
-            inbox.requeue(event_ids=ids, now=timezone.now())
+        while some := list(islice(waiting, settings.DRAIN_BATCH_MAX)):
+            inbox.requeue(event_ids=some, now=timezone.now())
             reconcile.drain(clock=timezone.now)
-            count += len(ids)
+            count += len(some)
         self.stdout.write(f"{count} events applied again")
