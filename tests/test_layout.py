@@ -209,7 +209,7 @@ TESTED_BY = {
     "qr/views.py": ("tests/test_scan.py", "named for what the customer does"),
 }
 # Test files that are about no single module.
-OF_THE_WHOLE = {"test_layout.py", "test_docs.py", "test_performance.py"}
+OF_THE_WHOLE = {"test_layout.py", "test_docs.py", "test_performance.py", "test_load.py"}
 
 # Written in pieces, so that this file does not break its own rule.
 REGISTRIES = re.compile(
