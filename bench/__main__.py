@@ -31,6 +31,7 @@ _NOT_BENCHES = {
     "receivers",
     "rounds",
     "serving",
+    "standby",
     "through_django",
 }
 

@@ -61,7 +61,7 @@ def product(port: int = 8640, **variables: str) -> Iterator[int]:
         try:
             os.environ.update(PORT=str(port), DATA_DIR=folder, **variables)
             _join(process)
-            _set_up()
+            set_up()
             yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
@@ -82,14 +82,15 @@ def stores() -> Iterator[DataFolder]:
             SECRET_KEY=secrets.token_hex(32),
             CREDENTIAL_KEYS=Fernet.generate_key().decode(),
             SANDBOX_URL="http://127.0.0.1:9",
-            DEBUG="1",
             LOG_LEVEL="ERROR",
+            ALLOWED_HOSTS="127.0.0.1,testserver",
+            **IN_PRODUCTION,
         )
         try:
             subprocess.run(
                 [sys.executable, "manage.py", "migrate", "-v0"], check=True, cwd=running.BASE_DIR, env=os.environ
             )
-            _set_up()
+            set_up()
             yield held
         finally:
             started.stop()
@@ -285,6 +286,6 @@ def _join(process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the product was not ready in three minutes")
 
 
-def _set_up() -> None:
+def set_up() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     django.setup()

@@ -116,8 +116,10 @@ class Pages(CursorPagination):
     page_size_query_param = "limit"
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """The position is an id: whatever else stands there, we have never given."""
+        """The position is an id, and no two rows share one: whatever else stands there, we have never given."""
         cursor: Cursor | None = super().decode_cursor(request)
+        if cursor is not None and cursor.offset:
+            raise NotFound(self.invalid_cursor_message)
         if cursor is not None and cursor.position is not None:
             try:
                 UUID(str(cursor.position))

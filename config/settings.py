@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
+
+from config.databases import databases
 
 
 def env(name: str, default: str | None = None) -> str:
@@ -169,29 +171,10 @@ WEBHOOK_BYTES_MAX = 262_144  # The largest notification documented by any provid
 # --- Stores --------------------------------------------------------------------------------------------------------
 
 DB_POOL_MAX = int(env("DB_POOL_MAX", "8"))
-
-
-def _database(url: str) -> dict[str, object]:
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise ImproperlyConfigured("DATABASE_URL must begin with postgresql://: no other database is supported")
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.path.lstrip("/") or "postgres",
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname or "",
-        "PORT": str(parts.port or ""),
-        "OPTIONS": {
-            # A request that finds no connection in 5 s fails clearly instead of waiting for ever.
-            "pool": {"min_size": 1, "max_size": DB_POOL_MAX, "timeout": 5},
-            # No statement of ours is long: what exceeds these is stuck, and must not hold locks for ever.
-            "options": "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-        },
-    }
-
-
-DATABASES = {"default": _database(env("DATABASE_URL"))}
+# A streaming replica that reads whatever may be some seconds old (payments.replica); none: the primary does.
+DATABASES = databases(env("DATABASE_URL"), env("REPLICA_URL", ""), connections_max=DB_POOL_MAX)
+DATABASE_ROUTERS = ["payments.replica.Router"]
+REPLICA_LAG_MAX = timedelta(seconds=5)  # A replica further behind answers nobody.
 REDIS_URL = env("REDIS_URL")
 REDIS_TIMEOUT_S = 1.0
 
@@ -244,6 +227,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-codes": {"task": "payments.watch_codes", "schedule": 300.0, "options": {"expires": 300}},
     "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
     "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
+    "close-hours": {"task": "payments.close_hours", "schedule": crontab(minute=31), "options": _IN_AN_HOUR},
     "receipt-keys": {"task": "payments.renew_receipt_keys", "schedule": crontab(minute=30), "options": _IN_AN_HOUR},
     "partitions": {"task": "payments.make_partitions", "schedule": crontab(minute=50, hour=2), "options": _IN_AN_HOUR},
     "forget-expired": {"task": "merchants.forget_expired", "schedule": crontab(minute=40), "options": _IN_AN_HOUR},

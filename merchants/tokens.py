@@ -25,10 +25,17 @@ class ShopTokenAuthentication(TokenAuthentication):
             raise AuthenticationFailed(_("Invalid token.")) from None
         return found
 
+    def _cleanup_token(self, auth_token: Token) -> bool:
+        """Whether it has expired. Knox's own would read all of the holder's tokens; `expired` forgets what is old."""
+        return auth_token.expiry is not None and auth_token.expiry < timezone.now()
+
     def validate_user(self, auth_token: Token) -> tuple[User, Token]:
         user, token = super().validate_user(auth_token)
-        if not Staff.objects.filter(user=user, shop_id=token.shop_id).exists():
-            raise AuthenticationFailed(_("This phone no longer works for this shop."), code="not_staff")
+        try:
+            staff = Staff.objects.select_related("shop").get(user=user, shop_id=token.shop_id)
+        except Staff.DoesNotExist:
+            raise AuthenticationFailed(_("This phone no longer works for this shop."), code="not_staff") from None
+        staff.user, token.staff = user, staff  # What every view asks for next.
         devices.note_use(token, now=timezone.now())
         return user, token
 
@@ -42,9 +49,10 @@ class ShopTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
 
 
 def staff_of(request: Request) -> Staff:
-    """The caller's role in the shop of her token: the root of every look-up in the API."""
+    """The caller's role in the shop of her token, as it was when she was let in: the root of every look-up."""
     token: Token = request.auth  # type: ignore[assignment]  # The stubs know only DRF's own tokens.
-    return Staff.objects.select_related("shop", "user").get(user_id=token.user_id, shop_id=token.shop_id)
+    assert token.staff is not None, "an authenticated token knows its holder's role"
+    return token.staff
 
 
 def shop_of(request: Request) -> Shop:

@@ -8,7 +8,6 @@ from tempfile import SpooledTemporaryFile
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.http import FileResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -28,6 +27,7 @@ from merchants.refusals import Refused
 from merchants.tokens import require, shop_of, staff_of
 from payments import (
     ledger,
+    replica,
     statement,
     statement_camt053,
     statement_csv,
@@ -38,10 +38,15 @@ from payments import (
 )
 from payments.book_shapes import BalanceAsked, BalanceShape, EntryShape, StatementAsked, StatementShape
 from payments.models import LedgerEntry
+from payments.replica import Served
 from payments.statement import Asked, Basis
 from payments.takings_shapes import TakingsAsked, TakingsShape
 
 _Answer = TypeVar("_Answer", bound=StreamingHttpResponse)
+ENTRY = (
+    "id", "kind", "amount", "currency", "debit__kind", "credit__kind", "payment_id", "refund_id", "dispute_id",
+    "occurred_at", "recorded_at",
+)  # fmt: skip
 _IN_MEMORY = 4_194_304  # Bytes of a PDF; more of them wait on disk.
 
 
@@ -68,15 +73,16 @@ class EntriesView(ListAPIView[LedgerEntry]):
     serializer_class = EntryShape
     filter_backends = []
 
-    def get_queryset(self) -> QuerySet[LedgerEntry]:
+    def get_queryset(self) -> Any:
         if getattr(self, "swagger_fake_view", False):
             return LedgerEntry.objects.none()
-        return LedgerEntry.objects.filter(shop=shop_of(self.request)).select_related("debit", "credit")
+        return LedgerEntry.objects.filter(shop=shop_of(self.request)).values(*ENTRY)
 
     @extend_schema(operation_id="ledger_entries")
     def get(self, request: Request, *args: Any, **options: Any) -> Response:
-        """Every movement, newest first."""
-        return self.list(request, *args, **options)
+        """Every movement, newest first; `As-Of` is the moment of which the answer tells."""
+        with replica.choose(now=timezone.now()) as served:
+            return served.said(self.list(request, *args, **options))
 
 
 class TakingsView(APIView):
@@ -90,16 +96,17 @@ class TakingsView(APIView):
         asked = TakingsAsked(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
         limits.spend_on_statement(staff.shop_id.hex)
-        try:
-            found = takings.of_day(
-                shop=staff.shop,
-                day=asked.validated_data["day"],
-                basis=Basis(asked.validated_data["basis"]),
-                now=timezone.now(),
-            )
-        except statement.PeriodWrong as wrong:
-            raise Refused(400, "period_wrong", str(wrong))
-        return Response(TakingsShape(found, context={"currency": staff.shop.currency}).data)
+        with replica.choose(now=timezone.now()) as served:
+            try:
+                found = takings.of_day(
+                    shop=staff.shop,
+                    day=asked.validated_data["day"],
+                    basis=Basis(asked.validated_data["basis"]),
+                    now=served.as_of,
+                )
+            except statement.PeriodWrong as wrong:
+                raise Refused(400, "period_wrong", str(wrong))
+            return served.said(Response(TakingsShape(found, context={"currency": staff.shop.currency}).data))
 
 
 class StatementView(APIView):
@@ -108,9 +115,11 @@ class StatementView(APIView):
     @extend_schema(operation_id="ledger_statement", parameters=[StatementAsked], responses=StatementShape)
     def get(self, request: Request) -> Response:
         """A day or a month: what stood at its beginning, what moved, and what stood at its end (owner, manager)."""
-        now = timezone.now()
-        asked = _asked(request, now)
-        return Response(StatementShape(statement.summary(asked), context={"asked": asked, "now": now}).data)
+        served = replica.choose(now=timezone.now())
+        asked = _asked(request, served)
+        with served:
+            told = StatementShape(statement.summary(asked), context={"asked": asked, "now": served.as_of}).data
+        return served.said(Response(told))
 
 
 class FormatInAddress(DefaultContentNegotiation):
@@ -135,8 +144,9 @@ class StatementCsvView(APIView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """The same with a line for every movement, each with its receipt; complete when it ends with the closing."""
-        asked = _asked(request, timezone.now())
-        return _file(asked, "csv", statement_csv.CONTENT_TYPE, statement_csv.pieces(asked))
+        served = replica.choose(now=timezone.now())
+        asked = _asked(request, served)
+        return _file(served, asked, "csv", statement_csv.CONTENT_TYPE, statement_csv.pieces(asked))
 
 
 class StatementPdfView(APIView):
@@ -151,19 +161,20 @@ class StatementPdfView(APIView):
     )
     def get(self, request: Request) -> FileResponse:
         """The same on A4 or Letter, with the shop's name in its script; refused where it would be a book of pages."""
-        now = timezone.now()
-        asked = _asked(request, now)
-        if statement.count(asked) > settings.STATEMENT_PDF_LINES_MAX:
-            raise Refused(
-                422,
-                "statement_too_long",
-                _("A PDF holds %(statement_pdf_lines_max)s movements. Ask for single days, or for the CSV.")
-                % {"statement_pdf_lines_max": f"{settings.STATEMENT_PDF_LINES_MAX:,}"},
-            )
-        paper = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  The answer closes it when it is sent.
-        statement_pdf.write(asked, now, paper)
+        served = replica.choose(now=timezone.now())
+        asked = _asked(request, served)
+        with served:
+            if statement.count(asked) > settings.STATEMENT_PDF_LINES_MAX:
+                raise Refused(
+                    422,
+                    "statement_too_long",
+                    _("A PDF holds %(statement_pdf_lines_max)s movements. Ask for single days, or for the CSV.")
+                    % {"statement_pdf_lines_max": f"{settings.STATEMENT_PDF_LINES_MAX:,}"},
+                )
+            paper = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  The answer closes it when it is sent.
+            statement_pdf.write(asked, served.as_of, paper)
         paper.seek(0)
-        return _named(FileResponse(paper, content_type=statement_pdf.CONTENT_TYPE), asked, "pdf")
+        return _named(served, FileResponse(paper, content_type=statement_pdf.CONTENT_TYPE), asked, "pdf")
 
 
 class StatementHtmlView(APIView):
@@ -178,9 +189,9 @@ class StatementHtmlView(APIView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """The same as one document that needs nothing else, in whatever scripts the reader's phone can show."""
-        now = timezone.now()
-        asked = _asked(request, now)
-        return _file(asked, "html", statement_html.CONTENT_TYPE, statement_html.pieces(asked, now))
+        served = replica.choose(now=timezone.now())
+        asked = _asked(request, served)
+        return _file(served, asked, "html", statement_html.CONTENT_TYPE, statement_html.pieces(asked, served.as_of))
 
 
 class StatementCamt053View(APIView):
@@ -195,30 +206,34 @@ class StatementCamt053View(APIView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """The same as ISO 20022 camt.053.001.08; movements that leave the total as it is are never in it."""
-        now = timezone.now()
-        asked = _asked(request, now)
-        return _file(asked, "xml", statement_camt053.CONTENT_TYPE, statement_camt053.pieces(asked, now))
+        served = replica.choose(now=timezone.now())
+        asked = _asked(request, served)
+        pieces = statement_camt053.pieces(asked, served.as_of)
+        return _file(served, asked, "xml", statement_camt053.CONTENT_TYPE, pieces)
 
 
-def _file(asked: Asked, ending: str, content_type: str, pieces: Iterator[bytes]) -> StreamingHttpResponse:
-    return _named(StreamingHttpResponse(pieces, content_type=content_type), asked, ending)
+def _file(
+    served: Served, asked: Asked, ending: str, content_type: str, pieces: Iterator[bytes]
+) -> StreamingHttpResponse:
+    return _named(served, StreamingHttpResponse(served.pieces(pieces), content_type=content_type), asked, ending)
 
 
-def _named(response: _Answer, asked: Asked, ending: str) -> _Answer:
+def _named(served: Served, response: _Answer, asked: Asked, ending: str) -> _Answer:
     """What is saved under its name and kept by nobody on the way."""
     response["Content-Disposition"] = f'attachment; filename="{statement_file.name(asked, ending)}"'
     response["Cache-Control"] = "private, no-store"
-    return response
+    return served.said(response)
 
 
-def _asked(request: Request, now: datetime) -> Asked:
-    """What the caller asks of the book. Refuses assistants, too many questions, and periods that make no sense."""
+def _asked(request: Request, served: Served) -> Asked:
+    """What the caller asks of the book, by what is known to whoever answers. Refuses assistants, too many questions,
+    and periods that make no sense."""
     staff = staff_of(request)
     require(staff, Staff.Role.OWNER, Staff.Role.MANAGER)
     wanted = StatementAsked(data=request.query_params.dict())
     wanted.is_valid(raise_exception=True)
     values = wanted.validated_data
-    known_at = min(_moment(values.get("at", "")) or now, now)
+    known_at = min(_moment(values.get("at", "")) or served.as_of, served.as_of)
     try:
         named = statement.period(
             day=values.get("day", ""), month=values.get("month", ""), zone=staff.shop.time_zone, known_at=known_at

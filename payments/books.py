@@ -77,6 +77,23 @@ LAWS = {
     "every posted payment is a payment": """
         SELECT entry.id, entry.key FROM payments_ledgerentry entry
          WHERE entry.kind = 'paid' AND NOT EXISTS (SELECT FROM payments_payment WHERE id = entry.payment_id)""",
+    "an hour's sums are those of its payments": """
+        SELECT coalesce(kept.hour, came.hour) AS hour, coalesce(kept.currency, came.currency) AS currency,
+               kept.payments AS kept_payments, kept.amount AS kept_amount, came.payments, came.amount
+          FROM (SELECT hour, currency, sum(payments) AS payments, sum(amount) AS amount
+                  FROM payments_hourrollup GROUP BY hour, currency) AS kept
+          FULL JOIN (SELECT date_trunc('hour', recorded_at, 'UTC') AS hour, currency,
+                            count(*) AS payments, sum(amount) AS amount
+                       FROM payments_payment GROUP BY 1, 2) AS came
+            ON came.hour = kept.hour AND came.currency = kept.currency
+         WHERE (coalesce(kept.payments, 0), coalesce(kept.amount, 0))
+            <> (coalesce(came.payments, 0), coalesce(came.amount, 0))""",
+    "an hour's starts are those of its intents": """
+        SELECT kept.hour, kept.provider_account_id, kept.starts, count(intent.id) AS intents
+          FROM payments_startrollup kept
+          LEFT JOIN payments_paymentintent intent ON intent.provider_account_id = kept.provider_account_id
+               AND date_trunc('hour', intent.created_at, 'UTC') = kept.hour
+         GROUP BY kept.id HAVING kept.starts <> count(intent.id)""",
     "a refund's entries are what its state says": """
         SELECT refund.id, refund.state, refund.amount, coalesce(moved.net, 0) AS net
           FROM payments_refund refund

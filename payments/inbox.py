@@ -232,7 +232,7 @@ _LEASE_SQL = """
 WITH chosen AS MATERIALIZED (
     SELECT event_id FROM payments_queuedevent
      WHERE state IN ('queued', 'parked') AND due_at <= %(now)s AND <which>
-     ORDER BY due_at, event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+     ORDER BY event_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE payments_queuedevent AS queued SET state = 'queued', attempts = attempts + 1, due_at = %(until)s
   FROM chosen WHERE queued.event_id = chosen.event_id

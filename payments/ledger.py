@@ -8,22 +8,26 @@ whose rows are locked in id order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Count
 
 from merchants import columns, ids
 from merchants.models import Shop
+from payments import replica
 from payments.chart import Movement, Place
-from payments.models import Account, AccountBalance, BalanceSnapshot
+from payments.models import Account, AccountBalance, LedgerEntry
 
 Kind = Account.Kind
 
 # What a shop owns grows with credits; the provider's and the bank's side with debits.
 _SHOP_KINDS = (Kind.SHOP_PENDING, Kind.SHOP_AVAILABLE)
+
+BUSY = 250  # Entries of a shop in an hour; what "the balance at" adds up then stays some thousands of them.
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +89,22 @@ def take_snapshots(*, moment: datetime) -> int:
     before can still become visible. Answers how many snapshots were added: one for each account that has moved.
     """
     watermark = _watermark(moment)
-    if watermark == moment:
-        return 0
-    since = ids.first_of(watermark) if watermark else UUID(int=0)
-    with connection.cursor() as cursor:
-        cursor.execute(_SNAPSHOT_SQL, {"moment": moment, "since": since, "until": ids.first_of(moment)})
-        return int(cursor.rowcount)
+    return 0 if watermark == moment else _keep_totals(moment, watermark)
+
+
+def take_snapshots_of_busy(*, moment: datetime) -> int:
+    """The same at the end of an hour, of the accounts of shops that had BUSY entries in it: their days are long sums.
+
+    A shop without so many has at most 24 times as many since its last snapshot. Answers how many were added.
+    """
+    hour = ids.first_of(moment - timedelta(hours=1)), ids.first_of(moment)
+    entries = LedgerEntry.objects.filter(id__gte=hour[0], id__lt=hour[1], shop__isnull=False)
+    counted = entries.order_by().values("shop").annotate(n=Count("id")).filter(n__gte=BUSY)
+    added = 0
+    for shop_id in counted.values_list("shop", flat=True):
+        watermark = _watermark(moment, shop_id)
+        added += 0 if watermark == moment else _keep_totals(moment, watermark, shop_id)
+    return added
 
 
 def total_of(place: Place, currency: str) -> int:
@@ -210,16 +224,20 @@ def _move_balances(sums: dict[int, list[int]]) -> None:
 
 def _parts_now(shop: Shop) -> dict[tuple[str, str], int]:
     """Credits less debits of the shop's own accounts by (kind, funds); 0 for one that it does not have."""
-    rows = AccountBalance.objects.filter(
-        account__shop=shop, account__currency=shop.currency, account__kind__in=_SHOP_KINDS
-    ).values_list("account__kind", "account__funds", "credits", "debits")
-    return defaultdict(int, {(kind, funds): credits_ - debits for kind, funds, credits_, debits in rows})
+    keys = [place.key(shop.currency) for place in _own_places(shop.id)]
+    with connection.cursor() as cursor:
+        cursor.execute(_PARTS_NOW_SQL, [keys])
+        return defaultdict(int, {(kind, funds): net for kind, funds, net in cursor.fetchall()})
+
+
+def _own_places(shop_id: UUID) -> Iterator[Place]:
+    return (Place(kind, funds, shop_id) for kind in _SHOP_KINDS for funds in ("held", "direct"))
 
 
 def _parts_at(shop: Shop, at: datetime) -> dict[tuple[str, str], int]:
     """The same from each account's newest snapshot, and the entries since the moment up to which they were taken."""
-    watermark = _watermark(at)
-    with connection.cursor() as cursor:
+    watermark = _watermark(at, shop.id)
+    with replica.connection().cursor() as cursor:
         cursor.execute(
             _PARTS_AT_SQL,
             {
@@ -234,11 +252,47 @@ def _parts_at(shop: Shop, at: datetime) -> dict[tuple[str, str], int]:
         return defaultdict(int, {(kind, funds): int(net) for kind, funds, net in cursor.fetchall()})
 
 
-def _watermark(at: datetime) -> datetime | None:
-    """The latest moment, not after `at`, up to which snapshots were taken; accounts without a row had not moved."""
-    newest = BalanceSnapshot.objects.filter(moment__lte=at).order_by("-moment").first()
-    return newest.moment if newest else None
+def _watermark(at: datetime, shop_id: UUID | None = None) -> datetime | None:
+    """The latest moment, not after `at`, up to which snapshots were taken, of the whole book or of that shop too.
 
+    Accounts (of that shop) without one of this moment had not moved since theirs.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_WATERMARK_SQL, {"at": at, "shop": shop_id})
+        moment: datetime | None = cursor.fetchone()[0]
+        return moment
+
+
+def _keep_totals(moment: datetime, watermark: datetime | None, shop_id: UUID | None = None) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SNAPSHOT_SQL,
+            {
+                "moment": moment,
+                "watermark": watermark,
+                "since": ids.first_of(watermark) if watermark else UUID(int=0),
+                "until": ids.first_of(moment),
+                "shop": shop_id,
+            },
+        )
+        return int(cursor.rowcount)
+
+
+# By names, each a look into one index, however many accounts a shop has had.
+_PARTS_NOW_SQL = """
+SELECT account.kind, account.funds, balance.credits - balance.debits
+  FROM payments_account account JOIN payments_accountbalance balance ON balance.account_id = account.id
+ WHERE account.key = ANY(%s)
+"""
+
+_WATERMARK_SQL = """
+SELECT greatest(
+    (SELECT moment FROM payments_balancesnapshot WHERE whole AND moment <= %(at)s ORDER BY moment DESC LIMIT 1),
+    (SELECT max(kept.moment) FROM payments_account CROSS JOIN LATERAL (
+         SELECT moment FROM payments_balancesnapshot
+          WHERE account_id = payments_account.id AND moment <= %(at)s ORDER BY moment DESC LIMIT 1
+     ) AS kept WHERE payments_account.shop_id = %(shop)s::uuid))
+"""
 
 _PARTS_AT_SQL = """
 WITH own AS (
@@ -260,9 +314,11 @@ WITH own AS (
 SELECT own.kind, own.funds, sum(side.amount) FROM own JOIN side ON side.account_id = own.id GROUP BY own.kind, own.funds
 """
 
+# Of the whole book, or of the accounts of one shop: then its whole is told by what it has, and no other's is.
 _SNAPSHOT_SQL = """
 WITH entry AS (
-    SELECT debit_id, credit_id, amount FROM payments_ledgerentry WHERE id >= %(since)s AND id < %(until)s
+    SELECT debit_id, credit_id, amount FROM payments_ledgerentry
+     WHERE id >= %(since)s AND id < %(until)s AND (%(shop)s::uuid IS NULL OR shop_id = %(shop)s::uuid)
 ), moved AS (
     SELECT account_id, sum(debits) AS debits, sum(credits) AS credits
       FROM (SELECT debit_id AS account_id, amount AS debits, 0 AS credits FROM entry
@@ -270,13 +326,15 @@ WITH entry AS (
             SELECT credit_id, 0, amount FROM entry) AS sides
      GROUP BY account_id
 )
-INSERT INTO payments_balancesnapshot (account_id, moment, debits, credits)
+INSERT INTO payments_balancesnapshot (account_id, moment, debits, credits, whole)
 SELECT moved.account_id, %(moment)s,
-       moved.debits + coalesce(before.debits, 0), moved.credits + coalesce(before.credits, 0)
+       moved.debits + coalesce(before.debits, 0), moved.credits + coalesce(before.credits, 0), %(shop)s::uuid IS NULL
   FROM moved
   LEFT JOIN LATERAL (
       SELECT debits, credits FROM payments_balancesnapshot
-       WHERE account_id = moved.account_id AND moment < %(moment)s ORDER BY moment DESC LIMIT 1
+       WHERE account_id = moved.account_id AND moment <= %(watermark)s::timestamptz ORDER BY moment DESC LIMIT 1
   ) AS before ON true
+ WHERE %(shop)s::uuid IS NULL
+    OR EXISTS (SELECT FROM payments_account WHERE id = moved.account_id AND shop_id = %(shop)s::uuid)
     ON CONFLICT DO NOTHING
 """

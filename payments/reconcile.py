@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import OperationalError, connection, transaction
 from prometheus_client import Counter as Metric
 
 from merchants import ids, notify
 from merchants.journal import journal
 from merchants.models import Shop
-from payments import chart, facts, fees, inbox, inquiries, ledger, meaning, providers
+from payments import chart, facts, fees, inbox, inquiries, ledger, meaning, taking
 from payments.chart import Subject
 from payments.inbox import Leased
 from payments.known import (
@@ -32,16 +31,15 @@ from payments.known import (
     pending_left,
 )
 from payments.models import Payment, ProviderAccount
-from payments.providers.base import Event, UnableToRead, Verified
+from payments.providers.base import Event
 from payments.recording import Overtaken, record
-from payments.settlement import proof
+from payments.taking import Batch
 
 _log = journal(__name__)
 _outcomes = Metric("pushcart_events", "Events by what became of them", ["outcome"])
 
 # How often a batch is decided again because another worker booked one of its payments in between.
 _OVERTAKEN_MAX = 5
-_OUR_TROUBLE = (OperationalError, InterfaceError, SoftTimeLimitExceeded)
 
 
 def drain(*, clock: Callable[[], datetime]) -> int:
@@ -50,16 +48,23 @@ def drain(*, clock: Callable[[], datetime]) -> int:
     Stops after `settings.DRAIN_FOR` even when more is due (the caller rings again). Answers how many events were taken.
     """
     taken, stop_at = 0, clock() + settings.DRAIN_FOR
-    while clock() < stop_at:
-        batch = inbox.lease(limit=settings.DRAIN_BATCH_MAX, now=clock())
-        notify.announce(apply(batch, clock=clock).shops)
-        # One suspect a round, when nothing else is in our hands: a full inbox may not starve them, nor they the inbox.
-        suspect = inbox.lease_suspect(now=clock())
-        notify.announce(apply(suspect, clock=clock).shops)
-        if not batch and not suspect:
-            break
-        taken += len(batch) + len(suspect)
-    return taken
+    with taking.Ahead(clock) as ahead:
+        batch = taking.batch(clock=clock)
+        while True:
+            if batch.full and clock() < stop_at:
+                ahead.begin()
+            notify.announce(apply(batch, clock=clock).shops)
+            # One suspect a round, when nothing else is in our hands: a full inbox may not starve them, nor they it.
+            suspect = taking.suspect(clock=clock)
+            notify.announce(apply(suspect, clock=clock).shops)
+            taken += len(batch.leased) + len(suspect.leased)
+            following = ahead.end()
+            if following is not None and following.leased:
+                batch = following
+            elif clock() >= stop_at or not (batch.leased or suspect.leased):
+                return taken
+            else:
+                batch = taking.batch(clock=clock)
 
 
 @dataclass(slots=True)
@@ -70,28 +75,27 @@ class Applied:
     shops: set[UUID] = field(default_factory=set)
 
 
-def apply(leased: Sequence[Leased], *, clock: Callable[[], datetime]) -> Applied:
+def apply(batch: Batch, *, clock: Callable[[], datetime]) -> Applied:
     """Applies leased events: in one transaction when all goes well, in ever smaller ones around what does not.
 
     Raises OperationalError when the database itself is in trouble, and Celery's time limit when it strikes: what is
     not applied is then given back, because it is not the events' fault.
     """
-    done = Applied(events=len(leased))
-    todo: list[Sequence[Leased]] = [leased] if leased else []
+    done = Applied(events=len(batch.leased))
+    todo = [batch] if batch.leased else []
     while todo:
         batch = todo.pop()
         try:
             done.shops |= _apply_batch(batch, now=clock())
         except Exception as failure:
-            if isinstance(failure, _OUR_TROUBLE) and not _is_deadlock(failure):
-                inbox.give_back([leased for waiting in [batch, *todo] for leased in waiting], now=clock())
+            if isinstance(failure, taking.OUR_TROUBLE) and not _is_deadlock(failure):
+                inbox.give_back([leased for waiting in [batch, *todo] for leased in waiting.leased], now=clock())
                 raise
-            if len(batch) > 1:
-                middle = len(batch) // 2
-                todo += [batch[middle:], batch[:middle]]
+            if len(batch.leased) > 1:
+                todo += reversed(batch.halves())
                 continue
-            _log.error("event_parked", event_id=str(batch[0].event_id), failure=repr(failure))
-            _park(batch[0], f"{type(failure).__name__}: {failure}", clock())
+            _log.error("event_parked", event_id=str(batch.leased[0].event_id), failure=repr(failure))
+            _park(batch.leased[0], f"{type(failure).__name__}: {failure}", clock())
     return done
 
 
@@ -154,28 +158,10 @@ UPDATE payments_payment AS payment SET fee_amount = charged.amount
 """
 
 
-def read_event(account: ProviderAccount, verified: Verified) -> Sequence[Event]:
-    """What is said in a kept event. What nobody has proved may lead to questions and to nothing else.
-
-    Its account's provider reads it; a line of a file that it settled by is kept in our own words. Raises UnableToRead.
-    """
-    if verified.authority == "file":
-        return proof.read(verified)
-    events = providers.named(account.provider).normalise(account, verified)
-    if verified.authority != "unsigned_hint":
-        return events
-    return [
-        event
-        if event.decision in ("query", "ignore")
-        else replace(event, decision="quarantine", reason="nobody has signed it")
-        for event in events
-    ]
-
-
 # --- One batch, one transaction --------------------------------------------------------------------------------------
 
 
-def _apply_batch(batch: Sequence[Leased], *, now: datetime) -> set[UUID]:
+def _apply_batch(batch: Batch, *, now: datetime) -> set[UUID]:
     for _ in range(_OVERTAKEN_MAX):
         try:
             with transaction.atomic():
@@ -186,21 +172,15 @@ def _apply_batch(batch: Sequence[Leased], *, now: datetime) -> set[UUID]:
     raise OperationalError("other workers keep overtaking this batch")
 
 
-def _apply_once(batch: Sequence[Leased], now: datetime) -> set[UUID]:
-    attempts = {leased.event_id: leased.attempts for leased in batch}
-    rows = facts.stored_events(list(attempts))
-    heard = {row[1] for row in rows}
+def _apply_once(batch: Batch, now: datetime) -> set[UUID]:
+    attempts = {leased.event_id: leased.attempts for leased in batch.leased}
+    heard = {one.account_id for one in batch.read}
     _fix_currencies(heard, now)
-    accounts = facts.accounts(heard)
-    unread: dict[UUID, str] = {}
-    read: list[tuple[UUID, UUID, Sequence[Event]]] = []
-    for event_id, account_id, verified in rows:
-        try:
-            read.append((event_id, account_id, read_event(accounts[account_id], verified)))
-        except UnableToRead as failure:
-            unread[event_id] = str(failure)
+    accounts = {row.id: facts.of_account(row) for row in facts.accounts(heard).values()}
+    unread = {one.event_id: one.unreadable for one in batch.read if one.unreadable}
+    read = [(one.event_id, one.account_id, one.events) for one in batch.read if not one.unreadable]
     known = facts.lock_and_load(read, partial(next, ids.endless(now)))
-    decisions = _decide(read, {row.id: facts.of_account(row) for row in accounts.values()}, known, now)
+    decisions = _decide(read, accounts, known, now)
     record(decisions, known, now)
     _inquire(decisions, {event_id: account_id for event_id, account_id, _ in read}, now)
     shops = _tell(decisions, now)

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 
 from merchants import columns, ids
 from merchants.models import Shop
-from payments import ledger
+from payments import ledger, rollups
 from payments.known import Decision, DisputeFacts, IntentFacts, Known, PaymentFacts, RefundFacts
 from payments.models import Discrepancy, Dispute, Payment, Refund, WebhookEvent
 
@@ -52,6 +52,7 @@ def record(decisions: list[tuple[UUID, Decision]], known: Known, now: datetime) 
     _update_disputes([known.disputes[dispute_id] for dispute_id in sorted(changed_disputes, key=_number)], now)
     _open_questions(decisions, {payment.id: payment.account_id for payment in payments.values()}, now)
     ledger.post([movement for decision in made for movement in decision.movements], now=now)
+    rollups.add([(d.new_payment.currency, d.new_payment.amount) for d in made if d.new_payment], now=now)
 
 
 def place(*, payment_id: UUID, shop_id: UUID, now: datetime) -> None:

@@ -16,12 +16,11 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import connection
 from django.utils.translation import gettext as _
 
 from merchants import ids
 from merchants.models import Shop
-from payments import ledger
+from payments import ledger, replica
 from payments.ledger import Balance
 from payments.models import Account
 
@@ -32,6 +31,8 @@ _AT_ONCE = 1000  # Lines in memory at a time, whatever the period holds.
 
 # Longer than any transaction of ours may live: no entry of before can still become visible.
 FINAL_AFTER = timedelta(minutes=15)
+# An entry is recorded within these of its moment, or stands in the small index of those that are not.
+EARLY, LATE = timedelta(days=1), timedelta(days=2)
 
 
 class Basis(StrEnum):
@@ -150,39 +151,21 @@ def opening(asked: Asked) -> Balance:
     """What stood just before the period began, on the asked basis."""
     if asked.basis is Basis.RECORDED:
         return ledger.balance(shop=asked.shop, at=asked.period.start - _MILLISECOND)
-    before, _within = _parted(asked)
-    return _balance(asked.shop, before)
+    return _happened_before(asked.shop, asked.period.start, _after(asked.known_at))
 
 
 def effective_balance(*, shop: Shop, at: datetime, known_at: datetime) -> Balance:
-    """The balance as it was at the end of that millisecond, by what was recorded until the end of `known_at`'s.
-
-    Reads all of the shop's entries: no index follows the time at which things happened.
-    """
-    rows = _sums(
-        shop,
-        since=UUID(int=0),
-        until=ids.first_of(_after(known_at)),
-        happened_before=_after(at),
-        opening_before=None,
-        everything=True,
-    )
-    return _balance(shop, rows)
+    """The balance as it was at the end of that millisecond, by what was recorded until the end of `known_at`'s."""
+    return _happened_before(shop, _after(at), _after(known_at))
 
 
 def summary(asked: Asked) -> Summary:
     """The statement without its lines."""
-    before, within = _parted(asked)
-    first = opening(asked) if asked.basis is Basis.RECORDED else _balance(asked.shop, before)
+    first, within = opening(asked), _sums(_SUMS_SQL[asked.basis], _bounds(asked))
     moved = _balance(asked.shop, within)
     return Summary(
         opening=first,
-        closing=Balance(
-            currency=asked.shop.currency,
-            available=first.available + moved.available,
-            pending=first.pending + moved.pending,
-            direct=first.direct + moved.direct,
-        ),
+        closing=_added(first, moved),
         money_in=sum(row.money_in for row in within),
         money_out=sum(row.money_in - row.change for row in within),
         totals=[Total(row.kind, row.count, row.change) for row in within if row.count],
@@ -191,8 +174,7 @@ def summary(asked: Asked) -> Summary:
 
 def count(asked: Asked) -> int:
     """How many lines there would be, as far as can be seen now."""
-    _before, within = _parted(asked)
-    return sum(row.count for row in within)
+    return sum(row.count for row in _sums(_SUMS_SQL[asked.basis], _bounds(asked)))
 
 
 def lines(asked: Asked, first: Balance) -> Iterator[Line]:
@@ -202,7 +184,7 @@ def lines(asked: Asked, first: Balance) -> Iterator[Line]:
     WITH HOLD), and no transaction stays open for a reader who is slow.
     """
     total = first.total
-    with connection.chunked_cursor() as cursor:
+    with replica.connection().chunked_cursor() as cursor:
         cursor.execute(_LINES_SQL[asked.basis], _bounds(asked))
         while rows := cursor.fetchmany(_AT_ONCE):
             for entry_id, recorded_at, occurred_at, kind, change, *about in rows:
@@ -215,9 +197,8 @@ def lines(asked: Asked, first: Balance) -> Iterator[Line]:
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """The movements of one kind, before the period (`opening`) or within it, and what they did to each part."""
+    """The movements of one kind, and what they did to each part."""
 
-    opening: bool
     kind: str
     count: int
     change: int
@@ -233,13 +214,15 @@ def _after(moment: datetime) -> datetime:
 
 def _bounds(asked: Asked) -> dict[str, Any]:
     """Which entries are of the period, as the statements below ask for them."""
+    period, known = asked.period, ids.first_of(_after(asked.known_at))
     recorded = asked.basis is Basis.RECORDED
     return {
         **_whose(asked.shop),
-        "since": ids.first_of(asked.period.start) if recorded else UUID(int=0),
-        "until": ids.first_of(asked.until if recorded else _after(asked.known_at)),
-        "happened_since": None if recorded else asked.period.start,
-        "happened_before": None if recorded else asked.period.end,
+        "since": ids.first_of(period.start if recorded else period.start - EARLY),
+        "until": ids.first_of(asked.until) if recorded else min(ids.first_of(_after(period.end + LATE)), known),
+        "known": known,
+        "start": period.start,
+        "end": period.end,
         "everything": asked.everything,
     }
 
@@ -249,27 +232,40 @@ def _whose(shop: Shop) -> dict[str, Any]:
     return {"shop": shop.id, "currency": shop.currency, "kinds": kinds}
 
 
-def _parted(asked: Asked) -> tuple[list[_Sum], list[_Sum]]:
-    """What moved before the period (asked by the effective basis only) and within it, from one look at the book."""
-    bounds = _bounds(asked)
-    rows = _sums(
-        asked.shop,
-        since=bounds["since"],
-        until=bounds["until"],
-        happened_before=bounds["happened_before"],
-        opening_before=bounds["happened_since"],
-        everything=asked.everything,
-    )
-    return [row for row in rows if row.opening], [row for row in rows if not row.opening]
+def _happened_before(shop: Shop, moment: datetime, known: datetime) -> Balance:
+    """What stood before `moment`, by what was recorded before `known` (each the beginning of a millisecond).
+
+    What was recorded long before it had happened by then, and of what was recorded long after it nothing had, but for
+    the entries of the small index of those that are apart: so few days are read, however many there are.
+    """
+    early = min(moment - EARLY, known)
+    stood = ledger.balance(shop=shop, at=early - _MILLISECOND)
+    bounds = {
+        **_whose(shop),
+        "since": ids.first_of(early),
+        "until": min(ids.first_of(_after(moment + LATE)), ids.first_of(known)),
+        "known": ids.first_of(known),
+        "end": moment,
+    }
+    return _added(stood, _balance(shop, _sums(_BEFORE_SQL, bounds)))
 
 
-def _sums(shop: Shop, **bounds: Any) -> list[_Sum]:
-    with connection.cursor() as cursor:
-        cursor.execute(_SUMS_SQL, {**_whose(shop), **bounds})
+def _sums(statement: str, bounds: dict[str, Any]) -> list[_Sum]:
+    with replica.connection().cursor() as cursor:
+        cursor.execute(statement, bounds)
         return [
-            _Sum(opening, kind, count, int(change), int(pending), int(direct), int(money_in))
-            for opening, kind, count, change, pending, direct, money_in in cursor.fetchall()
+            _Sum(kind, count, int(change), int(pending), int(direct), int(money_in))
+            for kind, count, change, pending, direct, money_in in cursor.fetchall()
         ]
+
+
+def _added(one: Balance, other: Balance) -> Balance:
+    return Balance(
+        currency=one.currency,
+        available=one.available + other.available,
+        pending=one.pending + other.pending,
+        direct=one.direct + other.direct,
+    )
 
 
 def _balance(shop: Shop, rows: list[_Sum]) -> Balance:
@@ -283,50 +279,71 @@ def _balance(shop: Shop, rows: list[_Sum]) -> Balance:
 
 
 # What an entry does to the shop: its credits to the shop's own accounts less its debits to them.
-_ENTRY_SQL = """
+_OWN_SQL = """
 WITH own AS (
     SELECT id, (kind = 'shop_pending')::int AS pending, (funds = 'direct')::int AS direct
       FROM payments_account WHERE shop_id = %(shop)s AND currency = %(currency)s AND kind = ANY(%(kinds)s)
+), booked AS (
+"""
+_BOOKED_SQL = """
+    SELECT *, {sign} AS sign FROM payments_ledgerentry
+     WHERE shop_id = %(shop)s AND currency = %(currency)s AND """
+_ENTRY_SQL = """
 ), entry AS (
-    SELECT entry.*,
-           entry.amount * ((credit.id IS NOT NULL)::int - (debit.id IS NOT NULL)::int) AS change,
-           entry.amount * (coalesce(credit.pending, 0) - coalesce(debit.pending, 0)) AS pending,
-           entry.amount * (coalesce(credit.direct, 0) - coalesce(debit.direct, 0)) AS direct
-      FROM payments_ledgerentry entry
-      LEFT JOIN own debit ON debit.id = entry.debit_id
-      LEFT JOIN own credit ON credit.id = entry.credit_id
-     WHERE entry.shop_id = %(shop)s AND entry.currency = %(currency)s
-       AND entry.id >= %(since)s AND entry.id < %(until)s
-       AND (%(happened_before)s::timestamptz IS NULL OR entry.occurred_at < %(happened_before)s)
+    SELECT booked.*,
+           sign * booked.amount * ((credit.id IS NOT NULL)::int - (debit.id IS NOT NULL)::int) AS change,
+           sign * booked.amount * (coalesce(credit.pending, 0) - coalesce(debit.pending, 0)) AS pending_change,
+           sign * booked.amount * (coalesce(credit.direct, 0) - coalesce(debit.direct, 0)) AS direct_change
+      FROM booked
+      LEFT JOIN own debit ON debit.id = booked.debit_id
+      LEFT JOIN own credit ON credit.id = booked.credit_id
 )
 """
+_BY_ID_SQL = "id >= %(since)s AND id < %(until)s"
+# As the index `ledger_entry_apart` says it.
+APART_SQL = "(recorded_at - occurred_at < '-1 day'::interval OR recorded_at - occurred_at > '2 days'::interval)"
+_WITHIN_SQL = "occurred_at >= %(start)s AND occurred_at < %(end)s"
 
-_SUMS_SQL = (
-    _ENTRY_SQL
-    + """
-SELECT coalesce(occurred_at < %(opening_before)s::timestamptz, false) AS opening, kind,
-       count(*) FILTER (WHERE change <> 0 OR %(everything)s),
-       sum(change), sum(pending), sum(direct), sum(greatest(change, 0))
-  FROM entry GROUP BY 1, 2 ORDER BY 1, 2
+_OF_PERIOD_SQL = {
+    Basis.RECORDED: _OWN_SQL + _BOOKED_SQL.format(sign=1) + _BY_ID_SQL + _ENTRY_SQL,
+    Basis.EFFECTIVE: _OWN_SQL
+    + _BOOKED_SQL.format(sign=1)
+    + f"{_BY_ID_SQL} AND {_WITHIN_SQL} AND NOT {APART_SQL} UNION ALL"
+    + _BOOKED_SQL.format(sign=1)
+    + f"{APART_SQL} AND {_WITHIN_SQL} AND id < %(known)s"
+    + _ENTRY_SQL,
+}
+_ADDED_UP_SQL = """
+SELECT kind, count(*) FILTER (WHERE change <> 0 OR {everything}),
+       sum(change), sum(pending_change), sum(direct_change), sum(greatest(change, 0))
+  FROM entry GROUP BY kind ORDER BY kind
 """
+_SUMS_SQL = {basis: of + _ADDED_UP_SQL.format(everything="%(everything)s") for basis, of in _OF_PERIOD_SQL.items()}
+# Beside what was recorded before `since`: what had happened by then, and less what had not.
+_BEFORE_SQL = (
+    _OWN_SQL
+    + _BOOKED_SQL.format(sign=1)
+    + f"{_BY_ID_SQL} AND occurred_at < %(end)s UNION ALL"
+    + _BOOKED_SQL.format(sign=1)
+    + f"{APART_SQL} AND id >= %(until)s AND id < %(known)s AND occurred_at < %(end)s UNION ALL"
+    + _BOOKED_SQL.format(sign=-1)
+    + f"{APART_SQL} AND id < %(since)s AND occurred_at >= %(end)s"
+    + _ENTRY_SQL
+    + _ADDED_UP_SQL.format(everything="true")
 )
 
-_FOUND_SQL = (
-    _ENTRY_SQL
-    + """
+_FOUND_SQL = """
 SELECT entry.id, entry.recorded_at, entry.occurred_at, entry.kind, entry.change,
-       entry.number, entry.pending::bigint, entry.direct::bigint,
+       entry.number, entry.pending_change::bigint, entry.direct_change::bigint,
        entry.payment_id, entry.refund_id, entry.dispute_id, coalesce(intent.receipt, ''),
        coalesce(intent.description, ''), coalesce(refund.reason, '')
   FROM entry
   LEFT JOIN payments_payment payment ON payment.id = entry.payment_id
   LEFT JOIN payments_paymentintent intent ON intent.id = payment.intent_id
   LEFT JOIN payments_refund refund ON refund.id = entry.refund_id
- WHERE (entry.change <> 0 OR %(everything)s)
-   AND (%(happened_since)s::timestamptz IS NULL OR entry.occurred_at >= %(happened_since)s)
+ WHERE entry.change <> 0 OR %(everything)s
  ORDER BY """
-)
 _LINES_SQL = {
-    Basis.RECORDED: _FOUND_SQL + "entry.id",
-    Basis.EFFECTIVE: _FOUND_SQL + "entry.occurred_at, entry.id",
+    Basis.RECORDED: _OF_PERIOD_SQL[Basis.RECORDED] + _FOUND_SQL + "entry.id",
+    Basis.EFFECTIVE: _OF_PERIOD_SQL[Basis.EFFECTIVE] + _FOUND_SQL + "entry.occurred_at, entry.id",
 }

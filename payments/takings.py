@@ -15,16 +15,11 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import connection
-
 from merchants import ids
 from merchants.models import Item, Shop, Staff
-from payments import search, statement
+from payments import replica, search, statement
 from payments.models import Account, Payment
-from payments.statement import Basis, Period
-
-# An entry is recorded within these of its moment, or stands in the small index of those that are not.
-EARLY, LATE = timedelta(days=1), timedelta(days=2)
+from payments.statement import APART_SQL, EARLY, LATE, Basis, Period
 
 
 class Part(StrEnum):
@@ -142,7 +137,7 @@ def _rows(shop: Shop, period: Period, until: datetime, basis: Basis, now: dateti
         "end": until,
     }
     kinds = [str(Account.Kind.SHOP_PENDING), str(Account.Kind.SHOP_AVAILABLE)]
-    with connection.cursor() as cursor:
+    with replica.connection().cursor() as cursor:
         cursor.execute(_SQL[basis], {"shop": shop.id, "currency": shop.currency, "kinds": kinds, **bounds})
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -207,8 +202,6 @@ _ENTRY_SQL = """
      WHERE shop_id = %(shop)s AND """
 _BY_ID_SQL = "id >= %(since)s AND id < %(until)s"
 _HAPPENED_SQL = " AND occurred_at >= %(start)s AND occurred_at < %(end)s"
-# As the index `ledger_entry_apart` says it.
-_APART_SQL = "(recorded_at - occurred_at < '-1 day'::interval OR recorded_at - occurred_at > '2 days'::interval)"
 
 _GROUPS_SQL = """
 ), moved AS (
@@ -243,9 +236,9 @@ _SQL = {
     + _ENTRY_SQL
     + _BY_ID_SQL
     + _HAPPENED_SQL
-    + f" AND NOT {_APART_SQL} UNION ALL "
+    + f" AND NOT {APART_SQL} UNION ALL "
     + _ENTRY_SQL
-    + _APART_SQL
+    + APART_SQL
     + " AND id < %(known)s"
     + _HAPPENED_SQL
     + _GROUPS_SQL,

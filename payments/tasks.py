@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from celery import shared_task
@@ -24,6 +24,7 @@ from payments import (
     receipt_keys,
     reconcile,
     refunds,
+    rollups,
 )
 from payments.payouts import accounts as payout_accounts
 from payments.payouts import bank_lines, preparing, sending
@@ -176,10 +177,19 @@ def seal_entries() -> None:
 
 @shared_task(name="payments.snapshot_balances")
 def snapshot_balances() -> None:
-    """Keeps the balances of the last midnight (UTC), minutes after it: nothing of before can still be in flight."""
-    today = datetime.combine(timezone.now().astimezone(UTC).date(), time(), tzinfo=UTC)
-    if timezone.now() - today > timedelta(minutes=15):
-        ledger.take_snapshots(moment=today)
+    """Keeps balances of the last midnight (UTC), and of the last full hour those of busy shops.
+
+    Minutes after either: nothing of before can still be in flight.
+    """
+    hour = rollups.hour_of(timezone.now() - timedelta(minutes=15))
+    ledger.take_snapshots(moment=hour.replace(hour=0))
+    if hour.hour:
+        ledger.take_snapshots_of_busy(moment=hour)
+
+
+@shared_task(name="payments.close_hours")
+def close_hours() -> None:
+    rollups.close_hours(now=timezone.now())
 
 
 @shared_task(name="payments.renew_receipt_keys")

@@ -1,29 +1,29 @@
 """Today in figures: what was paid in each hour, how long it took to decide, and what waits or does not answer.
 
-Each figure is one question, so that the whole page costs as many whatever the day was like. Days are of UTC.
+Each figure is one question or two, of sums by the hour or of rows up to a limit, so that the whole page costs the same
+whatever the day was like. Days are of UTC.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, Count, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import TruncHour
 
 from merchants import ids
 from merchants.models import CodeAlarm
-from payments import circuit
+from payments import circuit, rollups
 from payments.figures import COUNTED_MAX
 from payments.models import (
     Adjustment,
     Dispute,
     LedgerEntry,
     Payment,
-    PaymentIntent,
     PayoutAccount,
     PayoutBatch,
     ProviderAccount,
@@ -33,6 +33,7 @@ from payments.models import (
 )
 
 LAG_OF = 1000  # The newest payments of the day say how long deciding takes now.
+LAG_AMONG = 10_000  # Newest entries among which they are looked for: what became available at once may be very much.
 PROVIDERS_MAX = 20  # Accounts that are left alone come first.
 
 
@@ -104,15 +105,11 @@ def volume(*, now: datetime) -> list[Volume]:
 def volumes(names: Sequence[str], *, now: datetime) -> dict[str, list[Volume]]:
     """The same of payments and of refunds that were asked for or told today and have not failed, in one question."""
     begin = midnight(now)
-    counts = []
-    for name in names:
-        rows, moment = _MOVED[name]
-        found = rows.filter(id__gte=ids.first_of(begin), id__lt=ids.first_of(begin + timedelta(days=1))).order_by()
-        by_hour = found.annotate(what=Value(name)).values("what", "currency", hour=TruncHour(moment, tzinfo=UTC))
-        counts.append(by_hour.annotate(count=Count("pk"), total=Sum("amount")))
+    counts = [_BY_HOUR[name](begin, begin + timedelta(days=1)).annotate(what=Value(name)) for name in names]
+    rows = [found.values_list("what", "currency", "of_hour", "count", "total").order_by() for found in counts]
     told: dict[str, dict[str, dict[datetime, tuple[int, int]]]] = {name: defaultdict(dict) for name in names}
-    for row in counts[0].union(*counts[1:], all=True) if counts[1:] else counts[0]:
-        told[row["what"]][row["currency"]][row["hour"]] = (row["count"], int(row["total"]))
+    for name, currency, hour, count, total in rows[0].union(*rows[1:], all=True) if rows[1:] else rows[0]:
+        told[name][currency][hour] = (int(count), int(total))
     return {
         name: [
             Volume(currency, [Hour(hour, *of.get(hour, (0, 0))) for hour in _hours(now)])
@@ -124,23 +121,17 @@ def volumes(names: Sequence[str], *, now: datetime) -> dict[str, list[Volume]]:
 
 def starts(*, now: datetime) -> dict[str, list[Starts]]:
     """How each account's provider answered those who began to pay today: its 24 hours, the first one first."""
-    of_today = PaymentIntent.objects.filter(id__gte=ids.first_of(midnight(now)))
-    by_hour = of_today.order_by().values(
-        "provider_account__provider", "provider_account__name", hour=TruncHour("created_at", tzinfo=UTC)
-    )
     told: dict[str, dict[datetime, tuple[int, int]]] = defaultdict(dict)
-    for row in by_hour.annotate(count=Count("pk"), failed=Count("pk", filter=~Q(start_failure=""))):
-        name = f"{row['provider_account__provider']}/{row['provider_account__name']}"
-        told[name][row["hour"]] = (row["count"], row["failed"])
+    for row in rollups.started(since=midnight(now)):
+        told[f"{row.provider}/{row.account}"][row.hour] = (row.starts, row.failed)
     return {name: [Starts(hour, *of.get(hour, (0, 0))) for hour in _hours(now)] for name, of in sorted(told.items())}
 
 
 def lag(*, now: datetime) -> Lag | None:
     """How long deciding takes, or nothing while nothing was decided today."""
     received = WebhookEvent.objects.filter(id=OuterRef("event_id")).values("received_at")
-    found = LedgerEntry.objects.filter(
-        kind=LedgerEntry.Kind.PAID, event_id__isnull=False, id__gte=ids.first_of(midnight(now))
-    )
+    newest = LedgerEntry.objects.filter(id__gte=ids.first_of(midnight(now))).order_by("-id").values("id")[:LAG_AMONG]
+    found = LedgerEntry.objects.filter(id__in=newest, kind=LedgerEntry.Kind.PAID, event_id__isnull=False)
     rows = found.order_by("-id").annotate(received=Subquery(received)).values_list("received", "recorded_at")[:LAG_OF]
     spans = sorted(max((decided - came).total_seconds(), 0.0) for came, decided in rows if came is not None)
     if not spans:
@@ -206,10 +197,21 @@ def _hours(now: datetime) -> list[datetime]:
     return [midnight(now) + timedelta(hours=hour) for hour in range(24)]
 
 
-# What moved today: the rows, and the moment by which they are counted.
-_MOVED: dict[str, tuple[QuerySet[Any], str]] = {
-    "payment": (Payment.objects.all(), "recorded_at"),
-    "refund": (Refund.objects.exclude(state=Refund.State.FAILED), "created_at"),
+def _paid_by_hour(begin: datetime, end: datetime) -> QuerySet[Any]:
+    hours = rollups.paid(since=begin, until=end).values("currency", of_hour=F("hour"))
+    return hours.annotate(count=Sum("payments"), total=Sum("amount"))
+
+
+def _given_back_by_hour(begin: datetime, end: datetime) -> QuerySet[Any]:
+    """Added up from the rows: they are few, and one that fails leaves the hour that it was in."""
+    rows = Refund.objects.filter(id__gte=ids.first_of(begin), id__lt=ids.first_of(end))
+    hours = rows.exclude(state=Refund.State.FAILED).values("currency", of_hour=TruncHour("created_at", tzinfo=UTC))
+    return hours.annotate(count=Count("pk"), total=Sum("amount"))
+
+
+_BY_HOUR: dict[str, Callable[[datetime, datetime], QuerySet[Any]]] = {
+    "payment": _paid_by_hour,
+    "refund": _given_back_by_hour,
 }
 
 

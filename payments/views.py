@@ -35,6 +35,14 @@ from payments.payment_filter import PaymentFilter, in_order_of_happening
 from payments.providers.base import Delivery, Reply
 from payments.shapes import DisputeShape, PaymentShape, RefundRequest, RefundShape
 
+# What a list of payments shows: an intent's handover and an account's credentials are long, and none of it.
+_LISTED = (
+    "id", "amount", "currency", "match", "placed", "fee_amount", "object_id", "occurred_at", "recorded_at", "due_at",
+    "provider_account__provider",
+    "intent__amount", "intent__currency", "intent__description", "intent__quantity", "intent__code", "intent__item",
+    "intent__staff", "intent__receipt",
+)  # fmt: skip
+
 _ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
 
 
@@ -86,7 +94,7 @@ class PaymentsView(ListAPIView[Payment]):
     def get_queryset(self) -> QuerySet[Payment]:
         if getattr(self, "swagger_fake_view", False):
             return Payment.objects.none()
-        return _payments(self.request)
+        return _payments(self.request).only(*_LISTED)
 
     @property
     def paginator(self) -> Any:

@@ -54,6 +54,14 @@ BREAKS: list[tuple[str, str]] = [
         "a snapshot is the sum of the entries before its moment",
         f"UPDATE payments_balancesnapshot SET credits = credits + 1 WHERE account_id = {PENDING}",
     ),
+    ("an hour's sums are those of its payments", "UPDATE payments_hourrollup SET amount = amount + 1"),
+    ("an hour's sums are those of its payments", "DELETE FROM payments_hourrollup"),
+    (
+        "an hour's starts are those of its intents",
+        """INSERT INTO payments_startrollup (hour, provider_account_id, starts, failed)
+           SELECT date_trunc('hour', created_at, 'UTC'), provider_account_id, 900, 0
+             FROM payments_paymentintent LIMIT 1""",
+    ),
     (
         "debits equal credits in every currency",
         f"UPDATE payments_accountbalance SET credits = credits + 1 WHERE account_id = {PENDING}",

@@ -118,11 +118,11 @@ def test_the_terms_cost_as_many_questions_however_many_versions_there_are(
     api: APIClient, mei: Person, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     api.get(FEES)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(4):
         api.get(FEES)
     for rate in range(20):
         agree(parts_per_million=rate, since=timezone.now() + timedelta(days=rate + 1))
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(4):
         assert api.get(FEES).json()["results"][0]["next"]["parts_per_million"] == 1
 
 

@@ -42,6 +42,7 @@ TESTED_BY = {
     "config/asgi.py": ("tests/test_stream.py", "the process of the stream is started for real"),
     "config/celery.py": ("tests/walks/test_killed.py", "a real worker finds its tasks, is killed, and comes back"),
     "config/data_folder.py": ("tests/test_up.py", "two products contend for one folder"),
+    "config/postgresql/base.py": ("tests/test_databases.py", "sessions with servers that are gone or write no more"),
     "config/prepare.py": ("tests/test_up.py", "a fresh product is prepared at its first start"),
     "config/processes.py": ("tests/test_up.py", "processes are stopped, orphaned and killed"),
     "config/product.py": ("tests/test_up.py", "the whole product is started with its variables and ports"),
@@ -209,7 +210,9 @@ TESTED_BY = {
     "qr/views.py": ("tests/test_scan.py", "named for what the customer does"),
 }
 # Test files that are about no single module.
-OF_THE_WHOLE = {"test_layout.py", "test_docs.py", "test_performance.py", "test_load.py"}
+OF_THE_WHOLE = {
+    "test_layout.py", "test_docs.py", "test_every_list.py", "test_load.py", "test_performance.py", "test_sharding.py",
+}  # fmt: skip
 
 # Written in pieces, so that this file does not break its own rule.
 REGISTRIES = re.compile(

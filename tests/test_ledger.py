@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from merchants import ids
 from merchants.models import Shop
-from payments import ledger
+from payments import books, ledger
 from payments.chart import Movement, Place
 from payments.ledger import Balance
 from payments.models import Account, AccountBalance, BalanceSnapshot, LedgerEntry, ProviderAccount
@@ -387,6 +387,31 @@ def test_a_day_that_was_missed_is_in_the_next_snapshot(account: ProviderAccount,
     hers = BalanceSnapshot.objects.filter(account__kind="shop_pending").order_by("moment")
     assert list(hers.values_list("moment", "debits", "credits")) == [(first, 0, 1), (third, 0, 7)]
     assert ledger.balance(shop=mei.shop, at=second).pending == 3
+
+
+def test_a_busy_hour_has_snapshots_of_its_shop_alone(
+    account: ProviderAccount, mei: Person, arjun: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "BUSY", 3)
+    midnight, hour = midnights(1)[0], timedelta(hours=1)
+    post(movement(mei.shop, 1), movement(arjun.shop, 1, currency="INR"), now=midnight - hour)
+    ledger.take_snapshots(moment=midnight)
+    post(movement(mei.shop, 10, debit=SUSPENSE), now=midnight + hour)
+    for _ in range(2):
+        post(movement(mei.shop, 100), movement(arjun.shop, 7, currency="INR"), now=midnight + 2 * hour)
+    post(movement(mei.shop, 100), now=midnight + 2 * hour)
+    post(movement(mei.shop, 1000), now=midnight + 4 * hour)
+    at = midnight + 3 * hour
+    before = {moment: ledger.balance(shop=mei.shop, at=moment) for moment in (at - hour, at, at + hour, at + 3 * hour)}
+    assert [told.pending for told in before.values()] == [311, 311, 1311, 1311]
+    assert [ledger.take_snapshots_of_busy(moment=at) for _ in range(2)] == [1, 0]
+    kept = BalanceSnapshot.objects.get(whole=False)
+    assert (kept.account.shop, kept.account.kind, kept.moment, kept.credits) == (mei.shop, "shop_pending", at, 311)
+    assert {moment: ledger.balance(shop=mei.shop, at=moment) for moment in before} == before
+    assert ledger.balance(shop=arjun.shop, at=at).pending == 15
+    assert ledger.take_snapshots(moment=midnight + 24 * hour) == 5  # Both shops, the provider twice, and suspense.
+    assert ledger.balance(shop=mei.shop, at=midnight + 30 * hour).pending == 1311
+    assert "a snapshot is the sum of the entries before its moment" not in {breach.law for breach in books.breaches()}
 
 
 def test_ids_of_entries_ascend_with_the_time_they_were_recorded(account: ProviderAccount, mei: Person) -> None:

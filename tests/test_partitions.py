@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -200,7 +201,7 @@ def test_a_key_is_not_claimed_by_an_entry_that_was_refused(account: ProviderAcco
 @pytest.mark.usefixtures("real_db")
 def test_one_key_posted_at_once_in_two_months_is_booked_once() -> None:
     account = platform()
-    answers = together([lambda m=month: post(account, "once", now=NOON + timedelta(days=31 * m)) for month in range(4)])
+    answers = together([partial(post, account, "once", now=NOON + timedelta(days=31 * month)) for month in range(4)])
     assert sorted(map(len, answers)) == [0, 0, 0, 1]
     assert LedgerEntry.objects.count() == EntryKey.objects.count() == 1
     assert broken(CLAIMED) == []

@@ -159,7 +159,7 @@ def test_what_is_told_late_or_early_belongs_to_its_day(mei: Person, stall: Code)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(
-            f"EXPLAIN SELECT 1 FROM payments_ledgerentry WHERE shop_id = %s AND {takings._APART_SQL}", [mei.shop.id]
+            f"EXPLAIN SELECT 1 FROM payments_ledgerentry WHERE shop_id = %s AND {statement.APART_SQL}", [mei.shop.id]
         )
         assert "ledger_entry_apart" in "".join(row[0] for row in cursor.fetchall())
 

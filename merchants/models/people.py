@@ -133,6 +133,7 @@ class Token(AbstractAuthToken):
     used_at = models.DateTimeField(default=timezone.now, help_text="right to the hour")
     shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="tokens")
 
+    staff: Staff | None = None  # Whoever is let in with it: set for the time of the request.
     objects: ClassVar[AuthTokenManager] = AuthTokenManager()
 
 

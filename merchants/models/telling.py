@@ -18,10 +18,15 @@ class NoticeCounter(models.Model):
 
 
 class Notice(models.Model):
-    """Something the shop must be told, written in the same transaction as the money it tells of."""
+    """Something the shop must be told, written in the same transaction as the money it tells of.
+
+    A trigger checks for a whole statement at once that the shops exist; another refuses to delete one that was told.
+    """
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
-    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="notices")
+    shop = models.ForeignKey(
+        Shop, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="notices"
+    )
     number = models.BigIntegerField()
     kind = models.CharField(max_length=24)
     data = models.JSONField(default=dict)

@@ -22,7 +22,7 @@ from merchants.acts import Act, ActingAdmin
 from merchants.desk import desk
 from merchants.lists import Recorded, by_id, public_id, shown_money
 from merchants.models import User
-from payments import facts, operating, providers, reconcile
+from payments import facts, operating, providers, taking
 from payments.admin.links import address
 from payments.known import intent_id
 from payments.models import (
@@ -226,7 +226,7 @@ def _means_now(event: WebhookEvent) -> tuple[list[dict[str, Any]], str]:
         return [], _("There is no adapter for “%(provider)s”.") % {"provider": account.provider}
     (_id, _account, verified) = facts.stored_events([event.id])[0]
     try:
-        events = reconcile.read_event(account, verified)
+        events = taking.read_event(account, verified)
     except UnableToRead as refusal:
         return [], visible(str(refusal))
     except Exception as failure:  # noqa: BLE001  # An adapter that falls over this event is why somebody is looking.

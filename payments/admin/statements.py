@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -88,18 +89,31 @@ class StatementAdmin(ActingAdmin):
     def source(self, row: Statement) -> str:
         return str(row.provider_account or row.bank_account)
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, with what became of the lines of all that it shows from one question."""
+        shown = super().get_changelist_instance(request)
+        shown.result_list = list(shown.result_list)
+        told = _standings(
+            row.pk
+            for row in shown.result_list
+            if row.state == Statement.State.IMPORTED and row.line_count <= _COUNTED_MAX
+        )
+        for row in shown.result_list:
+            row.told = told.get(row.pk)
+        return shown
+
     @admin.display(description=gettext_lazy("looked at / matched / open"))
     def standing(self, row: Statement) -> str:
-        if row.state != Statement.State.IMPORTED or row.line_count > _COUNTED_MAX:
+        told: dict[str, int] | None = row.told  # type: ignore[attr-defined]  # By `get_changelist_instance`.
+        if told is None:
             return "–" if row.state != Statement.State.IMPORTED else _("see its page")
-        told = _standing(row)
         return f"{row.line_count - told['waiting']} / {told['matched']} / {told['open']}"
 
     def about(self, row: Statement) -> dict[str, Any]:
         lines = StatementLine.objects.filter(statement=row)
         outcomes = lines.values("kind", "outcome").annotate(count=Count("id")).order_by("kind", "outcome")
         return {
-            "standing": _standing(row),
+            "standing": _standings([row.pk])[row.pk],
             "outcomes": list(outcomes),
             "lines": [(line, address_of(line), amount_of(line)) for line in lines.order_by("id")[:_SHOWN_LINES]],
             "all_lines": f"{reverse('admin:payments_statementline_changelist')}?q={row}",
@@ -276,13 +290,17 @@ def _is_iban(plain: str) -> bool:
     return int("".join(str(int(letter, 36)) for letter in plain[4:] + plain[:4])) % 97 == 1
 
 
-def _standing(row: Statement) -> dict[str, int]:
-    lines = StatementLine.objects.filter(statement=row)
-    return lines.aggregate(
+def _standings(statements: Iterable[UUID]) -> dict[UUID, dict[str, int]]:
+    """What became of the lines of each."""
+    told: dict[UUID, dict[str, int]] = {pk: {"waiting": 0, "matched": 0, "open": 0} for pk in statements}
+    counted = StatementLine.objects.filter(statement__in=told).order_by().values("statement")
+    for row in counted.annotate(
         waiting=Count("id", filter=Q(look_at__isnull=False)),
         matched=Count("id", filter=Q(match__isnull=False)),
         open=Count("id", filter=Q(look_at=None, match=None) & ~Q(outcome=StatementLine.Outcome.NOTHING)),
-    )
+    ):
+        told[row["statement"]] = {"waiting": row["waiting"], "matched": row["matched"], "open": row["open"]}
+    return told
 
 
 def amount_of(line: StatementLine) -> str:

@@ -10,6 +10,7 @@ from payments.models.paying import Dispute, Payment, PaymentIntent, Refund
 from payments.models.payouts import Holiday, Payout, PayoutAccount, PayoutBatch, PayoutTerms
 from payments.models.receipt_keys import ReceiptKey
 from payments.models.reported import ReportedSale
+from payments.models.rollups import HourRollup, StartRollup
 from payments.models.settlement import (
     Adjustment,
     BankAccount,
@@ -33,6 +34,7 @@ __all__ = [
     "EntryKey",
     "FeeContract",
     "Holiday",
+    "HourRollup",
     "Inquiry",
     "LedgerEntry",
     "Match",
@@ -52,6 +54,7 @@ __all__ = [
     "Seal",
     "Settlement",
     "SettlementMatch",
+    "StartRollup",
     "Statement",
     "StatementLine",
     "WebhookEvent",

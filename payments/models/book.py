@@ -73,10 +73,13 @@ class BalanceSnapshot(models.Model):
     moment = models.DateTimeField()
     debits = models.BigIntegerField()
     credits = models.BigIntegerField()
+    whole = models.BooleanField(
+        default=True, db_default=True, help_text="taken of every account that had moved by then"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "moment"], name="balance_snapshot_once")]
-        indexes = [models.Index(fields=["moment"], name="balance_snapshot_moment")]
+        indexes = [models.Index(fields=["moment"], name="balance_snapshot_whole", condition=Q(whole=True))]
 
 
 _DELAY = models.F("recorded_at") - models.F("occurred_at")

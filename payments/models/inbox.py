@@ -81,11 +81,8 @@ class QueuedEvent(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["due_at", "event"],
-                name="queued_event_due",
-                condition=Q(state__in=["queued", "parked"]),
-            )
+            # Without `due_at`: a lease moves that, and a row whose indexed columns stay is rewritten in its place.
+            models.Index(fields=["event"], name="queued_event_waits", condition=Q(state__in=["queued", "parked"]))
         ]
 
     def __str__(self) -> str:

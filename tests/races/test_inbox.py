@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from merchants.models import Notice
-from payments import inbox, ledger, reconcile
+from payments import inbox, ledger, reconcile, taking
 from payments.models import LedgerEntry, Payment, QueuedEvent, WebhookEvent
 from tests.cast import ARJUN_PHONE, MEI_PHONE, open_shop
 from tests.races.together import slow_after, together, without_row_locks
@@ -63,7 +63,7 @@ def pay_one_intent_twice_from_two_workers() -> list[str]:
     intent = expect(shop_code(mei.shop), 200)
     for _ in range(2):
         paid(intent).deliver()
-    batches = [inbox.lease(limit=1, now=timezone.now()) for _ in range(2)]
+    batches = [taking.read(inbox.lease(limit=1, now=timezone.now())) for _ in range(2)]
     with slow_after("payments.facts.lock_and_load", callers=2):
         together([partial(reconcile.apply, batch, clock=timezone.now) for batch in batches])
     return sorted(Payment.objects.values_list("match", flat=True))
