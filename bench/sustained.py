@@ -154,8 +154,8 @@ def _naive(receiver: receivers.Receiver) -> dict[str, float]:
     receiver.empty()
     requests = [receiver.make() for _ in range(int(receiver.guess * SECONDS * 1.3))]
     with receivers.naive_worker(receiver.database) as worker:
-        load.send(PORT + 10, requests[:50], connections=8)
-        sending = Load(PORT + 10, requests[50:], connections=CONNECTIONS, seconds=SECONDS)
+        load.send(receiver.port, requests[:50], connections=8)
+        sending = Load(receiver.port, requests[50:], connections=CONNECTIONS, seconds=SECONDS)
         trees = [receiver.process, worker, ground.postgres()]
         figures, answers = _watched(sending, receiver.database, _THEIRS_SQL, trees)
     receivers.prove_naive(receiver.database, 50 + len(answers.kept))

@@ -216,7 +216,7 @@ TESTED_BY = {
 }
 # Test files that are about no single module.
 OF_THE_WHOLE = {
-    "test_layout.py", "test_docs.py", "test_every_list.py", "test_performance.py", "test_sharding.py",
+    "test_layout.py", "test_docs.py", "test_every_list.py", "test_load.py", "test_performance.py", "test_sharding.py",
 }  # fmt: skip
 
 # Written in pieces, so that this file does not break its own rule.
