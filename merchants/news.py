@@ -109,7 +109,7 @@ def _above(wanted: set[tuple[UUID, int]]) -> dict[tuple[UUID, int], list[Notice]
     if wanted:
         shops, numbers = zip(*wanted, strict=True)
         for row in Notice.objects.raw(_ABOVE_SQL, [list(shops), list(numbers), PAGE]):
-            found[row.shop_id, row.asked_above].append(row)  # type: ignore[attr-defined]  A column of the question.
+            found[row.shop_id, row.asked_above].append(row)  # type: ignore[attr-defined]
     return found
 
 

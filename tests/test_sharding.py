@@ -53,6 +53,8 @@ ELSEWHERE = {
     "payments.Match": "with its lines; the payment it names is asked of its shop's place",
     "payments.Discrepancy": "by provider account: some have no shop, and operators read all of them by age",
     "payments.Adjustment": "with its discrepancy",
+    "payments.HourRollup": "sums of the payments of each place, added up over the places by who reads them",
+    "payments.StartRollup": "by provider account, and likewise",
     "payments.BankAccount": "copied: ours",
     "payments.PayoutBatch": "by bank account: one file pays many shops",
     # Operators' own, and what is about the whole: one place.
@@ -145,7 +147,8 @@ TO_ALL = {
     ),
     "FROM payments_payment p JOIN unnest": "by the provider's id: the directory above, once a batch",
     "UPDATE payments_paymentintent AS intent SET": "its shop is known by then, and becomes a column of the list",
-    "FROM payments_account WHERE key IN": "a key names its shop; once a batch, and kept in memory",
+    "FROM payments_account WHERE key IN": "a key names its shop; once a batch",
+    "FROM payments_account account JOIN payments_accountbalance": "by keys, each of which names the shop",
     "INSERT INTO payments_accountbalance AS held": "in the place of its account, which has one shop",
     "FROM payments_refund WHERE payment_id IN": "of one page of payments, all of the same shop",
     "FROM payments_dispute WHERE payment_id IN": "of one page of payments, all of the same shop",
