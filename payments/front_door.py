@@ -38,23 +38,23 @@ _accounts: dict[tuple[str, str], ProviderAccount] = {}
 def before(django: Application) -> Application:
     """The application that answers proved notifications itself and hands everything else on to `django`."""
 
-    def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        address = _ADDRESS.fullmatch(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
-        if address is None or environ["QUERY_STRING"]:
-            return django(environ, start_response)
-        answer = _taken(environ, address[1], address[2])
+    def application(request: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        address = _ADDRESS.fullmatch(request["PATH_INFO"]) if request["REQUEST_METHOD"] == "POST" else None
+        if address is None or request["QUERY_STRING"]:
+            return django(request, start_response)
+        answer = _taken(request, address[1], address[2])
         if answer is None:
-            return django(environ, start_response)
+            return django(request, start_response)
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.headers.items()))
         return [answer.body]
 
     return application
 
 
-def _taken(environ: Environ, provider: str, name: str) -> Answer | None:
+def _taken(request: Environ, provider: str, name: str) -> Answer | None:
     """The answer to a notification; None when it is Django's, with a body that can be read from its beginning."""
     try:
-        proved = _proved(environ, provider, name)
+        proved = _proved(request, provider, name)
         if proved is None:
             return None
         new = group_commit.keep(proved)
@@ -67,17 +67,17 @@ def _taken(environ: Environ, provider: str, name: str) -> Answer | None:
     return webhook_answers.kept(provider)
 
 
-def _proved(environ: Environ, provider: str, name: str) -> Proved | None:
+def _proved(request: Environ, provider: str, name: str) -> Proved | None:
     """What is signed by the credentials of an account that is the platform's own; None for anything else."""
     try:
-        length = int(environ.get("CONTENT_LENGTH") or -1)
+        length = int(request.get("CONTENT_LENGTH") or -1)
         account = _account(provider, name)
         if account is None or not 0 <= length <= settings.WEBHOOK_BYTES_MAX:
             return None
-        raw = environ["wsgi.input"].read(length)
-        environ["wsgi.input"] = io.BytesIO(raw)
+        raw = request["wsgi.input"].read(length)
+        request["wsgi.input"] = io.BytesIO(raw)
         now = timezone.now()
-        verified = providers.named(provider).verify(account, Delivery(raw, _Headers(environ)), now=now)
+        verified = providers.named(provider).verify(account, Delivery(raw, _Headers(request)), now=now)
     except (ValueError, UnableToVerify, UnableToReceive, Error):
         _accounts.pop((provider, name), None)
         return None
@@ -102,11 +102,11 @@ def _account(provider: str, name: str) -> ProviderAccount | None:
 class _Headers(Mapping[str, str]):
     """The request's headers by their names in lower case, read only where somebody asks for one."""
 
-    def __init__(self, environ: Environ) -> None:
-        self._environ = environ
+    def __init__(self, request: Environ) -> None:
+        self._environ = request
 
     def __getitem__(self, name: str) -> str:
-        return str(self._environ[_variable(name)])
+        return str(self._request[_variable(name)])
 
     def __iter__(self) -> Iterator[str]:
         names = (name for name in self._environ if name.startswith("HTTP_") or name in _WITHOUT_PREFIX)

@@ -279,7 +279,8 @@ def has_due(*, now: datetime) -> bool:
 
 
 def _lease(statement: str, limit: int, now: datetime) -> list[Leased]:
-    with transaction.atomic(), connection.cursor() as cursor:
+    """One statement, and so a transaction by itself."""
+    with connection.cursor() as cursor:
         cursor.execute(statement, {"now": now, "until": now + settings.DRAIN_LEASE, "limit": limit})
         return sorted((Leased(*row) for row in cursor.fetchall()), key=lambda leased: leased.event_id.int)
 

@@ -34,7 +34,7 @@ class Read:
     """One stored event and what it says, or why nobody can tell."""
 
     event_id: UUID
-    account_id: UUID
+    account: ProviderAccount
     events: Sequence[Event] = ()
     unreadable: str = ""
 
@@ -139,11 +139,11 @@ def _kept(leased: Sequence[Leased], clock: Callable[[], datetime]) -> Batch:
 
 def _one(event_id: UUID, account: ProviderAccount, verified: Verified) -> Read:
     try:
-        return Read(event_id, account.id, read_event(account, verified))
+        return Read(event_id, account, read_event(account, verified))
     except UnableToRead as failure:
-        return Read(event_id, account.id, unreadable=str(failure))
+        return Read(event_id, account, unreadable=str(failure))
     except OUR_TROUBLE:
         raise
     except Exception as failure:  # noqa: BLE001  An adapter that breaks on one message must not hold up the others.
         _log.error("event_unreadable", event_id=str(event_id), failure=repr(failure))
-        return Read(event_id, account.id, unreadable=f"{type(failure).__name__}: {failure}")
+        return Read(event_id, account, unreadable=f"{type(failure).__name__}: {failure}")

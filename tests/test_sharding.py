@@ -152,7 +152,6 @@ TO_ALL = {
     "INSERT INTO payments_accountbalance AS held": "in the place of its account, which has one shop",
     "FROM payments_refund WHERE payment_id IN": "of one page of payments, all of the same shop",
     "FROM payments_dispute WHERE payment_id IN": "of one page of payments, all of the same shop",
-    "FROM payments_balancesnapshot WHERE moment": "how far snapshots go: the same everywhere",
 }
 
 
