@@ -106,7 +106,7 @@ class _Headers(Mapping[str, str]):
         self._environ = request
 
     def __getitem__(self, name: str) -> str:
-        return str(self._request[_variable(name)])
+        return str(self._environ[_variable(name)])
 
     def __iter__(self) -> Iterator[str]:
         names = (name for name in self._environ if name.startswith("HTTP_") or name in _WITHOUT_PREFIX)
