@@ -148,16 +148,16 @@ def _release(locked: Sequence[Payment], now: datetime) -> dict[UUID, int]:
 
 def _set_released(payment_ids: list[UUID], charged: dict[UUID, int]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_SET_RELEASED_SQL, columns.literals((id_, charged.get(id_, 0)) for id_ in payment_ids))
+        released = columns.literals((id_, charged.get(id_, 0)) for id_ in payment_ids)
+        cursor.execute(_SET_RELEASED_SQL, [released[0], *released])
 
 
 _SET_RELEASED_SQL = """
-WITH released AS (
-    UPDATE payments_payment AS payment SET due_at = NULL, fee_amount = charged.amount
-      FROM unnest(%s::uuid[], %s::bigint[]) AS charged(id, amount) WHERE payment.id = charged.id
-    RETURNING payment.id
+WITH freed AS (
+    DELETE FROM payments_pendingrelease WHERE payment_id = ANY(%s::uuid[])
 )
-DELETE FROM payments_pendingrelease WHERE payment_id IN (SELECT id FROM released)
+UPDATE payments_payment AS payment SET due_at = NULL, fee_amount = charged.amount
+  FROM unnest(%s::uuid[], %s::bigint[]) AS charged(id, amount) WHERE payment.id = charged.id
 """
 
 
