@@ -10,7 +10,7 @@ from bench.ground import SECRET
 from merchants import ids
 from merchants.models import Code, Shop, Staff, Token, User
 from payments import credentials
-from payments.models import PaymentIntent, ProviderAccount
+from payments.models import IntentTimer, PaymentIntent, ProviderAccount
 
 AMOUNT = 200
 
@@ -50,7 +50,7 @@ def intents(codes: list[Code], count: int) -> list[PaymentIntent]:
     """So many open intents, spread over the shops; they fall silent long after the bench."""
     now, later = timezone.now(), timezone.now() + timedelta(hours=2)
     of = account()
-    return PaymentIntent.objects.bulk_create(
+    made = PaymentIntent.objects.bulk_create(
         (
             PaymentIntent(
                 id=ids.new(now),
@@ -65,10 +65,13 @@ def intents(codes: list[Code], count: int) -> list[PaymentIntent]:
                 receipt=ids.secret(22),
                 created_at=now,
                 expires_at=later,
-                next_query_at=later,
-                next_close_at=later,
             )
             for n in range(count)
         ),
         batch_size=2000,
     )
+    IntentTimer.objects.bulk_create(
+        (IntentTimer(intent=one, provider_account=of, next_query_at=later, next_close_at=later) for one in made),
+        batch_size=2000,
+    )
+    return made

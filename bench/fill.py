@@ -229,10 +229,10 @@ _EXPECTED_SQL = (
     """INSERT INTO payments_paymentintent
         (id, shop_id, code_id, provider_account_id, amount, currency, quantity, description, state, closing, single_use,
          page, payer, receipt, provider_object_id, redirect_url, handover, start_failure, created_at, expires_at,
-         closed_at, queries)
+         closed_at)
     SELECT intent_id, shop_id, code_id, account_id, amount, 'CNY', 1, 'Apples', 'paid', '', false, page_id,
            hash || hash, substr(hash, 11, 22), 'wor_' || substr(hash, 1, 24), 'https://wallet.example/' || hash, '{}',
-           '', at, at + interval '15 minutes', at, 0
+           '', at, at + interval '15 minutes', at
       FROM chunk""",
     """INSERT INTO payments_payment
         (id, provider_account_id, object_id, shop_id, intent_id, amount, currency, match, placed, occurred_at,

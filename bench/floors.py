@@ -132,10 +132,14 @@ WITH taken AS (
     SELECT now(), payment_id, provider_account_id, object_id, shop_id, intent_id, amount, currency, 'exact', true,
            occurred_at, occurred_at + interval '1 day'
       FROM placed ON CONFLICT (provider_account_id, object_id) DO NOTHING
+    RETURNING id, shop_id, due_at
+), waits AS (
+    INSERT INTO payments_pendingrelease (payment_id, shop_id, due_at) SELECT id, shop_id, due_at FROM paid
 ), ended AS (
-    UPDATE payments_paymentintent AS intent
-       SET state = 'paid', next_close_at = NULL, next_query_at = NULL, closed_at = coalesce(intent.closed_at, now())
+    UPDATE payments_paymentintent AS intent SET state = 'paid', closed_at = coalesce(intent.closed_at, now())
      WHERE intent.id = ANY (ARRAY(SELECT intent_id FROM placed))
+), untimed AS (
+    DELETE FROM payments_intenttimer WHERE intent_id = ANY (ARRAY(SELECT intent_id FROM placed))
 ), keyed AS (
     INSERT INTO payments_entrykey (key, entry_id)
     SELECT 'paid|' || replace(payment_id::text, '-', ''), entry_id FROM placed ON CONFLICT (key) DO NOTHING

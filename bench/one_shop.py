@@ -77,9 +77,9 @@ _INTENTS = f"""
 INSERT INTO payments_paymentintent
        (id, shop_id, code_id, provider_account_id, amount, currency, quantity, description, state, closing, single_use,
         page, payer, receipt, provider_object_id, redirect_url, handover, start_failure, created_at, expires_at,
-        closed_at, queries)
+        closed_at)
 SELECT {_INTENT}, %(shop)s, %(code)s, %(account)s, %(amount)s, 'CNY', 1, 'Apples', 'paid', '', false,
-       {_INTENT}, 'bench', replace({_INTENT}::text, '-', ''), '', '', '{{}}', '', at, at, at, 0 {_EACH}
+       {_INTENT}, 'bench', replace({_INTENT}::text, '-', ''), '', '', '{{}}', '', at, at, at {_EACH}
 """
 _PAYMENTS = f"""
 INSERT INTO payments_payment

@@ -26,8 +26,8 @@ from payments.models import (
     BankAccount,
     Discrepancy,
     FeeContract,
+    IntentTimer,
     Match,
-    PaymentIntent,
     Settlement,
     Statement,
     StatementLine,
@@ -57,7 +57,7 @@ class Month:
         """Everything that the wallet did and told us of."""
         codes = cast.shops(max(self.payments // 500, 4))
         intents = cast.intents(codes, self.payments)
-        PaymentIntent.objects.update(next_query_at=None, next_close_at=None)
+        IntentTimer.objects.all().delete()
         for number, intent in enumerate(intents):
             fault = FAULTS[number % 100] if number % 100 < len(FAULTS) - 1 else ""
             amount = 1000 + number * 37 % 9000
@@ -115,10 +115,10 @@ class Month:
 
     def _wallet_answers(self, now: datetime) -> None:
         """The wallet is asked about the intents of lost notifications, and tells their whole story."""
-        asked = set(PaymentIntent.objects.filter(next_query_at__lte=now).values_list("id", flat=True))
+        asked = set(IntentTimer.objects.filter(next_query_at__lte=now).values_list("intent_id", flat=True))
         if not asked:
             return
-        PaymentIntent.objects.filter(id__in=asked).update(next_query_at=None)
+        IntentTimer.objects.filter(intent__in=asked).delete()
         for sale in self.sales:
             if sale.intent.id in asked and sale.fault == "lost webhook":
                 inbox.keep(account=cast.account(), verified=answered(story(sale)), now=now)

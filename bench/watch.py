@@ -113,9 +113,9 @@ WITH shop AS (
 ), intent AS (
     INSERT INTO payments_paymentintent (id, shop_id, code_id, provider_account_id, amount, currency, quantity,
         description, state, closing, single_use, page, payer, receipt, provider_object_id, redirect_url, handover,
-        start_failure, created_at, expires_at, queries)
+        start_failure, created_at, expires_at)
     SELECT id, shop_id, code_id, %(account)s, 200, 'CNY', 1, 'Apples', 'paid', '', false, gen_random_uuid(), 'x',
-           noise, '', '', '{}', '', at, at, 0 FROM made
+           noise, '', '', '{}', '', at, at FROM made
 )
 INSERT INTO payments_payment (id, provider_account_id, object_id, shop_id, intent_id, amount, currency, match, placed,
     occurred_at, recorded_at)

@@ -15,12 +15,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 
 from merchants import bell, limits
 from merchants.journal import journal
-from payments import circuit, inbox, inquiries, providers
-from payments.models import Inquiry, PaymentIntent, ProviderAccount
+from payments import circuit, inbox, inquiries, providers, timers
+from payments.models import Inquiry, IntentTimer, PaymentIntent, ProviderAccount
 from payments.providers.base import ProviderError, Ref, Verified
 
 ASK = inquiries.ASK
@@ -33,26 +33,28 @@ _CLOSE_AGAIN, _CLOSE_AGAIN_MAX = timedelta(seconds=30), timedelta(hours=1)
 # A question for which the provider's budget had nothing left waits this long, and loses no turn.
 _ASK_AGAIN = timedelta(seconds=10)
 
-Row = TypeVar("Row", PaymentIntent, Inquiry)
+Row = TypeVar("Row", IntentTimer, Inquiry)
 
 
 def has_due(*, now: datetime) -> bool:
     """Whether any intent waits to be asked about or to be closed, or an inquiry to be made."""
     resting = circuit.resting()
     # Not `exists`, which would forget the order and with it the index.
-    if any(due.values("id").first() for due in (_silent(now, resting), _overdue(now, resting))):
+    if any(due.values("pk").first() for due in (_silent(now, resting), _overdue(now, resting))):
         return True
     return _hinted(now, resting).values("id").first() is not None
 
 
 def query_silent(*, now: datetime, limit: int = 100, in_time: Callable[[], bool] = lambda: True) -> int:
     """Asks about intents from which nothing was heard, on the schedule of settings.QUERY_AFTER; answers how many."""
-    return _in_turn(limit, in_time, lambda resting: _take_silent(now, resting), lambda intent: _query(intent, now))
+    return _in_turn(limit, in_time, lambda resting: _take_silent(now, resting), lambda timer: _query(timer, now))
 
 
 def close_overdue(*, now: datetime, limit: int = 100, in_time: Callable[[], bool] = lambda: True) -> int:
     """Closes, at the provider first, the intents whose time is over or whose shop was frozen; answers how many."""
-    return _in_turn(limit, in_time, lambda resting: _take_overdue(now, resting), lambda intent: _close(intent, now))
+    return _in_turn(
+        limit, in_time, lambda resting: _take_overdue(now, resting), lambda timer: _close(timer.intent, now)
+    )
 
 
 def inquire(*, now: datetime, limit: int = 100, in_time: Callable[[], bool] = lambda: True) -> int:
@@ -65,9 +67,8 @@ def ask_again(*, intent_ids: Sequence[UUID], now: datetime) -> None:
     if not intent_ids:
         return
     with transaction.atomic():
-        later = Q(next_query_at=None) | Q(next_query_at__gt=now)
-        rows = PaymentIntent.objects.select_for_update(no_key=True).filter(later, id__in=intent_ids).order_by("id")
-        PaymentIntent.objects.filter(id__in=[intent.id for intent in rows]).update(next_query_at=now)
+        rows = PaymentIntent.objects.select_for_update(no_key=True).filter(id__in=intent_ids).order_by("id")
+        timers.ask_at_once(list(rows.values_list("id", flat=True)), now=now)
         transaction.on_commit(lambda: bell.ring(ASK))
 
 
@@ -86,11 +87,11 @@ def _in_turn(
 # --- Asking: True when the provider answered -------------------------------------------------------------------------
 
 
-def _query(intent: PaymentIntent, now: datetime) -> bool:
+def _query(timer: IntentTimer, now: datetime) -> bool:
+    intent = timer.intent
     account = intent.provider_account
     if not limits.may_question(account.provider):
-        waiting = PaymentIntent.objects.filter(id=intent.id, state=intent.state)
-        waiting.update(queries=F("queries") - 1, next_query_at=now + _ASK_AGAIN)
+        timers.put_back(timer, at=now + _ASK_AGAIN)
         return False
     ref = Ref(intent.reference, intent.provider_object_id, intent.created_at)
     return _keep_answer(account, lambda: providers.named(account.provider).query(account, ref), intent.reference, now)
@@ -133,30 +134,30 @@ def _keep_answer(account: ProviderAccount, question: Callable[[], Verified], abo
 # --- Taking: the row is moved ahead, committed, and only then asked about --------------------------------------------
 
 
-def _take_silent(now: datetime, resting: Sequence[UUID]) -> PaymentIntent | None:
+def _take_silent(now: datetime, resting: Sequence[UUID]) -> IntentTimer | None:
     with transaction.atomic():
-        intent = _first(_silent(now, resting))
-        if intent is not None:
-            later = [intent.created_at + after for after in settings.QUERY_AFTER if intent.created_at + after > now]
-            PaymentIntent.objects.filter(id=intent.id).update(
-                queries=F("queries") + 1, next_query_at=min(later) if later else None
-            )
-    return intent
+        timer = _first_timer(_silent(now, resting))
+        if timer is not None:
+            turns = [timer.intent.created_at + after for after in settings.QUERY_AFTER]
+            timers.asked(timer, again_at=min((turn for turn in turns if turn > now), default=None))
+    return timer
 
 
-def _take_overdue(now: datetime, resting: Sequence[UUID]) -> PaymentIntent | None:
+def _take_overdue(now: datetime, resting: Sequence[UUID]) -> IntentTimer | None:
     with transaction.atomic():
-        intent = _first(_overdue(now, resting))
-        if intent is not None:
-            closing = intent.closing or PaymentIntent.Closing.EXPIRED
+        timer = _first_timer(_overdue(now, resting))
+        if timer is not None:
+            intent = timer.intent
+            PaymentIntent.objects.filter(id=intent.id).update(closing=intent.closing or PaymentIntent.Closing.EXPIRED)
             again = min(max((now - intent.expires_at) / 10, _CLOSE_AGAIN), _CLOSE_AGAIN_MAX)
-            PaymentIntent.objects.filter(id=intent.id).update(closing=closing, next_close_at=now + again)
-    return intent
+            timers.close_at([intent.id], at=now + again)
+    return timer
 
 
 def _take_hinted(now: datetime, resting: Sequence[UUID]) -> Inquiry | None:
     with transaction.atomic():
-        inquiry = _first(_hinted(now, resting))
+        free = _hinted(now, resting).select_for_update(of=("self",), skip_locked=True, no_key=True)
+        inquiry = free.select_related("provider_account").first()
         if inquiry is not None:
             inquiries.postpone(inquiry, now=now)
     return inquiry
@@ -165,13 +166,13 @@ def _take_hinted(now: datetime, resting: Sequence[UUID]) -> Inquiry | None:
 # Ordered as their partial indexes are: whoever waits longest is next, and finished intents are never walked through.
 
 
-def _silent(now: datetime, resting: Sequence[UUID]) -> QuerySet[PaymentIntent]:
-    due = PaymentIntent.objects.filter(next_query_at__lte=now).exclude(provider_account__in=resting)
+def _silent(now: datetime, resting: Sequence[UUID]) -> QuerySet[IntentTimer]:
+    due = IntentTimer.objects.filter(next_query_at__lte=now).exclude(provider_account__in=resting)
     return due.order_by("next_query_at")
 
 
-def _overdue(now: datetime, resting: Sequence[UUID]) -> QuerySet[PaymentIntent]:
-    still_open = PaymentIntent.objects.filter(state=PaymentIntent.State.OPEN, next_close_at__lte=now)
+def _overdue(now: datetime, resting: Sequence[UUID]) -> QuerySet[IntentTimer]:
+    still_open = IntentTimer.objects.filter(intent__state=PaymentIntent.State.OPEN, next_close_at__lte=now)
     return still_open.exclude(provider_account__in=resting).order_by("next_close_at")
 
 
@@ -179,6 +180,7 @@ def _hinted(now: datetime, resting: Sequence[UUID]) -> QuerySet[Inquiry]:
     return inquiries.due(now=now).exclude(provider_account__in=resting)
 
 
-def _first(due: QuerySet[Row]) -> Row | None:
-    free = due.select_for_update(of=("self",), skip_locked=True, no_key=True)
-    return free.select_related("provider_account").first()
+def _first_timer(due: QuerySet[IntentTimer]) -> IntentTimer | None:
+    """Locked with its intent, neither waited for: so nobody who locks one after the other meets us in a circle."""
+    free = due.select_for_update(of=("self", "intent"), skip_locked=True, no_key=True)
+    return free.select_related("intent__provider_account").first()

@@ -166,6 +166,12 @@ LAWS = {
                       WHERE kind = 'fee' GROUP BY payment_id, currency) AS charged
                  ON charged.payment_id = payment.id AND charged.currency = payment.currency
          WHERE coalesce(payment.fee_amount, 0) <> coalesce(charged.amount, 0)""",
+    "a payment waits to be released exactly while it has a day for it": """
+        SELECT coalesce(payment.id, waits.payment_id) AS id, payment.due_at, waits.due_at AS waits_until
+          FROM (SELECT id, shop_id, due_at FROM payments_payment WHERE due_at IS NOT NULL) AS payment
+          FULL JOIN payments_pendingrelease waits
+                 ON waits.payment_id = payment.id AND waits.due_at = payment.due_at AND waits.shop_id = payment.shop_id
+         WHERE payment.id IS NULL OR waits.payment_id IS NULL""",
     "a fee is charged on what became available, and never more": """
         SELECT payment.id, payment.fee_amount, payment.amount, payment.due_at, payment.placed
           FROM payments_payment payment
@@ -209,6 +215,11 @@ LAWS = {
                    SELECT FROM payments_payment WHERE intent_id = intent.id AND placed AND match <> 'late')
            AND NOT (intent.state IN ('expired', 'canceled')
                     AND EXISTS (SELECT FROM payments_payment WHERE intent_id = intent.id AND match = 'late'))""",
+    "only an intent that is open waits to be closed, each asked by the account it was started with": """
+        SELECT timer.intent_id AS id, intent.state, timer.next_close_at
+          FROM payments_intenttimer timer LEFT JOIN payments_paymentintent intent ON intent.id = timer.intent_id
+         WHERE intent.id IS NULL OR intent.provider_account_id <> timer.provider_account_id
+            OR (timer.next_close_at IS NOT NULL AND intent.state <> 'open')""",
     "a payment that does not fit has raised a question": """
         SELECT payment.id, payment.match FROM payments_payment payment
          WHERE payment.match <> 'exact'

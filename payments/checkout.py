@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from merchants import ids
 from merchants.journal import journal
 from merchants.models import Code, Shop
-from payments import providers
+from payments import providers, timers
 from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
 from payments.providers.base import ProviderError, Started, Visit
 
@@ -194,7 +194,7 @@ def _commit(
             total, currency, description = _price(fresh, shop, amount, quantity)
             if shop.currency_locked_at is None:
                 Shop.objects.filter(id=shop.id).update(currency_locked_at=now)
-            return PaymentIntent.objects.create(
+            intent = PaymentIntent.objects.create(
                 id=ids.new(now),
                 shop=shop,
                 code=fresh,
@@ -211,9 +211,9 @@ def _commit(
                 receipt=ids.secret(22),
                 created_at=now,
                 expires_at=now + settings.INTENT_LIFE,
-                next_query_at=now + settings.QUERY_AFTER[0],
-                next_close_at=now + settings.INTENT_LIFE,
             )
+            timers.begin(intent)
+            return intent
     except IntegrityError:
         return _other_start(code, page, payer)
 

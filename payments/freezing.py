@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from merchants import audit
 from merchants.audit import UnableToAct
 from merchants.models import Shop, User
+from payments import timers
 from payments.models import PaymentIntent
 
 FREEZE, UNFREEZE = "freeze", "unfreeze"
@@ -36,9 +37,8 @@ def freeze(*, shop_id: UUID, operator: User, reason: str, now: datetime) -> int:
         # Locked by id first, in the order in which batches of events lock them.
         still_open = PaymentIntent.objects.filter(shop=shop, state=PaymentIntent.State.OPEN)
         locked = list(still_open.select_for_update(no_key=True).order_by("id").values_list("id", flat=True))
-        return PaymentIntent.objects.filter(id__in=locked).update(
-            closing=PaymentIntent.Closing.FROZEN, next_close_at=now
-        )
+        timers.close_at(locked, at=now)
+        return PaymentIntent.objects.filter(id__in=locked).update(closing=PaymentIntent.Closing.FROZEN)
 
 
 def unfreeze(*, shop_id: UUID, operator: User, reason: str, now: datetime) -> str:

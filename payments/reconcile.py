@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from prometheus_client import Counter as Metric
 
-from merchants import ids, notify
+from merchants import columns, ids, notify
 from merchants.journal import journal
 from merchants.models import Shop
 from payments import chart, facts, fees, inbox, inquiries, ledger, meaning, taking
@@ -32,7 +32,7 @@ from payments.known import (
     Known,
     pending_left,
 )
-from payments.models import Payment
+from payments.models import Payment, PendingRelease
 from payments.providers.base import Event
 from payments.recording import Overtaken, record
 from payments.taking import Batch
@@ -126,8 +126,8 @@ def release_due(*, now: datetime, limit: int) -> int:
     what comes back later is not charged any more. A frozen shop's money stays where it is.
     """
     with transaction.atomic():
-        due = Payment.objects.filter(due_at__lte=now).exclude(shop__state=Shop.State.FROZEN).order_by("due_at")[:limit]
-        wanted = dict(due.values_list("id", "shop_id"))
+        due = PendingRelease.objects.filter(due_at__lte=now).exclude(shop__state=Shop.State.FROZEN).order_by("due_at")
+        wanted = dict(due.values_list("payment_id", "shop_id")[:limit])
         # Under the shops' locks: one that is being frozen at this moment keeps its money where it is.
         shops = Shop.objects.select_for_update(no_key=True).filter(id__in=set(wanted.values())).order_by("id")
         free = {shop.id for shop in shops if shop.state != Shop.State.FROZEN}
@@ -138,7 +138,8 @@ def release_due(*, now: datetime, limit: int) -> int:
             .order_by("id")
         )
         charged = _release(locked, now)
-        _set_released([row.id for row in locked], charged)
+        if locked:
+            _set_released([row.id for row in locked], charged)
     return len(locked)
 
 
@@ -166,14 +167,16 @@ def _release(locked: Sequence[Payment], now: datetime) -> dict[UUID, int]:
 
 
 def _set_released(payment_ids: list[UUID], charged: dict[UUID, int]) -> None:
-    Payment.objects.filter(id__in=payment_ids).update(due_at=None)
-    if charged:
-        with connection.cursor() as cursor:
-            cursor.execute(_SET_FEES_SQL, [list(charged), list(charged.values())])
+    with connection.cursor() as cursor:
+        released = columns.literals((id_, charged.get(id_, 0)) for id_ in payment_ids)
+        cursor.execute(_SET_RELEASED_SQL, [released[0], *released])
 
 
-_SET_FEES_SQL = """
-UPDATE payments_payment AS payment SET fee_amount = charged.amount
+_SET_RELEASED_SQL = """
+WITH freed AS (
+    DELETE FROM payments_pendingrelease WHERE payment_id = ANY(%s::uuid[])
+)
+UPDATE payments_payment AS payment SET due_at = NULL, fee_amount = charged.amount
   FROM unnest(%s::uuid[], %s::bigint[]) AS charged(id, amount) WHERE payment.id = charged.id
 """
 

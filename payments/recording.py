@@ -15,9 +15,9 @@ from django.db.models.functions import Coalesce
 
 from merchants import columns, ids
 from merchants.models import Shop
-from payments import ledger, rollups
+from payments import ledger, rollups, timers
 from payments.known import Decision, DisputeFacts, IntentFacts, Known, PaymentFacts, RefundFacts
-from payments.models import Discrepancy, Dispute, Payment, Refund, WebhookEvent
+from payments.models import Discrepancy, Dispute, Payment, PaymentIntent, Refund, WebhookEvent
 
 # The order of ids is that of their numbers, and numbers are compared without a call of Python's.
 _number = attrgetter("int")
@@ -60,9 +60,8 @@ def place(*, payment_id: UUID, shop_id: UUID, now: datetime) -> None:
 
     Must run in the transaction that holds the locks of the shop and the payment and moves the money out of suspense.
     """
-    placed = Payment.objects.filter(id=payment_id, placed=False, shop=None).update(
-        shop_id=shop_id, placed=True, due_at=None
-    )
+    nobodys = Payment.objects.filter(id=payment_id, placed=False, shop=None, due_at=None)
+    placed = nobodys.update(shop_id=shop_id, placed=True)
     assert placed == 1, "only a payment of nobody is placed"
     Shop.objects.filter(id=shop_id, currency_locked_at=None).update(currency_locked_at=now)
 
@@ -78,8 +77,9 @@ def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
     )  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_INSERT_PAYMENTS_SQL, [now, *columns.literals(rows)])
-        if cursor.rowcount < len(ordered):
-            raise Overtaken
+        (written,) = cursor.fetchone()
+    if written < len(ordered):
+        raise Overtaken
 
 
 def _update_intents(intents: list[IntentFacts], now: datetime) -> None:
@@ -90,6 +90,8 @@ def _update_intents(intents: list[IntentFacts], now: datetime) -> None:
             _UPDATE_INTENTS_SQL,
             [now, *columns.literals((i.id, str(i.state), str(i.closing)) for i in intents)],
         )
+    paid = {i.id for i in intents if i.state == PaymentIntent.State.PAID}
+    timers.end(paid=[i.id for i in intents if i.id in paid], unpaid=[i.id for i in intents if i.id not in paid])
 
 
 def _insert_refunds(refunds: list[tuple[RefundFacts, PaymentFacts]], now: datetime) -> None:
@@ -185,19 +187,23 @@ def _open_questions(decisions: list[tuple[UUID, Decision]], accounts: dict[UUID,
 
 
 _INSERT_PAYMENTS_SQL = """
-INSERT INTO payments_payment (recorded_at, id, provider_account_id, object_id, shop_id, intent_id, amount, currency,
-                              match, placed, occurred_at, due_at)
-SELECT %s, * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[],
-                         %s::text[], %s::boolean[], %s::timestamptz[], %s::timestamptz[])
-ON CONFLICT (provider_account_id, object_id) DO NOTHING
+WITH made AS (
+    INSERT INTO payments_payment (recorded_at, id, provider_account_id, object_id, shop_id, intent_id, amount, currency,
+                                  match, placed, occurred_at, due_at)
+    SELECT %s, * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[],
+                             %s::text[], %s::boolean[], %s::timestamptz[], %s::timestamptz[])
+    ON CONFLICT (provider_account_id, object_id) DO NOTHING
+    RETURNING id, shop_id, due_at
+), waits AS (
+    INSERT INTO payments_pendingrelease (payment_id, shop_id, due_at)
+    SELECT id, shop_id, due_at FROM made WHERE due_at IS NOT NULL
+)
+SELECT count(*) FROM made
 """
 
 _UPDATE_INTENTS_SQL = """
 UPDATE payments_paymentintent AS intent
-   SET state = changed.state, closing = changed.closing, next_close_at = NULL,
-       -- One that ended unpaid may still be paid late, and its notification lost: it goes on being asked about.
-       next_query_at = CASE WHEN changed.state = 'paid' THEN NULL ELSE intent.next_query_at END,
-       closed_at = coalesce(intent.closed_at, %s)
+   SET state = changed.state, closing = changed.closing, closed_at = coalesce(intent.closed_at, %s)
   FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS changed(id, state, closing)
  WHERE intent.id = changed.id
 """

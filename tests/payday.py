@@ -17,7 +17,7 @@ from payments import reconcile
 from payments.models import BankAccount, Payment, Payout, PayoutAccount, PayoutBatch, PayoutTerms
 from payments.payouts import accounts, bank_numbers, batches, preparing
 from tests.cast import Person, code_sent_to
-from tests.till import drain, expect, paid, shop_code
+from tests.till import drain, expect, make_due, paid, shop_code
 
 IBAN = "DE89370400440532013000"  # The registry's own example.
 CNAPS, NUMBER = "102100099996", "6222021234567890128"
@@ -37,7 +37,7 @@ def earn(person: Person, amount: int, *, at: datetime) -> Payment:
     paid(expect(shop_code(person.shop), amount)).deliver()
     drain()
     payment = Payment.objects.filter(shop=person.shop).latest("id")
-    Payment.objects.filter(id=payment.id).update(due_at=at)
+    make_due(at, payment)
     reconcile.release_due(now=at, limit=100)
     payment.refresh_from_db()
     assert payment.due_at is None

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from merchants.models import Item, Notice
 from payments import asking, circuit, ledger, reconcile
-from payments.models import Payment, PaymentIntent, QueuedEvent, WebhookEvent
+from payments.models import IntentTimer, Payment, PaymentIntent, QueuedEvent, WebhookEvent
 from tests.cast import Person
 from tests.running_wallet import approve, known_at, running_wallet, start
 from tests.sandbox.pretend_shop import Wallet
@@ -37,6 +37,10 @@ def seconds_after(intent: PaymentIntent, seconds: float) -> datetime:
     return intent.created_at + timedelta(seconds=seconds)
 
 
+def timer_of(intent: PaymentIntent) -> IntentTimer:
+    return IntentTimer.objects.select_related("intent").get(intent=intent)
+
+
 def drain() -> int:
     """What the worker does after the moments that these tests play."""
     return reconcile.drain(clock=lambda: timezone.now() + timedelta(days=2))
@@ -49,21 +53,21 @@ def test_a_silent_intent_is_asked_about_seven_times_in_a_day(known: None, apples
         assert asking.query_silent(now=seconds_after(intent, seconds - 0.001)) == 0
         assert asking.query_silent(now=seconds_after(intent, seconds)) == 1
         assert asking.query_silent(now=seconds_after(intent, seconds)) == 0
-        intent.refresh_from_db()
-        asked_at.append((seconds, intent.queries))
+        timer = timer_of(intent)
+        asked_at.append((seconds, timer.queries))
     assert asked_at == [(10, 1), (30, 2), (120, 3), (600, 4), (3600, 5), (21_600, 6), (86_400, 7)]
-    assert intent.next_query_at is None
+    assert timer.next_query_at is None
     assert asking.query_silent(now=seconds_after(intent, 864_000)) == 0
 
 
 def test_whoever_waits_longest_is_asked_about_and_closed_first(known: None, apples: Item) -> None:
     older, newer = start(apples.codes.get()), start(apples.codes.get())
     now = timezone.now()
-    PaymentIntent.objects.filter(id=older.id).update(next_query_at=now, next_close_at=now)
+    IntentTimer.objects.filter(intent=older).update(next_query_at=now, next_close_at=now)
     earlier = now - timedelta(seconds=1)
-    PaymentIntent.objects.filter(id=newer.id).update(next_query_at=earlier, next_close_at=earlier)
+    IntentTimer.objects.filter(intent=newer).update(next_query_at=earlier, next_close_at=earlier)
     assert asking.query_silent(now=now, limit=1) == 1
-    assert list(PaymentIntent.objects.filter(queries=1)) == [newer]
+    assert list(PaymentIntent.objects.filter(timer__queries=1)) == [newer]
     assert asking.close_overdue(now=now, limit=1) == 1
     assert list(PaymentIntent.objects.filter(closing="expired")) == [newer]
 
@@ -73,10 +77,17 @@ def test_a_backlog_is_taken_without_walking_through_what_is_finished(
     known: None, apples: Item, take: Callable[..., int]
 ) -> None:
     intent = start(apples.codes.get())
-    _copies(intent, 20_000, state="'paid'", next_query_at="NULL", next_close_at="NULL")
+    _copies(intent, 20_000, state="'paid'")
     _copies(intent, 4000)
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE payments_paymentintent")
+        cursor.execute(
+            "INSERT INTO payments_intenttimer (intent_id, provider_account_id, next_query_at, next_close_at)"
+            " SELECT made.id, made.provider_account_id, next_query_at, next_close_at"
+            " FROM payments_paymentintent made, payments_intenttimer"
+            " WHERE state = 'open' AND made.id <> intent_id AND intent_id = %s",
+            [intent.id],
+        )
+        cursor.execute("ANALYZE payments_paymentintent, payments_intenttimer")
     with CaptureQueriesContext(connection) as asked:
         assert take(now=seconds_after(intent, 86_401), limit=1) == 1
         assert asking.has_due(now=seconds_after(intent, 86_401))
@@ -96,7 +107,7 @@ def _copies(intent: PaymentIntent, count: int, **changed: str) -> None:
         "page": "gen_random_uuid()",
         "receipt": "substr(gen_random_uuid()::text, 1, 32)",
     }
-    columns = [str(field.column) for field in PaymentIntent._meta.concrete_fields]
+    columns = [str(field.column) for field in PaymentIntent._meta.concrete_fields if not field.generated]
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO payments_paymentintent ({', '.join(columns)})"
@@ -109,8 +120,8 @@ def _copies(intent: PaymentIntent, count: int, **changed: str) -> None:
 def test_after_an_outage_the_missed_turns_are_one_question(known: None, apples: Item) -> None:
     intent = start(apples.codes.get())
     assert asking.query_silent(now=seconds_after(intent, 700)) == 1
-    intent.refresh_from_db()
-    assert (intent.queries, intent.next_query_at) == (1, seconds_after(intent, 3600))
+    timer = timer_of(intent)
+    assert (timer.queries, timer.next_query_at) == (1, seconds_after(intent, 3600))
 
 
 def test_a_payment_whose_notification_was_lost_is_found_by_asking(
@@ -124,7 +135,7 @@ def test_a_payment_whose_notification_was_lost_is_found_by_asking(
     drain()
 
     intent.refresh_from_db()
-    assert (intent.state, intent.next_query_at, intent.next_close_at) == ("paid", None, None)
+    assert (intent.state, IntentTimer.objects.count()) == ("paid", 0)
     payment, event = Payment.objects.get(), WebhookEvent.objects.get()
     assert (payment.match, payment.amount) == ("exact", 200)
     assert payment.object_id == wallet.books()["payments"][-1]["id"]
@@ -154,7 +165,7 @@ def test_the_same_answer_twice_is_kept_once(known: None, apples: Item) -> None:
     drain()
     assert WebhookEvent.objects.count() == 1
     intent.refresh_from_db()
-    assert (intent.state, intent.queries) == ("open", 2)
+    assert (intent.state, timer_of(intent).queries) == ("open", 2)
 
 
 def test_a_paid_intent_is_not_asked_about(known: None, apples: Item) -> None:
@@ -173,8 +184,8 @@ def test_a_wallet_that_is_down_is_asked_again_at_the_next_turn(
         approve(wallet, intent, "lose")
     settings.SANDBOX_URL = "http://127.0.0.1:9"
     assert asking.query_silent(now=seconds_after(intent, 10)) == 1
-    intent.refresh_from_db()
-    assert (intent.state, intent.queries, intent.next_query_at) == ("open", 1, seconds_after(intent, 30))
+    timer = timer_of(intent)
+    assert (timer.intent.state, timer.queries, timer.next_query_at) == ("open", 1, seconds_after(intent, 30))
     assert WebhookEvent.objects.count() == QueuedEvent.objects.count() == 0
 
     with known_at(wallet):
@@ -220,7 +231,7 @@ def test_an_intent_expires_by_being_closed_at_the_wallet_first(known: None, wall
 
     drain()
     intent.refresh_from_db()
-    assert (intent.state, intent.closing, intent.next_close_at) == ("expired", "expired", None)
+    assert (intent.state, intent.closing, timer_of(intent).next_close_at) == ("expired", "expired", None)
     assert Notice.objects.count() == 0
     assert asking.close_overdue(now=seconds_after(intent, 86_400)) == 0
 
@@ -255,7 +266,8 @@ def test_an_expired_intent_that_was_paid_late_is_found_by_asking_on(
 
 def test_a_frozen_shops_intent_is_canceled_at_once(known: None, mei: Person, apples: Item) -> None:
     intent = start(apples.codes.get())
-    PaymentIntent.objects.update(closing="frozen", next_close_at=intent.created_at)
+    PaymentIntent.objects.update(closing="frozen")
+    IntentTimer.objects.update(next_close_at=intent.created_at)
     assert asking.close_overdue(now=seconds_after(intent, 1)) == 1
     drain()
     intent.refresh_from_db()
@@ -269,8 +281,8 @@ def test_while_the_wallet_is_down_closing_is_tried_again_after_half_a_minute(
         intent = start(apples.codes.get())
     settings.SANDBOX_URL = "http://127.0.0.1:9"
     assert asking.close_overdue(now=seconds_after(intent, 900)) == 1
-    intent.refresh_from_db()
-    assert (intent.state, intent.next_close_at) == ("open", seconds_after(intent, 930))
+    timer = timer_of(intent)
+    assert (timer.intent.state, timer.next_close_at) == ("open", seconds_after(intent, 930))
     assert asking.close_overdue(now=seconds_after(intent, 929)) == 0
     with known_at(wallet):
         assert asking.close_overdue(now=seconds_after(intent, 930)) == 1
@@ -288,7 +300,7 @@ def test_an_intent_that_the_wallet_never_heard_of_expires_too(wallet: Wallet, db
         asking.close_overdue(now=timezone.now())
         drain()
     intent.refresh_from_db()
-    assert (intent.state, intent.next_close_at) == ("expired", None)
+    assert (intent.state, timer_of(intent).next_close_at) == ("expired", None)
 
 
 def test_what_takes_days_to_end_is_closed_ever_less_often(known: None, apples: Item, settings: LazySettings) -> None:
@@ -296,7 +308,7 @@ def test_what_takes_days_to_end_is_closed_ever_less_often(known: None, apples: I
     settings.SANDBOX_URL = "http://127.0.0.1:9"
     for late, again in ((0, 30), (60, 30), (600, 60), (7200, 720), (360_000, 3600)):
         now = intent.expires_at + timedelta(seconds=late)
-        PaymentIntent.objects.update(next_close_at=now)
+        IntentTimer.objects.update(next_close_at=now)
         circuit.succeeded(intent.provider_account_id)
         assert asking.close_overdue(now=now) == 1
-        assert PaymentIntent.objects.get().next_close_at == now + timedelta(seconds=again)
+        assert IntentTimer.objects.get().next_close_at == now + timedelta(seconds=again)

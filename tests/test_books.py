@@ -25,7 +25,7 @@ from tests.evening import look as look_at_lines
 from tests.evening import stated, told
 from tests.operators import OPERATOR_PHONE
 from tests.payday import earn, monday, our_bank, proved, released, terms
-from tests.till import agree, direct, disputed, drain, expect, paid, platform, refund_told
+from tests.till import agree, direct, disputed, drain, expect, make_due, paid, platform, refund_told
 
 ONE = "(SELECT id FROM {} WHERE {} ORDER BY id LIMIT 1)"
 EXACT = ONE.format("payments_payment", "match = 'exact'")
@@ -151,6 +151,24 @@ BREAKS: list[tuple[str, str]] = [
     (
         "a fee is charged on what became available, and never more",
         "UPDATE payments_payment SET due_at = recorded_at WHERE fee_amount > 0",
+    ),
+    (
+        "a payment waits to be released exactly while it has a day for it",
+        "DELETE FROM payments_pendingrelease",
+    ),
+    (
+        "a payment waits to be released exactly while it has a day for it",
+        (
+            "INSERT INTO payments_pendingrelease (payment_id, shop_id, due_at)"
+            " SELECT id, shop_id, recorded_at FROM payments_payment WHERE due_at IS NULL AND placed"
+        ),
+    ),
+    (
+        "only an intent that is open waits to be closed, each asked by the account it was started with",
+        (
+            "INSERT INTO payments_intenttimer (intent_id, provider_account_id, next_close_at)"
+            " SELECT id, provider_account_id, created_at FROM payments_paymentintent WHERE state = 'paid'"
+        ),
     ),
     (
         "what is in flight to shops is what their payouts say",
@@ -288,7 +306,7 @@ def trade(mei: Person, apples: Item) -> None:
     ask(mei, second, 40)
     disputed(second, "opened", amount=10).deliver()
     disputed(second, "lost", amount=7, object_id="wdp_2").deliver()
-    Payment.objects.filter(id=third.id).update(due_at=timezone.now())
+    make_due(timezone.now(), third)
     drain()
     assert reconcile.release_due(now=timezone.now() + timedelta(seconds=1), limit=10) == 1
     pay_out(mei)
@@ -321,7 +339,7 @@ REASONS = {"accept_settlement": ["settlement_differs"], "keep": ["unknown_credit
 
 def pay_out(mei: Person) -> None:
     """Two days later: one payout that is on its way, one that was paid, and one that failed."""
-    Payment.objects.filter(due_at__isnull=False).update(due_at=monday(days=60))  # What is pending stays so.
+    make_due(monday(days=60), *Payment.objects.filter(due_at__isnull=False))  # What is pending stays so.
     terms()
     our_bank()
     proved(mei, now=monday(9))

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from merchants import items
 from merchants.models import Code, Item, Shop
 from payments import checkout
-from payments.models import PaymentIntent, ProviderAccount
+from payments.models import IntentTimer, PaymentIntent, ProviderAccount
 from payments.providers.base import ProviderError, Started, Visit
 from tests import jadepay
 from tests.cast import Person, hire, problem
@@ -350,7 +350,9 @@ def test_an_intent_carries_price_goods_seller_and_its_times(mei: Person, apples:
     assert (intent.amount, intent.currency, intent.quantity, intent.description) == (600, "CNY", 3, "Apples × 3")
     assert (intent.shop, intent.item, intent.code, intent.staff) == (mei.shop, apples, code, lan.staff)
     assert (intent.created_at, intent.expires_at) == (now, now + timedelta(minutes=15))
-    assert (intent.next_query_at, intent.next_close_at) == (now + timedelta(seconds=10), now + timedelta(minutes=15))
+    timer = IntentTimer.objects.get(intent=intent)
+    assert (timer.next_query_at, timer.next_close_at) == (now + timedelta(seconds=10), now + timedelta(minutes=15))
+    assert (timer.queries, timer.provider_account) == (0, intent.provider_account)
     assert len(intent.receipt) == 22
 
 

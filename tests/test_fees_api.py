@@ -17,7 +17,7 @@ from payments import reconcile
 from payments.fees import Tier
 from payments.models import Payment
 from tests.cast import Person, hire, problem
-from tests.till import agree, direct, drain, expect, paid, platform, shop_code
+from tests.till import agree, direct, drain, expect, make_due, paid, platform, shop_code
 
 FEES = "/api/v1/shop/fees"
 
@@ -135,7 +135,7 @@ def test_a_payment_shows_its_fee_once_it_was_charged_and_so_do_the_entries_and_t
     payment = Payment.objects.get()
     address = f"/api/v1/payments/{payment}"
     assert api.get(address).json()["fee"] is None
-    Payment.objects.update(due_at=timezone.now())
+    make_due(timezone.now(), payment)
     reconcile.release_due(now=timezone.now(), limit=10)
     assert api.get(address).json()["fee"] == yuan(1)
     assert api.get("/api/v1/payments").json()["results"][0]["fee"] == yuan(1)

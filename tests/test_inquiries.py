@@ -12,7 +12,7 @@ from django.utils import timezone
 from merchants import limits
 from merchants.models import Item
 from payments import asking, circuit, credentials, inquiries
-from payments.models import Inquiry, PaymentIntent, ProviderAccount, WebhookEvent
+from payments.models import Inquiry, IntentTimer, PaymentIntent, ProviderAccount, WebhookEvent
 from tests.running_wallet import known_at, running_wallet, start
 from tests.sandbox.pretend_shop import Wallet
 from tests.till import SECRET, drain, expect, platform
@@ -109,10 +109,10 @@ def test_a_provider_is_not_asked_more_than_its_budget_and_no_turn_is_lost(
         asking.query_silent(now=later)
         asking.inquire(now=later)
         assert WebhookEvent.objects.count() == 3
-        assert sorted(PaymentIntent.objects.values_list("queries", flat=True)) == [0, 0, 1, 1, 1]
+        assert sorted(IntentTimer.objects.values_list("queries", flat=True)) == [0, 0, 1, 1, 1]
         assert Inquiry.objects.get().attempts == 0
         # What was not asked waits some seconds, and then has the turn it had.
-        held_back = PaymentIntent.objects.filter(queries=0, next_query_at=later + timedelta(seconds=10))
+        held_back = IntentTimer.objects.filter(queries=0, next_query_at=later + timedelta(seconds=10))
         assert held_back.count() == 1
 
 
@@ -128,7 +128,7 @@ def test_hints_that_anybody_can_send_leave_half_of_the_questions_to_payers_who_w
         asking.inquire(now=later)
         assert Inquiry.objects.count() == 6
         assert asking.query_silent(now=later) == 3
-        assert set(PaymentIntent.objects.values_list("queries", flat=True)) == {1}
+        assert set(IntentTimer.objects.values_list("queries", flat=True)) == {1}
 
 
 def test_an_account_that_fails_is_left_alone_for_the_round_and_the_others_are_asked(
@@ -139,9 +139,9 @@ def test_an_account_that_fails_is_left_alone_for_the_round_and_the_others_are_as
         for _ in range(3):
             intent = expect(apples.codes.get())
             PaymentIntent.objects.filter(id=intent.id).update(provider_account=lost)
+            IntentTimer.objects.filter(intent=intent).update(provider_account=lost, next_query_at=timezone.now())
         for _ in range(2):
             start(apples.codes.get())
-        PaymentIntent.objects.filter(provider_account=lost).update(next_query_at=timezone.now())
         later = timezone.now() + timedelta(seconds=11)
         assert asking.query_silent(now=later) == 3  # The lost one once, and then only those that answer.
         assert WebhookEvent.objects.count() == 2

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from merchants import ids
 from payments import refunds
-from payments.models import Discrepancy, Inquiry, Match, Payment, PaymentIntent, Refund, Statement, StatementLine
+from payments.models import Discrepancy, Inquiry, IntentTimer, Match, Payment, Refund, Statement, StatementLine
 from payments.settlement import judging, matching
 from tests.cast import Person
 from tests.evening import (
@@ -356,12 +356,12 @@ def test_a_name_of_anothers_account_is_not_ours(mei: Person) -> None:
 
 def test_a_lost_payment_is_asked_about_by_its_intent(mei: Person) -> None:
     intent, object_id = lost_sale(mei)
-    PaymentIntent.objects.update(next_query_at=None)
+    IntentTimer.objects.all().delete()
     lines = stated(told(object_id=object_id, reference=intent.reference))
     look()
     intent.refresh_from_db()
     assert outcomes(lines) == ["asked"]
-    assert intent.next_query_at is not None
+    assert IntentTimer.objects.get(intent=intent).next_query_at is not None
     assert Inquiry.objects.count() == 0
     line = lines[0]
     line.refresh_from_db()

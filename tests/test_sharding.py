@@ -147,6 +147,8 @@ TO_ALL = {
     ),
     "FROM payments_payment p JOIN unnest": "by the provider's id: the directory above, once a batch",
     "UPDATE payments_paymentintent AS intent SET": "its shop is known by then, and becomes a column of the list",
+    "INSERT INTO payments_intenttimer": "beside the intent that was made just now",
+    "DELETE FROM payments_intenttimer WHERE intent_id": "beside their intents, in the same breath",
     "FROM payments_account WHERE key IN": "a key names its shop; once a batch",
     "FROM payments_account account JOIN payments_accountbalance": "by keys, each of which names the shop",
     "INSERT INTO payments_accountbalance AS held": "in the place of its account, which has one shop",

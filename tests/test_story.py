@@ -21,6 +21,7 @@ from payments.admin import links
 from payments.models import (
     Discrepancy,
     Dispute,
+    IntentTimer,
     Payment,
     PaymentIntent,
     PayoutAccount,
@@ -321,10 +322,11 @@ def _grow(mei: Person, account: ProviderAccount, code: Code, number: int) -> Non
     ProviderAccount.objects.create(
         provider="sandbox", name=f"another-{number}", funds="direct", shop=mei.shop, sealed_credentials=b""
     )
-    PaymentIntent.objects.create(
+    intent = PaymentIntent.objects.create(
         shop=mei.shop, code=code, provider_account=account, amount=800, currency="CNY", page=ids.new(), payer="x",
-        receipt=f"receipt-{number}", created_at=now, expires_at=now, next_close_at=now,
+        receipt=f"receipt-{number}", created_at=now, expires_at=now,
     )  # fmt: skip
+    IntentTimer.objects.create(intent=intent, provider_account=account, next_close_at=now)
     payment = _payment(account, mei, 100, now)
     Refund.objects.create(payment=payment, shop=mei.shop, amount=1, currency="CNY", created_at=now)
     Dispute.objects.create(

@@ -16,7 +16,7 @@ from merchants.models import Code, Shop, User
 from payments import books, checkout, credentials, fee_desk, inbox, ledger, reconcile
 from payments.chart import Place
 from payments.fees import Rates
-from payments.models import FeeContract, Payment, PaymentIntent, ProviderAccount, Refund
+from payments.models import FeeContract, Payment, PaymentIntent, PendingRelease, ProviderAccount, Refund
 from payments.providers.base import Delivery
 
 SECRET = "whsec_" + base64.b64encode(b"the platform's secret, 32 bytes!").decode()
@@ -180,6 +180,12 @@ def agree(
 def drain() -> int:
     """What the worker does when the bell rings."""
     return reconcile.drain(clock=timezone.now)
+
+
+def make_due(at: datetime, *payments: Payment) -> None:
+    """These pending payments become available at that moment."""
+    Payment.objects.filter(id__in=[payment.id for payment in payments]).update(due_at=at)
+    PendingRelease.objects.filter(payment__in=payments).update(due_at=at)
 
 
 def total(kind: str, currency: str = "CNY", *, shop: Shop | None = None, account: ProviderAccount | None = None) -> int:

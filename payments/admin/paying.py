@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib import admin
@@ -14,7 +15,7 @@ from merchants.desk import desk
 from merchants.lists import Recorded, Shown, among, by_id, by_phone, public_id, shown_money
 from merchants.models import Code
 from payments.admin.links import link
-from payments.models import Discrepancy, Payment, PaymentIntent, ProviderAccount
+from payments.models import Discrepancy, IntentTimer, Payment, PaymentIntent, ProviderAccount
 
 
 @admin.register(PaymentIntent, site=desk)
@@ -50,6 +51,21 @@ class PaymentIntentAdmin(Shown):
     @admin.display(description=gettext_lazy("payments"))
     def paid_by(self, row: PaymentIntent) -> SafeString | str:
         return SafeString(", ".join(link(payment) for payment in row.payments.order_by("id"))) or "–"
+
+    @admin.display(description=gettext_lazy("queries"))
+    def queries(self, row: PaymentIntent) -> int | None:
+        timer = _timer(row)
+        return timer.queries if timer else None
+
+    @admin.display(description=gettext_lazy("next query at"))
+    def next_query_at(self, row: PaymentIntent) -> datetime | None:
+        timer = _timer(row)
+        return timer.next_query_at if timer else None
+
+    @admin.display(description=gettext_lazy("next close at"))
+    def next_close_at(self, row: PaymentIntent) -> datetime | None:
+        timer = _timer(row)
+        return timer.next_close_at if timer else None
 
 
 @admin.register(Payment, site=desk)
@@ -98,6 +114,11 @@ class PaymentAdmin(Shown):
     def questions(self, row: Payment) -> SafeString | str:
         found = Discrepancy.objects.filter(payment=row).order_by("id")
         return SafeString(", ".join(link(question) for question in found)) or "–"
+
+
+def _timer(row: PaymentIntent) -> IntentTimer | None:
+    """Nothing waits for one that was paid, or that nobody asks about any more."""
+    return getattr(row, "timer", None)
 
 
 def of_code(slug: str) -> Iterator[Q]:

@@ -92,7 +92,7 @@ class Story:
         )  # fmt: skip
 
     def _intents(self) -> Iterator[Part]:
-        rows = PaymentIntent.objects.filter(shop=self.shop, state="open", next_close_at__isnull=False).order_by("-id")
+        rows = PaymentIntent.objects.filter(shop=self.shop, timer__next_close_at__isnull=False).order_by("-id")
         yield self._listed(
             "intents", _("Open payments"), rows, [_("Intent"), "#" + _("Amount"), _("For"), _("Since"), _("Closing")],
             lambda row: [link(row), _money(row), row.description, row.created_at, row.closing or "–"],

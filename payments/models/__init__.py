@@ -21,6 +21,7 @@ from payments.models.settlement import (
     Statement,
     StatementLine,
 )
+from payments.models.timers import IntentTimer, PendingRelease
 
 __all__ = [
     "Account",
@@ -38,6 +39,7 @@ __all__ = [
     "Holiday",
     "HourRollup",
     "Inquiry",
+    "IntentTimer",
     "LedgerEntry",
     "Match",
     "OldCredentials",
@@ -47,6 +49,7 @@ __all__ = [
     "PayoutAccount",
     "PayoutBatch",
     "PayoutTerms",
+    "PendingRelease",
     "ProviderAccount",
     "ProviderKey",
     "QueuedEvent",

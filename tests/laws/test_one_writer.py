@@ -16,6 +16,8 @@ WRITES = {"create", "bulk_create", "update", "save", "bulk_update", "get_or_crea
 WRITERS = {
     "Payment": {"payments/reconcile.py", "payments/recording.py"},
     "PaymentIntent": {"payments/checkout.py", "payments/asking.py", "payments/recording.py", "payments/freezing.py"},
+    "IntentTimer": {"payments/timers.py"},
+    "PendingRelease": {"payments/reconcile.py", "payments/recording.py"},
     "Refund": {"payments/refunds.py", "payments/refund_reviews.py", "payments/recording.py"},
     "Dispute": {"payments/recording.py", "payments/disputes.py"},
     "Inquiry": {"payments/inquiries.py", "payments/asking.py"},
@@ -123,6 +125,8 @@ TABLES = {
     "payments_ledgerentry": "LedgerEntry",
     "payments_entrykey": "EntryKey",
     "payments_accountbalance": "AccountBalance",
+    "payments_intenttimer": "IntentTimer",
+    "payments_pendingrelease": "PendingRelease",
     "payments_account": "Account",
     "payments_balancesnapshot": "BalanceSnapshot",
     "payments_seal": "Seal",

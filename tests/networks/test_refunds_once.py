@@ -12,7 +12,7 @@ from django.utils import timezone
 from merchants import items
 from merchants.models import Shop
 from payments import asking, checkout, inbox, providers, refunds
-from payments.models import Payment, PaymentIntent, QueuedEvent, Refund
+from payments.models import IntentTimer, Payment, PaymentIntent, QueuedEvent, Refund
 from tests.cast import Person
 from tests.networks.base import Network
 from tests.networks.every import EVERY
@@ -44,7 +44,7 @@ def deliver(network: Network, payment: Payment) -> None:
 
 
 def ask(intent: PaymentIntent) -> None:
-    PaymentIntent.objects.filter(id=intent.id).update(next_query_at=timezone.now())
+    IntentTimer.objects.filter(intent=intent).update(next_query_at=timezone.now())
     asking.query_silent(now=timezone.now())
 
 

@@ -15,7 +15,7 @@ from payments.models import Adjustment, Discrepancy, LedgerEntry, Match, Payment
 from tests.bank_day import HOUR, amounts, bank_says, credit, look, provider_says, settled
 from tests.cast import Person
 from tests.operators import CHIEF_PHONE, OPERATOR_PHONE
-from tests.till import assert_books_hold, direct, drain, expect, paid, platform, refund_told, total
+from tests.till import assert_books_hold, direct, drain, expect, make_due, paid, platform, refund_told, total
 
 DAY = timedelta(days=1)
 
@@ -306,7 +306,7 @@ def available(apples: Item) -> Payment:
     """A pile of apples, paid and available: 200."""
     paid(expect(apples.codes.get())).deliver()
     drain()
-    Payment.objects.update(due_at=timezone.now())
+    make_due(timezone.now(), *Payment.objects.all())
     assert reconcile.release_due(now=timezone.now() + timedelta(seconds=1), limit=10) == 1
     return Payment.objects.select_related("intent", "provider_account").get()
 

@@ -30,7 +30,7 @@ from config.processes import Process, end_group
 from merchants import ids
 from merchants.models import Code
 from payments import providers
-from payments.models import LedgerEntry, Payment, PaymentIntent, ProviderAccount, QueuedEvent, Refund
+from payments.models import IntentTimer, LedgerEntry, Payment, PaymentIntent, ProviderAccount, QueuedEvent, Refund
 from payments.providers.base import Visit
 from qr.management.commands.demo import Api
 from tests.networks.every import EVERY
@@ -265,7 +265,10 @@ def customers(code: Code, count: int, *, at_the_wallet: bool = True) -> list[Pay
         row.amount += number
         copies.append(row)
     PaymentIntent.objects.bulk_create(copies)
-    PaymentIntent.objects.update(next_query_at=None)
+    IntentTimer.objects.bulk_create(
+        IntentTimer(intent=row, provider_account=row.provider_account, next_close_at=row.expires_at) for row in copies
+    )
+    IntentTimer.objects.update(next_query_at=None)
     for row in copies if at_the_wallet else ():
         providers.named("sandbox").start(row.provider_account, row, Visit(f"{settings.PUBLIC_URL}/r/{row.receipt}"))
     return [first, *copies]

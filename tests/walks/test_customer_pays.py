@@ -16,7 +16,7 @@ from PIL import Image
 
 from merchants import ids
 from merchants.models import Item, Notice
-from payments.models import Discrepancy, LedgerEntry, Payment, PaymentIntent, ProviderAccount, Refund, WebhookEvent
+from payments.models import Discrepancy, IntentTimer, LedgerEntry, Payment, ProviderAccount, Refund, WebhookEvent
 from tests.cast import Person
 from tests.sandbox.pretend_shop import eventually
 from tests.till import expect, shop_code, total
@@ -241,4 +241,4 @@ def address_of(item: Item, product: Product) -> str:
 
 def ask_at_once() -> None:
     """As if the time had come to ask the wallet about every silent intent."""
-    PaymentIntent.objects.filter(next_query_at__isnull=False).update(next_query_at=timezone.now())
+    IntentTimer.objects.filter(next_query_at__isnull=False).update(next_query_at=timezone.now())

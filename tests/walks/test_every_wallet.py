@@ -16,7 +16,16 @@ from django.utils import timezone
 
 from merchants import items
 from merchants.models import Item, Notice, Shop
-from payments.models import Inquiry, LedgerEntry, Payment, PaymentIntent, ProviderAccount, QueuedEvent, Refund
+from payments.models import (
+    Inquiry,
+    IntentTimer,
+    LedgerEntry,
+    Payment,
+    PaymentIntent,
+    ProviderAccount,
+    QueuedEvent,
+    Refund,
+)
 from tests.cast import Person
 from tests.networks.base import Network, Sent
 from tests.networks.every import EVERY
@@ -92,7 +101,7 @@ def reads(stall: Stall, customer: Customer, intent: PaymentIntent, kind: str) ->
 def hurry() -> None:
     """As if the time of everything that waits had come."""
     now = timezone.now()
-    PaymentIntent.objects.filter(next_query_at__gt=now).update(next_query_at=now)
+    IntentTimer.objects.filter(next_query_at__gt=now).update(next_query_at=now)
     Refund.objects.filter(next_call_at__gt=now).update(next_call_at=now)
     Inquiry.objects.filter(due_at__gt=now).update(due_at=now)
     QueuedEvent.objects.filter(state="parked", due_at__gt=now).update(due_at=now)
