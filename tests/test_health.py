@@ -91,7 +91,8 @@ def test_it_is_ready_when_the_database_answers_and_is_migrated(db: None, public:
 
 def test_it_is_not_ready_while_a_migration_is_pending(db: None, public: Client) -> None:
     with connection.cursor() as cursor:
-        newest = "(SELECT max(id) FROM django_migrations WHERE app = 'payments')"
+        # Not the row of those made at once: Django writes that again when all they stand for are there.
+        newest = "(SELECT max(id) FROM django_migrations WHERE app = 'payments' AND name NOT LIKE '%squashed%')"
         cursor.execute(f"DELETE FROM django_migrations WHERE id = {newest}")
     response = public.get("/healthz/ready")
     assert (response.status_code, response.json()) == (503, {"ready": False, "why": "migrations are pending"})
