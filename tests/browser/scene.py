@@ -49,14 +49,15 @@ from django.core.management import call_command
 from django.utils import timezone
 from merchants import batches, ids
 from merchants.models import User
-from payments import refunds
+from payments import refunds, timers
 from payments.models import Payment, PaymentIntent
 output = io.StringIO()
 call_command("add_operator", {phone!r}, "--generate", "--superuser", stdout=output)
 operator = User.objects.get(phone={phone!r})
 batch = batches.make(label="Market", size=3, operator=operator, reason="a fair", now=timezone.now())
 waiting, expired, handed = PaymentIntent.objects.filter(state="open").order_by("-id")[:3]
-PaymentIntent.objects.filter(id=expired.id).update(state="closed", closing="expired", closed_at=timezone.now())
+PaymentIntent.objects.filter(id=expired.id).update(state="expired", closing="expired", closed_at=timezone.now())
+timers.end(paid=[], unpaid=[expired.id])
 way = {{"qr": "upi://pay?pa=a@b", "copy": "upi://pay?pa=a@b", "app_url": "upi://pay?pa=a@b"}}
 PaymentIntent.objects.filter(id=handed.id).update(redirect_url="", handover=way)
 receipts = {{"waiting": waiting.receipt, "expired": expired.receipt, "handed over": handed.receipt}}
