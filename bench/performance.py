@@ -22,12 +22,12 @@ ROLES = {"product": "Pushcart", "limit": "limit", "peer": "peer"}
 MISSED: dict[tuple[str, str], str] = {
     ("idle", "at most 400 MB for web, workers, beat and stream"): (
         "Each process holds Django, the API and what draws papers, some 75 MB, and the errands' worker is two of them: "
-        "a parent that holds it to time limits, and a child. Without that parent, and with papers loaded only where "
-        "they are drawn, it would be met."
+        "a parent that holds it to time limits, and a child. What would have to change: no such parent, and papers "
+        "loaded only where they are drawn."
     ),
     ("idle", "at most 2 % of a core"): (
-        "Half of it is the sweep, which asks ten tables every two seconds whether anything has waited too long. Asked "
-        "by one statement, or every three seconds, it would be met."
+        "Half of it is the posting worker, which sweeps every two seconds: it asks ten tables whether anything has "
+        "waited too long. What would have to change: one statement for all of them."
     ),
 }
 

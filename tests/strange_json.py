@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))  # A long run sets more.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))  # A long run sets more.
 
 _leaves = (
     st.none()

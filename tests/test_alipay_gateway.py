@@ -34,7 +34,7 @@ from payments.providers.base import (
 )
 from tests.networks.alipay import FORM, Alipay, key_pair, sdk, signed_form, unsaved
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 NOON = datetime(2026, 11, 22, 4, tzinfo=UTC)
 PAGE = Visit(return_url="https://shop.example/r/abc")
 

@@ -32,7 +32,7 @@ from tests.cast import Person
 from tests.networks.alipay import APP_ID, FORM, SELLER_ID, ZONE, Alipay, key_pair, sdk, signed_form, unsaved
 from tests.till import assert_books_hold, drain, shop_code, total
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 NOON = datetime(2026, 11, 22, 4, tzinfo=UTC)  # In Shanghai.
 OURS: dict[str, Any] = {"account": {"app_id": APP_ID, "seller_id": SELLER_ID}}
 PAGE = Visit(return_url="https://shop.example/r/abc")

@@ -180,7 +180,7 @@ def test_a_row_of_another_form_cannot_be_read() -> None:
 @pytest.mark.parametrize("batched", [False, True])
 def test_a_long_statement_is_read_in_little_memory(batched: bool) -> None:
     peaks = []
-    for count in (500, 2_000):
+    for count in (1_000, 4_000):
         inside = [part("1.00", f"wst_{number}", "x" * 100) for number in range(count)]
         if batched:
             entries = [entry(f"{count}.00", more=details(*inside))]

@@ -29,7 +29,7 @@ from tests.operators import add_operator, quick_passwords  # noqa: F401
 from tests.till import drain, expect, paid, platform, refund_told, shop_code
 
 pytestmark = pytest.mark.django_db
-FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
+FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 
 # The first test key of RFC 8032 §7.1 and what it signs here; merchants/static/app/proof.js is held to the same bytes
 # (tests/browser/test_check.py).

@@ -22,7 +22,7 @@ from payments.providers.base import Delivery, Event, UnableToRead, UnableToVerif
 from tests.networks.razorpay import ACCOUNT, SECRETS, Razorpay, sdk_accepts, signature_of
 
 FUZZ = examples(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")), deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "300")), deadline=None, suppress_health_check=list(HealthCheck)
 )
 AT = datetime(2021, 6, 17, 7, 20, 19, tzinfo=UTC)
 T = 1_623_914_419  # The same moment.

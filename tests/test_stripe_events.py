@@ -23,7 +23,7 @@ from payments.providers.base import AMOUNT_MAX, Delivery, Event, UnableToRead, U
 from tests.networks.stripe import Stripe
 
 FUZZED = examples(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "300")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -36,7 +36,7 @@ from tests.networks.stripe import Stripe
 from tests.settlement_files import rows_of_day
 
 FUZZED = examples(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "300")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

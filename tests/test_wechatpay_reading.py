@@ -330,7 +330,7 @@ def fuzzed(draw: Callable[..., Any], network: WeChatPay) -> bytes:
 
 
 @examples(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "300")),
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

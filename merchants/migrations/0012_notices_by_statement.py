@@ -1,4 +1,4 @@
-"""The shops of new notices are checked once for a statement: a key checked row by row cost more than the row itself."""
+"""The shops of new notices are checked once for a statement: cheaper than a key that is checked for each row."""
 
 import django.db.models.deletion
 from django.db import migrations, models
