@@ -82,6 +82,8 @@ class Work:
         self.codes, self.account = cast.shops(200), cast.account()
         self.yesterday = timezone.now() - timedelta(hours=12)
         self.delivered = 0
+        gc.collect()
+        gc.freeze()  # As each of the product's processes does when it has begun.
 
     def once(self) -> Figures:
         """One round: everything once, each figure the median of its calls."""
