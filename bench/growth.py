@@ -153,9 +153,10 @@ class Work:
 
     def entries(self) -> Any:
         """The query of the list of entries (payments/book_views.py), as its pages put it."""
+        from payments.book_views import ENTRY  # noqa: PLC0415
         from payments.models import LedgerEntry  # noqa: PLC0415
 
-        return LedgerEntry.objects.filter(shop=self.shop).select_related("debit", "credit").order_by("-id")
+        return LedgerEntry.objects.filter(shop=self.shop).values(*ENTRY).order_by("-id")
 
     def middle(self) -> Any:
         from django.utils import timezone  # noqa: PLC0415
