@@ -79,7 +79,7 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
 
     def worker(name: str, queue: str, pool: str) -> Program:
         options = [f"--pool={pool}", "--concurrency=1", f"--queues={queue}", f"--hostname={name}@%h"]
-        return program(name, "celery", "--app=config", "worker", *options, ready=lambda: _workers_wait(broker))
+        return program(name, "config.worker", *options, ready=lambda: _workers_wait(broker))
 
     return [
         program(
@@ -96,9 +96,7 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
         worker("errands", "errands", "prefork"),
         program(
             "beat",
-            "celery",
-            "--app=config.clock",
-            "beat",
+            "config.clock",
             f"--schedule={folder.path / 'beat-schedule'}",
             ready=lambda: True,
         ),
