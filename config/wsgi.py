@@ -10,9 +10,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 _django = get_wsgi_application()
 
-from config.celery import app as celery_app  # noqa: E402  The first bell would have to wait for it.
 from payments import front_door  # noqa: E402  Models can be imported only after the set-up.
 
 application = front_door.before(_django)
-
-__all__ = ["application", "celery_app"]

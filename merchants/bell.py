@@ -61,7 +61,7 @@ def _key(task: str) -> str:
 
 @cache
 def _app() -> Celery:
-    """Loaded by the first ring: a process that only reads, or a command, does without Celery's memory and start."""
+    """Loaded by the first ring, a tenth of a second: whoever never rings does without Celery's memory and start."""
     return cast("Celery", import_string("config.celery.app"))
 
 
