@@ -52,7 +52,7 @@ def main() -> int:
 def hold_to_limits() -> None:
     """From now on this process's tasks have time limits: at the soft one it is told, at the hard one we end.
 
-    Whoever keeps us running starts us again, and finds what was told when in our log. The rows wait meanwhile.
+    Whoever keeps us running starts us again; where it hung stands in the log, and the rows wait meanwhile.
     """
     signal.signal(signal.SIGALRM, _told)
     task_prerun.connect(_begin)
@@ -62,8 +62,8 @@ def hold_to_limits() -> None:
 def _begin(task: Any, **_: Any) -> None:
     signal.setitimer(signal.ITIMER_REAL, task.soft_time_limit or app.conf.task_soft_time_limit)
     # By a thread that needs no interpreter: also for what hangs in a library and never returns to it.
-    hard = task.time_limit or app.conf.task_time_limit
-    faulthandler.dump_traceback_later(hard, exit=True, file=sys.__stderr__)  # Celery's own stands for no file.
+    # It writes where the log is: what Celery has put in the place of sys.stderr is no file.
+    faulthandler.dump_traceback_later(task.time_limit or app.conf.task_time_limit, exit=True, file=2)
 
 
 def _end(**_: Any) -> None:
