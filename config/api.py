@@ -13,6 +13,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import exception_handler
 from drf_standardized_errors.types import ErrorResponse
@@ -126,6 +127,16 @@ class Pages(CursorPagination):
             except ValueError:
                 raise NotFound(self.invalid_cursor_message)
         return cursor
+
+
+class ShopTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the document says that a bearer token is sent."""
+
+    target_class = "merchants.tokens.ShopTokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
 
 
 def document_problems(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from payments import (
     reconcile,
     refunds,
     rollups,
+    waiting,
 )
 from payments.payouts import accounts as payout_accounts
 from payments.payouts import bank_lines, preparing, sending
@@ -59,6 +60,7 @@ def ask_providers() -> None:
 def sweep() -> None:
     """Finds every kind of row whose bell was lost or whose time has come. Runs every settings.SWEEP_EVERY_S."""
     now = timezone.now()
+    possible = waiting.possible(now=now)
     for task, has_due in (
         (refunds.SEND, refunds.has_due),
         (asking.ASK, asking.has_due),
@@ -69,9 +71,9 @@ def sweep() -> None:
         (matching.MATCH, matching.has_due),
         (fetching.FETCH, fetching.has_due),
     ):
-        if has_due(now=now):
+        if task in possible and has_due(now=now):
             bell.ring(task)
-    if inbox.has_due(now=now):
+    if inbox.DRAIN in possible:
         reconcile.drain(clock=timezone.now)
 
 
