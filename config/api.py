@@ -39,7 +39,7 @@ class ProblemFormatter(ExceptionFormatter):
             # One refusal that names no field is the problem itself; anything else is a list of field errors.
             if any(error["field"] not in (None, "non_field_errors") for error in fields):
                 problem.update(code="invalid", detail=_("Some fields are not right."), errors=fields)
-        return problem
+        return problem | getattr(self.exc, "more", {})
 
 
 def problem_handler(exc: Exception, context: Any) -> Response | None:
