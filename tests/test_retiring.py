@@ -7,8 +7,9 @@ import json
 import os
 import random
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -59,22 +60,18 @@ from payments.settlement import differences, undoing
 from payments.statement import Basis
 from payments.verify_chain import Broken, verify
 from tests.cast import Person
+from tests.closed_months import NOVEMBER, NOW, OCTOBER, OF_OCTOBER, OF_SEPTEMBER, SEPTEMBER, made, retire
 from tests.market import sold
 from tests.test_ledger import SUSPENSE, available, movement, numbers, pending, post, receivable
 from tests.test_statement import ask, recomputed, told
-from tests.till import platform, shop_code
+from tests.till import shop_code
 
-MINUTES = timedelta(minutes=15)
-SEPTEMBER, OCTOBER, NOVEMBER = (datetime(2030, month, 1, tzinfo=UTC) for month in (9, 10, 11))
-NOW = datetime(2031, 2, 5, 3, tzinfo=UTC)  # With three months kept, entries from November on stay.
-OF_SEPTEMBER, OF_OCTOBER = "payments_ledgerentry_2030_09", "payments_ledgerentry_2030_10"
+MINUTES = retiring.AFTER_CLOSING
 
 
 @pytest.fixture
 def account(db: None) -> ProviderAccount:
-    for month in (SEPTEMBER, datetime(2030, 12, 1, tzinfo=UTC)):
-        partitions.make_ahead(now=month)
-    return platform()
+    return made()
 
 
 def dumped() -> list[tuple[Any, ...]]:
@@ -82,12 +79,6 @@ def dumped() -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT tableoid::regclass::text, entry::text FROM payments_ledgerentry entry ORDER BY id")
         return list(cursor.fetchall())
-
-
-def retire(folder: Path, now: datetime = NOW) -> list[str]:
-    """Both steps of every month that is old enough; what was told of the second."""
-    list(retiring.retire_due(now=now, kept=3, folder=folder))
-    return [said for _part, said in retiring.retire_due(now=now + MINUTES, kept=3, folder=folder)]
 
 
 def september() -> partitions.Partition:
@@ -209,34 +200,45 @@ def test_what_is_booked_by_a_clock_that_is_months_late_is_booked_behind_the_boun
     assert partitions.strayed() == 0
 
 
-@pytest.mark.parametrize(
-    ("place", "name", "closed"),
-    [
-        (os, "fsync", False), (archive, "compare", False), (ledger, "take_snapshots", False),
-        (archive_files, "read", False), (chain, "prove", False), (archive, "take_out", True),
-        (archive, "compare", True), (archive, "wanted", True),
-    ],
-)  # fmt: skip
+KILLED = [
+    (os, "fsync", False), (archive, "compare", False), (ledger, "take_snapshots", False),
+    (archive_files, "read", False), (chain, "prove", False), (archive, "take_out", True),
+    (archive, "compare", True), (archive, "wanted", True),
+]  # fmt: skip
+
+
 def test_a_kill_at_any_step_loses_nothing_and_the_next_run_goes_on(
-    account: ProviderAccount, mei: Person, tmp_path: Path, place: Any, name: str, closed: bool
+    account: ProviderAccount, mei: Person, tmp_path: Path
 ) -> None:
     post(movement(mei.shop, 200), now=SEPTEMBER)
     chain.seal(now=timezone.now())
-    if closed:
-        list(retiring.retire_due(now=NOW, kept=3, folder=tmp_path))
-    rows, now = dumped(), NOW + MINUTES * closed
-    with (
-        mock.patch.object(partitions, "of", return_value=[september()]),
-        mock.patch.object(place, name, side_effect=KeyboardInterrupt),
-        pytest.raises(KeyboardInterrupt),
-    ):
-        list(retiring.retire_due(now=now, kept=3, folder=tmp_path))
-    assert dumped() == rows
-    retire(tmp_path)
-    assert dumped() == []
-    assert ledger.balance(shop=mei.shop).pending == ledger.balance(shop=mei.shop, at=NOVEMBER).pending == 200
-    assert archive.restore(OF_SEPTEMBER, now=NOW).rows == 1
-    assert dumped() == rows
+    rows = dumped()
+    for number, (place, name, closed) in enumerate(KILLED):
+        folder = tmp_path / str(number)
+        with begun_anew():
+            if closed:
+                list(retiring.retire_due(now=NOW, kept=3, folder=folder))
+            with (
+                mock.patch.object(partitions, "of", return_value=[september()]),
+                mock.patch.object(place, name, side_effect=KeyboardInterrupt),
+                pytest.raises(KeyboardInterrupt),
+            ):
+                list(retiring.retire_due(now=NOW + MINUTES * closed, kept=3, folder=folder))
+            assert dumped() == rows, name
+            retire(folder)
+            assert dumped() == [], name
+            assert ledger.balance(shop=mei.shop).pending == ledger.balance(shop=mei.shop, at=NOVEMBER).pending == 200
+            assert archive.restore(OF_SEPTEMBER, now=NOW).rows == 1
+            assert dumped() == rows, name
+
+
+@contextmanager
+def begun_anew() -> Iterator[None]:
+    """What is done within is undone in the database."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+    boundary.forget()
 
 
 def test_a_month_whose_snapshots_do_not_say_what_its_entries_make_stays(
@@ -298,38 +300,47 @@ def on_its_way(payment: Payment) -> None:
     SettlementMatch.objects.create(match=match, settlement=settlement, amount=1)
 
 
-@pytest.mark.parametrize(
-    ("plant", "why"),
-    [
-        (waits, "1 entries of payments that wait to be released"),
-        (refunding, "1 entries of refunds that have not ended"),
-        (contested, "1 entries of open disputes"),
-        (asked, "1 entries that open discrepancies are about"),
-        (on_its_way, "1 entries of settlements that have not arrived"),
-        (None, "1 entries that happened more than 1 day after its end"),
-    ],
-)
+STAYS: list[tuple[Callable[[Payment], None] | None, str]] = [
+    (waits, "1 entries of payments that wait to be released"),
+    (refunding, "1 entries of refunds that have not ended"),
+    (contested, "1 entries of open disputes"),
+    (asked, "1 entries that open discrepancies are about"),
+    (on_its_way, "1 entries of settlements that have not arrived"),
+    (None, "1 entries that happened more than 1 day after its end"),
+]
+
+
 def test_a_month_stays_while_anything_that_it_is_about_goes_on_and_keeps_the_younger_ones(
-    account: ProviderAccount, mei: Person, tmp_path: Path, plant: Callable[[Payment], None] | None, why: str
+    account: ProviderAccount, mei: Person, tmp_path: Path
 ) -> None:
     (payment,) = sold([(shop_code(mei.shop), SEPTEMBER)])
-    happened = SEPTEMBER if plant else NOVEMBER
-    about: dict[str, Any] = {
-        "payment_id": payment.id,
-        "refund_id": UUID(int=7),
-        "dispute_id": UUID(int=7),
-        "cause_id": UUID(int=7),
-    }
-    post(movement(mei.shop, 200, occurred_at=happened, **about), now=SEPTEMBER)
+    about: dict[str, Any] = dict.fromkeys(("refund_id", "dispute_id", "cause_id"), UUID(int=7))
+    for plant, why in STAYS:
+        with begun_anew():
+            happened = SEPTEMBER if plant else NOVEMBER
+            post(movement(mei.shop, 200, occurred_at=happened, payment_id=payment.id, **about), now=SEPTEMBER)
+            chain.seal(now=timezone.now())
+            if plant:
+                plant(payment)
+            *_, last = retiring.retire_due(now=NOW, kept=3, folder=tmp_path)
+            assert (last[0].name, last[1]) == (OF_SEPTEMBER, f"stays, for there are {why}")
+            assert boundary.since() < SEPTEMBER  # type: ignore[operator]
+            october = next(part for part in partitions.of(archive.ENTRIES) if part.name == OF_OCTOBER)
+            with pytest.raises(archive.StillWanted, match=f"older months that stay: {OF_SEPTEMBER}"):
+                retiring.step(october, folder=tmp_path, now=NOW)
+
+
+def test_a_month_stays_while_older_entries_lie_where_nobody_made_a_month(
+    account: ProviderAccount, mei: Person, tmp_path: Path
+) -> None:
+    post(movement(mei.shop, 200), now=SEPTEMBER - timedelta(days=9))
+    assert partitions.strayed() == 1
     chain.seal(now=timezone.now())
-    if plant:
-        plant(payment)
     *_, last = retiring.retire_due(now=NOW, kept=3, folder=tmp_path)
-    assert (last[0].name, last[1]) == (OF_SEPTEMBER, f"stays, for there are {why}")
-    assert boundary.since() < SEPTEMBER  # type: ignore[operator]
-    october = next(part for part in partitions.of(archive.ENTRIES) if part.name == OF_OCTOBER)
-    with pytest.raises(archive.StillWanted, match=f"older months that stay: {OF_SEPTEMBER}"):
-        retiring.step(october, folder=tmp_path, now=NOW)
+    assert (last[0].name, last[1]) == (
+        OF_SEPTEMBER,
+        "stays, for there are 1 entries of older months that nobody has made",
+    )
 
 
 def test_a_month_that_is_wanted_again_after_it_was_closed_opens_again(
