@@ -365,8 +365,9 @@ AMOUNT_MAX = 10_000_000_000  # Minor units; far above a cart's day, far below th
 SETTLEMENT_DAYS = int(env("SETTLEMENT_DAYS", "1"))
 # How many full months of ledger entries stay in the database beside this one; 0: all. See docs/operating.md, Archives.
 LEDGER_MONTHS_KEPT = int(env("LEDGER_MONTHS_KEPT", "0"))
-if LEDGER_MONTHS_KEPT and LEDGER_MONTHS_KEPT < 3:
-    raise ImproperlyConfigured("LEDGER_MONTHS_KEPT is 0 (all months) or at least 3: refunds and payouts look back")
+LEDGER_MONTHS_KEPT_MIN = 3  # A payout's turn, a day's takings and what is heard of late look back by weeks.
+if 0 < LEDGER_MONTHS_KEPT < LEDGER_MONTHS_KEPT_MIN:
+    raise ImproperlyConfigured(f"LEDGER_MONTHS_KEPT is 0 (all months) or at least {LEDGER_MONTHS_KEPT_MIN}")
 # We ask the provider about an intent that fell silent this long after it was started.
 QUERY_AFTER = [timedelta(seconds=s) for s in (10, 30, 120, 600, 3600, 21_600, 86_400)]
 # An event that cannot be applied is tried again this long after each failure; after the last it is dead.

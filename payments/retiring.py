@@ -186,18 +186,24 @@ SELECT count(*) FILTER (WHERE payment_id IN (SELECT payment_id FROM payments_pen
 """
 
 # Every account, moved or not, is asked. One without a snapshot of the end has its last one from before: it stood still.
+# Added up, and not joined: nobody knows how many rows an array will have, and a plan for few takes hours for many.
 _WRONG_SNAPSHOTS_SQL = """
-SELECT account.id FROM payments_account account
-  LEFT JOIN unnest(%(accounts)s::bigint[], %(debits)s::bigint[], %(credits)s::bigint[])
-            AS moved(account_id, debits, credits) ON moved.account_id = account.id
-  LEFT JOIN LATERAL (SELECT debits, credits FROM payments_balancesnapshot
-                      WHERE account_id = account.id AND moment <= %(beginning)s::timestamptz
-                      ORDER BY moment DESC LIMIT 1) AS before ON true
-  LEFT JOIN LATERAL (SELECT debits, credits FROM payments_balancesnapshot
-                      WHERE account_id = account.id AND moment <= %(end)s::timestamptz
-                      ORDER BY moment DESC LIMIT 1) AS after ON true
- WHERE coalesce(after.debits, 0) <> coalesce(before.debits, 0) + coalesce(moved.debits, 0)
-    OR coalesce(after.credits, 0) <> coalesce(before.credits, 0) + coalesce(moved.credits, 0)
+SELECT account_id FROM (
+    SELECT account.id AS account_id, coalesce(after.debits, 0) - coalesce(before.debits, 0) AS debits,
+           coalesce(after.credits, 0) - coalesce(before.credits, 0) AS credits
+      FROM payments_account account
+      LEFT JOIN LATERAL (SELECT debits, credits FROM payments_balancesnapshot
+                          WHERE account_id = account.id AND moment <= %(beginning)s::timestamptz
+                          ORDER BY moment DESC LIMIT 1) AS before ON true
+      LEFT JOIN LATERAL (SELECT debits, credits FROM payments_balancesnapshot
+                          WHERE account_id = account.id AND moment <= %(end)s::timestamptz
+                          ORDER BY moment DESC LIMIT 1) AS after ON true
+    UNION ALL
+    SELECT account_id, -debits, -credits
+      FROM unnest(%(accounts)s::bigint[], %(debits)s::bigint[], %(credits)s::bigint[])
+           AS moved(account_id, debits, credits)
+) AS difference
+ GROUP BY account_id HAVING sum(debits) <> 0 OR sum(credits) <> 0
  LIMIT 1
 """
 

@@ -31,6 +31,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now, failed = timezone.now(), False
+        if 0 < options["ledger_months_kept"] < settings.LEDGER_MONTHS_KEPT_MIN:
+            raise CommandError(f"at least {settings.LEDGER_MONTHS_KEPT_MIN} months are kept, or 0 for all")
         limits = {
             archive.EVENTS: options["bodies_older_than_months"],
             archive.ENTRIES: 12 * options["entries_older_than_years"],
