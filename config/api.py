@@ -140,6 +140,7 @@ def document_problems(result: dict[str, Any], generator: Any, request: Any, publ
             "status": {"type": "integer"},
             "detail": {"type": "string"},
             "code": {"type": "string", "description": "What a program may act on."},
+            "since": {"type": "string", "format": "date", "description": "Of `archived`: the first day that is here."},
             "errors": {
                 "type": "array",
                 "items": {

@@ -27,7 +27,7 @@ from merchants import ids
 from merchants.journal import journal
 from payments import boundary, verify_chain, whole_book
 from payments.models import LedgerEntry, Seal
-from payments.verify_chain import EXPORT, LEAF_BYTES, NOTHING_BEFORE, canonical, leaf
+from payments.verify_chain import EXPORT, EXPORT_FROM, LEAF_BYTES, NOTHING_BEFORE, canonical, leaf
 
 _log = journal(__name__)
 
@@ -104,7 +104,8 @@ def export(*, now: datetime, archived: bool = False) -> Iterator[bytes]:
     """
     here = None if archived else boundary.since()
     first = here and ids.first_of(here)
-    yield canonical({"export": EXPORT, "at": _moment(now), "since": first and str(first)})
+    form = EXPORT if first is None else EXPORT_FROM
+    yield canonical({"export": form, "at": _moment(now), "since": first and str(first)})
     entries = seals = 0
     with transaction.atomic():  # Outside of one, a streamed statement would be carried out whole first.
         table = whole_book.load() if archived else _LEDGER

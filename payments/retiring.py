@@ -8,9 +8,11 @@ it is about has ended.
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -51,15 +53,17 @@ def step(part: Partition, *, folder: Path, now: datetime) -> str:
 
     Raises StillWanted, Differs, archive.Damaged and chain.NotAsSealed, with the month where it was and open to readers.
     """
-    row = Archive.objects.filter(partition=part.name, closed_at__isnull=False).first()
-    if row is None:
-        _close(part, folder, now)
-        return f"closed: what needs its entries is refused; it leaves with a run from {now + AFTER_CLOSING:%H:%M} on"
-    assert row.closed_at is not None
-    if now - row.closed_at < AFTER_CLOSING:
-        return f"closed; it leaves with a run from {row.closed_at + AFTER_CLOSING:%H:%M} on"
-    _take_out(row, part, now)
-    return f"{row.rows} rows, retired to {row.file}, sha256 {row.sha256}"
+    with _alone(folder):
+        row = Archive.objects.filter(partition=part.name, closed_at__isnull=False).first()
+        if row is None:
+            _close(part, folder, now)
+            return f"closed: what needs it is refused; it leaves with a run from {now + AFTER_CLOSING:%H:%M} on"
+        assert row.closed_at is not None
+        if now - row.closed_at < AFTER_CLOSING:
+            return f"closed; it leaves with a run from {row.closed_at + AFTER_CLOSING:%H:%M} on"
+        if row.retired_at is None:
+            _take_out(row, part, now)
+        return f"{row.rows} rows, retired to {row.file}, sha256 {row.sha256}"
 
 
 def retire_due(*, now: datetime, kept: int, folder: Path) -> Iterator[tuple[Partition, str]]:
@@ -75,16 +79,28 @@ def retire_due(*, now: datetime, kept: int, folder: Path) -> Iterator[tuple[Part
             return
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else writes into the folder meanwhile. Raises StillWanted when somebody does."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "retiring.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StillWanted("other runs that have not ended") from None
+        yield
+
+
 def _close(part: Partition, folder: Path, now: datetime) -> None:
     if why := _wanted(part):
         raise StillWanted(why)
     row = archive.write(ENTRIES, part, folder=folder, now=now)
     end = partitions.datetime_of(part.until)
-    with transaction.atomic():
+    with _unhurried():
         ledger.take_snapshots(moment=end)
     sums = _proved(row, part)
     seal = chain.prove(part.name, *sums.numbers) if sums.numbers else None
-    with transaction.atomic(), connection.cursor() as cursor:
+    with _unhurried(), connection.cursor() as cursor:
         cursor.execute(_EXPLAIN_SQL.format(part.name))
         Archive.objects.filter(partition=part.name).update(
             closed_at=now,
@@ -96,6 +112,14 @@ def _close(part: Partition, folder: Path, now: datetime) -> None:
         )
     boundary.forget()
     _log.info("ledger_month_closed", partition=part.name, rows=row.rows, sha256=row.sha256, file=row.file)
+
+
+@contextmanager
+def _unhurried() -> Iterator[None]:
+    """A transaction whose statements may take as long as a month is large."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        yield
 
 
 def _take_out(row: Archive, part: Partition, now: datetime) -> None:
@@ -119,7 +143,7 @@ def _proved(row: Archive, part: Partition) -> _Sums:
     for line in archive_files.read(Path(row.file), row.sha256):
         _add(sums, json.loads(line))
     moved = columns.literals((account, *totals) for account, totals in sorted(sums.accounts.items()))
-    with connection.cursor() as cursor:
+    with _unhurried(), connection.cursor() as cursor:
         values = {
             "accounts": moved[0] if sums.accounts else "{}",
             "debits": moved[1] if sums.accounts else "{}",
@@ -147,8 +171,7 @@ def _wanted(part: Partition) -> str:
     older = [one.name for one in partitions.of(ENTRIES) if one.until < part.until and one.name not in closed]
     if older:
         return f"older months that stay: {', '.join(older)}"
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
+    with _unhurried(), connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {ENTRIES}_default WHERE id < %s", [part.until])  # noqa: S608
         if strayed := cursor.fetchone()[0]:
             return f"{strayed} entries of older months that nobody has made"

@@ -29,7 +29,8 @@ from typing import Any
 from uuid import UUID
 
 NOTHING_BEFORE = "0" * 64  # What the first seal says of the one before it.
-EXPORT = "pushcart ledger, form 1"  # The first line of an export says so.
+EXPORT = "pushcart ledger, form 1"  # The first line of an export says so,
+EXPORT_FROM = "pushcart ledger, form 2"  # or so, when it leaves out what is in archives.
 LEAF_BYTES = 48
 
 
@@ -112,9 +113,9 @@ def verify(path: Path, heads: Sequence[Head] = ()) -> Proof:
     reading = _Reading(path, heads)
     with path.open("rb") as lines:
         opening = _object(next(lines, b""), 1)
-        if opening.get("export") != EXPORT:
+        if opening.get("export") not in (EXPORT, EXPORT_FROM):
             raise Unreadable(f"line 1 does not say “{EXPORT}”")
-        if "since" in opening:
+        if opening["export"] == EXPORT_FROM:
             reading.proof.since = _id(opening, "since", 1)
         for line_number, line in enumerate(lines, 2):
             if reading.ended:

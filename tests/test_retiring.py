@@ -215,19 +215,15 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_run_goes_on(
     rows = dumped()
     for number, (place, name, closed) in enumerate(KILLED):
         folder = tmp_path / str(number)
-        with begun_anew():
+        with begun_anew(), mock.patch.object(partitions, "of", return_value=[september()]):
             if closed:
                 list(retiring.retire_due(now=NOW, kept=3, folder=folder))
-            with (
-                mock.patch.object(partitions, "of", return_value=[september()]),
-                mock.patch.object(place, name, side_effect=KeyboardInterrupt),
-                pytest.raises(KeyboardInterrupt),
-            ):
+            with mock.patch.object(place, name, side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
                 list(retiring.retire_due(now=NOW + MINUTES * closed, kept=3, folder=folder))
             assert dumped() == rows, name
             retire(folder)
             assert dumped() == [], name
-            assert ledger.balance(shop=mei.shop).pending == ledger.balance(shop=mei.shop, at=NOVEMBER).pending == 200
+            assert ledger.balance(shop=mei.shop).pending == ledger.balance(shop=mei.shop, at=OCTOBER).pending == 200
             assert archive.restore(OF_SEPTEMBER, now=NOW).rows == 1
             assert dumped() == rows, name
 
@@ -341,6 +337,13 @@ def test_a_month_stays_while_older_entries_lie_where_nobody_made_a_month(
         OF_SEPTEMBER,
         "stays, for there are 1 entries of older months that nobody has made",
     )
+
+
+def test_of_two_runs_at_once_one_gives_way(account: ProviderAccount, tmp_path: Path) -> None:
+    with retiring._alone(tmp_path):
+        told = [said for _part, said in retiring.retire_due(now=NOW, kept=3, folder=tmp_path)]
+    assert told == ["stays, for there are other runs that have not ended"]
+    assert not Archive.objects.exists()
 
 
 def test_a_month_that_is_wanted_again_after_it_was_closed_opens_again(
@@ -463,8 +466,10 @@ def test_the_command_closes_months_at_first_and_takes_them_out_a_quarter_of_an_h
         return out.getvalue()
 
     kept = "--ledger-months-kept=3"
+    with pytest.raises(CommandError, match="at least 3 months are kept, or 0 for all"):
+        run(NOW, "--ledger-months-kept=2")
     assert OF_SEPTEMBER not in run(NOW)  # Off, as long as nobody says how many are kept.
-    assert f"{OF_SEPTEMBER}: closed: what needs its entries is refused" in run(NOW, kept)
+    assert f"{OF_SEPTEMBER}: closed: what needs it is refused" in run(NOW, kept)
     assert f"{OF_SEPTEMBER}: 1 rows, retired to {tmp_path}" in run(NOW + MINUTES, kept)
     assert not LedgerEntry.objects.exists()
     call_command("restore_partition", OF_SEPTEMBER, stdout=StringIO())
