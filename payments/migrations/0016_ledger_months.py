@@ -17,7 +17,13 @@ CREATE TRIGGER month_is_here BEFORE INSERT ON payments_ledgerentry_default
     FOR EACH ROW EXECUTE FUNCTION pushcart_month_is_here();
 """
 
+# Without its boundary, a book whose months are gone would answer with sums of what is left of it.
 NO_GUARD = """
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM payments_archive WHERE "table" = 'payments_ledgerentry' AND closed_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'months of the ledger are in archives: bring them back first (restore_partition)';
+    END IF;
+END $$;
 DROP TRIGGER month_is_here ON payments_ledgerentry_default;
 DROP FUNCTION pushcart_month_is_here();
 """
