@@ -40,7 +40,7 @@ class ProblemFormatter(ExceptionFormatter):
             # One refusal that names no field is the problem itself; anything else is a list of field errors.
             if any(error["field"] not in (None, "non_field_errors") for error in fields):
                 problem.update(code="invalid", detail=_("Some fields are not right."), errors=fields)
-        return problem
+        return problem | getattr(self.exc, "more", {})
 
 
 def problem_handler(exc: Exception, context: Any) -> Response | None:
@@ -151,6 +151,7 @@ def document_problems(result: dict[str, Any], generator: Any, request: Any, publ
             "status": {"type": "integer"},
             "detail": {"type": "string"},
             "code": {"type": "string", "description": "What a program may act on."},
+            "since": {"type": "string", "format": "date", "description": "Of `archived`: the first day that is here."},
             "errors": {
                 "type": "array",
                 "items": {
