@@ -21,6 +21,8 @@ COPY config config
 COPY merchants merchants
 COPY payments payments
 COPY qr qr
+# Else every process of every container would compile them again at its start.
+RUN python -m compileall -q config merchants payments qr
 
 # Collecting static files reads the settings and connects to nothing: these values end with the command.
 RUN SECRET_KEY=build DATABASE_URL=postgresql://build REDIS_URL=redis://build \

@@ -99,7 +99,7 @@ def _name(pid: int) -> str:
         ("config.web", "web"),
         ("--queues=errands", "errands"),
         ("--queues=celery", "worker"),
-        (" beat ", "beat"),
+        ("config.clock", "beat"),
         ("uvicorn", "stream"),
         ("valkey", "valkey"),
     ):

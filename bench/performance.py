@@ -19,17 +19,7 @@ ROLES = {"product": "Pushcart", "limit": "limit", "peer": "peer"}
 
 # Why a goal is missed, by (bench, the goal's sentence): what the profile shows, and what would have to change. A test
 # holds that every missed goal has its reason here, and that nothing else has.
-MISSED: dict[tuple[str, str], str] = {
-    ("idle", "at most 400 MB for web, workers, beat and stream"): (
-        "Each process holds Django, the API and what draws papers, some 75 MB, and the errands' worker is two of them: "
-        "a parent that holds it to time limits, and a child. What would have to change: no such parent, and papers "
-        "loaded only where they are drawn."
-    ),
-    ("idle", "at most 2 % of a core"): (
-        "Half of it is the posting worker, which sweeps every two seconds: it asks ten tables whether anything has "
-        "waited too long. What would have to change: one statement for all of them."
-    ),
-}
+MISSED: dict[tuple[str, str], str] = {}
 
 _INTRODUCTION = """\
 # How fast it is, and how that was measured

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import exception_handler
 from drf_standardized_errors.types import ErrorResponse
@@ -39,7 +40,7 @@ class ProblemFormatter(ExceptionFormatter):
             # One refusal that names no field is the problem itself; anything else is a list of field errors.
             if any(error["field"] not in (None, "non_field_errors") for error in fields):
                 problem.update(code="invalid", detail=_("Some fields are not right."), errors=fields)
-        return problem
+        return problem | getattr(self.exc, "more", {})
 
 
 def problem_handler(exc: Exception, context: Any) -> Response | None:
@@ -128,6 +129,16 @@ class Pages(CursorPagination):
         return cursor
 
 
+class ShopTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the document says that a bearer token is sent."""
+
+    target_class = "merchants.tokens.ShopTokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
+
+
 def document_problems(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """drf-spectacular post-processing: every operation may also answer a problem."""
     result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = {
@@ -140,6 +151,7 @@ def document_problems(result: dict[str, Any], generator: Any, request: Any, publ
             "status": {"type": "integer"},
             "detail": {"type": "string"},
             "code": {"type": "string", "description": "What a program may act on."},
+            "since": {"type": "string", "format": "date", "description": "Of `archived`: the first day that is here."},
             "errors": {
                 "type": "array",
                 "items": {

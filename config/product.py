@@ -77,9 +77,9 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
         command = [sys.executable, "-m", module, *arguments]
         return Program(name, command, environment, folder.path / "logs" / f"{name}.log", ready)
 
-    def worker(name: str, queue: str, pool: str) -> Program:
-        options = [f"--pool={pool}", "--concurrency=1", f"--queues={queue}", f"--hostname={name}@%h"]
-        return program(name, "celery", "--app=config", "worker", *options, ready=lambda: _workers_wait(broker))
+    def worker(name: str, queue: str) -> Program:
+        options = ["--pool=solo", "--concurrency=1", f"--queues={queue}", f"--hostname={name}@%h"]
+        return program(name, "config.worker", *options, ready=lambda: _workers_wait(broker))
 
     return [
         program(
@@ -89,16 +89,13 @@ def programs(folder: DataFolder, variables: Mapping[str, str], environment: Mapp
             f"--database={folder.path / 'wallet.sqlite3'}",
             ready=lambda: _answers(wallet, "/", below=500),
         ),
-        # One process posts (two would only wait for each other's rows), without a parent that hands it each task: a
-        # drain ends by itself within settings.DRAIN_FOR, and the database and Valkey have limits of their own. Errands
-        # call outward and may have to wait, so a parent holds them to Celery's time limits.
-        worker("worker", "celery", "solo"),
-        worker("errands", "errands", "prefork"),
+        # One process posts (two would only wait for each other's rows), and one does errands: one after the other is
+        # enough for one machine. Neither has a parent: config.worker holds them to their time limits itself.
+        worker("worker", "celery"),
+        worker("errands", "errands"),
         program(
             "beat",
-            "celery",
-            "--app=config.clock",
-            "beat",
+            "config.clock",
             f"--schedule={folder.path / 'beat-schedule'}",
             ready=lambda: True,
         ),

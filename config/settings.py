@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from kombu import Queue
 
 from config.databases import databases
 
@@ -195,7 +194,7 @@ CELERY_TASK_PUBLISH_RETRY = False  # The row waits and the sweep finds it: a bel
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Two queues, so that a provider that does not answer can never hold up the posting: `celery` applies events, `errands`
 # does whatever calls outward or may wait. A worker without -Q takes both.
-CELERY_TASK_QUEUES = [Queue("celery"), Queue("errands")]
+CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {"celery": {}, "errands": {}}
 CELERY_TASK_ROUTES = {
     "payments.drain_inbox": {"queue": "celery"},
     "payments.sweep": {"queue": "celery"},
@@ -211,9 +210,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 SWEEP_EVERY_S = 2.0
 _IN_AN_HOUR = {"expires": 3600}
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Whatever lost its bell is found here; this interval bounds the delay of a lost bell.
     # `expires` keeps a stopped worker's return from finding an hour of sweeps waiting.
+    # A schedule in words is a crontab's line (config.clock reads it): most who read this have no use for Celery.
     "sweep": {"task": "payments.sweep", "schedule": SWEEP_EVERY_S, "options": {"expires": 10}},
     "match-statements": {"task": "payments.match_statements", "schedule": 300.0, "options": {"expires": 300}},
     "release-pending": {"task": "payments.release_pending", "schedule": 60.0, "options": {"expires": 60}},
@@ -226,12 +226,13 @@ CELERY_BEAT_SCHEDULE = {
     "flush-scans": {"task": "merchants.flush_scans", "schedule": 60.0, "options": {"expires": 60}},
     "seal-entries": {"task": "payments.seal_entries", "schedule": 60.0, "options": {"expires": 60}},
     "watch-codes": {"task": "payments.watch_codes", "schedule": 300.0, "options": {"expires": 300}},
-    "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": crontab(minute=10), "options": _IN_AN_HOUR},
-    "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": crontab(minute=20), "options": _IN_AN_HOUR},
-    "close-hours": {"task": "payments.close_hours", "schedule": crontab(minute=31), "options": _IN_AN_HOUR},
-    "receipt-keys": {"task": "payments.renew_receipt_keys", "schedule": crontab(minute=30), "options": _IN_AN_HOUR},
-    "partitions": {"task": "payments.make_partitions", "schedule": crontab(minute=50, hour=2), "options": _IN_AN_HOUR},
-    "forget-expired": {"task": "merchants.forget_expired", "schedule": crontab(minute=40), "options": _IN_AN_HOUR},
+    "dispute-dates": {"task": "payments.remind_of_disputes", "schedule": "10 * * * *", "options": _IN_AN_HOUR},
+    "snapshot-balances": {"task": "payments.snapshot_balances", "schedule": "20 * * * *", "options": _IN_AN_HOUR},
+    "close-hours": {"task": "payments.close_hours", "schedule": "31 * * * *", "options": _IN_AN_HOUR},
+    "receipt-keys": {"task": "payments.renew_receipt_keys", "schedule": "30 * * * *", "options": _IN_AN_HOUR},
+    "partitions": {"task": "payments.make_partitions", "schedule": "50 2 * * *", "options": _IN_AN_HOUR},
+    "retire-months": {"task": "payments.retire_months", "schedule": "5 3 * * *", "options": _IN_AN_HOUR},
+    "forget-expired": {"task": "merchants.forget_expired", "schedule": "40 * * * *", "options": _IN_AN_HOUR},
 }
 
 # --- Signing in by phone -------------------------------------------------------------------------------------------
@@ -362,6 +363,11 @@ INTENT_LIFE = timedelta(minutes=15)
 AMOUNT_MAX = 10_000_000_000  # Minor units; far above a cart's day, far below the bigint's end.
 # When a payment turns from pending to available: T+n days after it was received.
 SETTLEMENT_DAYS = int(env("SETTLEMENT_DAYS", "1"))
+# How many full months of ledger entries stay in the database beside this one; 0: all. See docs/operating.md, Archives.
+LEDGER_MONTHS_KEPT = int(env("LEDGER_MONTHS_KEPT", "0"))
+LEDGER_MONTHS_KEPT_MIN = 3  # A payout's turn, a day's takings and what is heard of late look back by weeks.
+if 0 < LEDGER_MONTHS_KEPT < LEDGER_MONTHS_KEPT_MIN:
+    raise ImproperlyConfigured(f"LEDGER_MONTHS_KEPT is 0 (all months) or at least {LEDGER_MONTHS_KEPT_MIN}")
 # We ask the provider about an intent that fell silent this long after it was started.
 QUERY_AFTER = [timedelta(seconds=s) for s in (10, 30, 120, 600, 3600, 21_600, 86_400)]
 # An event that cannot be applied is tried again this long after each failure; after the last it is dead.
@@ -376,6 +382,7 @@ STATEMENT_DAYS_BACK = 35  # How many days that were never fetched are: most prov
 # A settlement file that could not be fetched is asked for again this long after each failure; then it is refused.
 STATEMENT_RETRY_AFTER = [timedelta(minutes=m) for m in (10, 60, 180, 360, 720, 1440)]
 STATEMENT_TASK_S = 1800  # A million rows are read twice and written in a few minutes; other errands have 60 s.
+RETIRE_TASK_S = 14_400  # Some ten million entries are written, read back, proved and, a day later, taken out.
 STATEMENT_LEASE = timedelta(minutes=40)  # Longer than that task may take, or two would fetch the same.
 # A provider that fails this often in a row is left alone for a while, each time twice as long: nobody waits in vain.
 CIRCUIT_FAILURES_MAX = 5

@@ -13,12 +13,16 @@ import os
 import threading
 import time
 from functools import cache
+from typing import TYPE_CHECKING, cast
 
 import redis
-from celery import current_app
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from merchants.journal import journal
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 _log = journal(__name__)
 
@@ -56,6 +60,12 @@ def _key(task: str) -> str:
 
 
 @cache
+def _app() -> Celery:
+    """Loaded by the first ring, a tenth of a second: whoever never rings does without Celery's memory and start."""
+    return cast("Celery", import_string("config.celery.app"))
+
+
+@cache
 def _ringer(process: int) -> _Ringer:
     """One per process: a forked child must not believe that its parent's thread rings for it."""
     return _Ringer()
@@ -86,6 +96,6 @@ class _Ringer:
     def _ring_now(self, task: str) -> None:
         try:
             if store().set(_key(task), 1, nx=True, px=_RUNG_MS):
-                current_app.send_task(task, ignore_result=True, expires=60)
+                _app().send_task(task, ignore_result=True, expires=60)
         except Exception as failure:  # noqa: BLE001  Whatever the broker does, the rows wait and the sweep finds them.
             _log.warning("bell_lost", task=task, failure=repr(failure))

@@ -9,11 +9,15 @@ from rest_framework.exceptions import APIException
 
 
 class Refused(APIException):
-    """A refusal that names its own status and code. `retry_after_s` becomes the header Retry-After."""
+    """A refusal that names its own status and code. `retry_after_s` becomes the header Retry-After.
 
-    def __init__(self, status: int, code: str, detail: str, *, retry_after_s: int | None = None) -> None:
+    `more` are members of the problem for programs, beside the usual ones.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, *, retry_after_s: int | None = None, **more: str) -> None:
         super().__init__(detail, code)
         self.status_code = status
         self.code = code
+        self.more = more
         if retry_after_s is not None:
             self.wait = retry_after_s

@@ -8,32 +8,26 @@ moment leaves either the table or the table and a file, and the next run goes on
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
-import zlib
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Generator
+from contextlib import closing
 from datetime import datetime
-from hashlib import sha256
-from itertools import chain as joined
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from merchants.journal import journal
-from payments import chain
+from payments import archive_files, boundary, chain, whole_book
+from payments.archive_files import Damaged as Damaged
+from payments.archive_files import Head
 from payments.models import Archive, Discrepancy, LedgerEntry, QueuedEvent, WebhookEvent
 from payments.partitions import Partition
-from payments.verify_chain import canonical
 
 _log = journal(__name__)
 
-FORMAT = "pushcart-partition/1"
 EVENTS, ENTRIES = WebhookEvent._meta.db_table, LedgerEntry._meta.db_table
 # Disputes come up to four months after a payment and a year is compared with the one before: with one month to spare,
 # nobody asks any more what exactly a provider's bytes were. What they meant is in the book.
@@ -44,39 +38,12 @@ _PATIENCE = "2s"
 _AT_ONCE = 2000
 
 
-class Damaged(Exception):
-    """A file that is not what was written: cut off, or changed."""
-
-
 class Differs(Exception):
     """A file and its table do not hold the same rows."""
 
 
 class StillWanted(Exception):
     """Somebody still needs rows of this partition where they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The first line of a file."""
-
-    table: str
-    partition: str
-    since: UUID | None
-    until: UUID
-    columns: dict[str, str]  # Names and types, in the table's order.
-
-    def line(self) -> bytes:
-        return canonical(
-            {
-                "archive": FORMAT,
-                "table": self.table,
-                "partition": self.partition,
-                "since": self.since and str(self.since),
-                "until": str(self.until),
-                "columns": [[name, kind] for name, kind in self.columns.items()],
-            }
-        )
 
 
 def wanted(table: str, part: Partition) -> str:
@@ -109,14 +76,14 @@ def write(table: str, part: Partition, *, folder: Path, now: datetime) -> Archiv
         head = Head(table, part.name, part.since, part.until, _columns(part.name))
         file = folder / f"{part.name}.jsonl.gz"
         with transaction.atomic(), closing(_rows(part.name, head.columns)) as lines:
-            rows, digest = _write(file, head, lines)
+            rows, digest = archive_files.write(file, head, lines)
         row = Archive.objects.create(
             partition=part.name, table=table, since=part.since, until=part.until, rows=rows, sha256=digest,
             file=str(file), written_at=now,
         )  # fmt: skip
     try:
         with transaction.atomic():
-            _compare(row)
+            compare(row)
     except (Differs, Damaged):
         row.delete()  # The table is whole: the next run writes the file anew.
         raise
@@ -130,20 +97,53 @@ def retire(part: Partition, *, now: datetime) -> None:
     The rows are held against the file once more where nobody can add to them. Raises StillWanted and Differs, and what
     the database says when it does not get its locks in two seconds.
     """
-    row = Archive.objects.get(partition=part.name, table=EVENTS, verified_at__isnull=False)
+    take_out(Archive.objects.get(partition=part.name, table=EVENTS, verified_at__isnull=False), part, now=now)
+
+
+def take_out(row: Archive, part: Partition, *, now: datetime) -> None:
+    """The same for a partition of either table; for one of the ledger, `retiring` has proved before that it may go."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true)", [_PATIENCE]
         )
         cursor.execute(f'LOCK TABLE "{part.name}" IN SHARE MODE')
-        _compare(row)
-        cursor.execute(f'ALTER TABLE {EVENTS} DETACH PARTITION "{part.name}"')
+        compare(row)
+        cursor.execute(f'ALTER TABLE {row.table} DETACH PARTITION "{part.name}"')
         # Asked again: the whole table is ours now, so nobody can queue an event of it any more.
-        if why := wanted(EVENTS, part):
+        if why := wanted(row.table, part):
             raise StillWanted(why)
         cursor.execute(f'DROP TABLE "{part.name}"')
-        Archive.objects.filter(partition=part.name).update(verified_at=now, retired_at=now, restored_at=None)
+        Archive.objects.filter(partition=part.name).update(
+            verified_at=now, retired_at=now, restored_at=None, looked_at=now, failure=""
+        )
     _log.info("partition_retired", partition=part.name, rows=row.rows, sha256=row.sha256, file=row.file)
+
+
+def damage(row: Archive, path: Path) -> str:
+    """What is wrong with a file, which is read to its end; empty for what was written."""
+    try:
+        deque(archive_files.read(path, row.sha256), maxlen=0)
+    except Damaged as failure:
+        return str(failure)
+    return ""
+
+
+def look_at_files(*, now: datetime) -> list[str]:
+    """Looks whether the files of all that has left the database are there, and reads the one that was longest not read.
+
+    Keeps what is wrong, and answers it, one sentence for each.
+    """
+    gone = Archive.objects.filter(retired_at__isnull=False).order_by(F("looked_at").asc(nulls_first=True), "partition")
+    found = []
+    for place, row in enumerate(gone):
+        if place and not row.failure and Path(row.file).exists():
+            continue
+        wrong = damage(row, Path(row.file))
+        Archive.objects.filter(partition=row.partition).update(looked_at=now, failure=wrong[:500])
+        if wrong:
+            _log.error("archive_damaged", partition=row.partition, file=row.file, failure=wrong)
+            found.append(wrong)
+    return found
 
 
 def restore(partition: str, *, file: Path | None = None, now: datetime) -> Archive:
@@ -153,27 +153,22 @@ def restore(partition: str, *, file: Path | None = None, now: datetime) -> Archi
     """
     row = Archive.objects.get(partition=partition, retired_at__isnull=False)
     path = file or Path(row.file)
-    head = _head(path)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT set_config('statement_timeout', '0', true)")
         cursor.execute(
             f'CREATE TABLE "{partition}" (LIKE {row.table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES'
             " INCLUDING STORAGE INCLUDING COMPRESSION)"
         )
-        names = ", ".join(f'"{name}"' for name in head.columns)
-        values = ", ".join(f"(line ->> '{name}')::{kind}" for name, kind in head.columns.items())
-        lines = _read(path, row.sha256)
-        while some := [line.decode() for line in islice(lines, _AT_ONCE)]:
-            cursor.execute(
-                f'INSERT INTO "{partition}" ({names}) SELECT {values} FROM unnest(%s::jsonb[]) AS line',  # noqa: S608
-                [some],
-            )
-        _compare(row, path)
+        whole_book.fill(partition, row, path)
+        compare(row, path)
         cursor.execute(
             "SELECT pushcart_attach_partition(%s, %s, %s, %s)",
             [row.table, partition, row.since or UUID(int=0), row.until],
         )
-        Archive.objects.filter(partition=partition).update(retired_at=None, restored_at=now, verified_at=now)
+        Archive.objects.filter(partition=partition).update(
+            closed_at=None, retired_at=None, restored_at=now, verified_at=now
+        )
+    boundary.forget()
     _log.info("partition_restored", partition=partition, rows=row.rows, sha256=row.sha256)
     return row
 
@@ -208,90 +203,10 @@ def _rows(partition: str, columns: dict[str, str]) -> Generator[bytes, None, Non
             yield from (line.encode() for (line,) in rows)
 
 
-def _compare(row: Archive, path: Path | None = None) -> None:
+def compare(row: Archive, path: Path | None = None) -> None:
     """Holds every row of the file against the table's."""
     path = path or Path(row.file)
-    with closing(_rows(row.partition, _head(path).columns)) as table:
-        for number, (kept, there) in enumerate(zip_longest(_read(path, row.sha256), table), 1):
+    with closing(_rows(row.partition, archive_files.head_of(path).columns)) as table:
+        for number, (kept, there) in enumerate(zip_longest(archive_files.read(path, row.sha256), table), 1):
             if kept != there:
                 raise Differs(f"{row.partition}: row {number} is not the same in the table and in {path}")
-
-
-# --- Files -----------------------------------------------------------------------------------------------------------
-
-
-def _write(file: Path, head: Head, rows: Iterable[bytes]) -> tuple[int, str]:
-    """Writes beside its name, brings it to the disk, and gives it its name then; answers the rows and their hash."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial, count, digest = file.with_suffix(".partial"), 0, sha256()
-    # Whoever reads it knows what every shop was paid: it is its owner's alone.
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as raw:
-        with gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
-            for count, line in enumerate(joined([head.line()], rows)):  # noqa: B007  The count is what is left of it.
-                digest.update(line + b"\n")
-                packed.write(line + b"\n")
-            packed.write(canonical({"end": True, "rows": count, "sha256": digest.hexdigest()}) + b"\n")
-        raw.flush()
-        os.fsync(raw.fileno())
-        os.posix_fadvise(raw.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # What is read back comes from the disk.
-    partial.rename(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return count, digest.hexdigest()
-
-
-def _head(file: Path) -> Head:
-    with _lines_of(file) as lines:
-        told = _parsed(next(lines, b""), file)
-    if told.get("archive") != FORMAT:
-        raise Damaged(f"{file} does not begin as an archive")
-    since = told.get("since")
-    return Head(told["table"], told["partition"], since and UUID(since), UUID(told["until"]), dict(told["columns"]))
-
-
-def _read(file: Path, expected: str) -> Iterator[bytes]:
-    """Its rows. Raises Damaged, at its end at the latest, for anything but what was written."""
-    digest, count = sha256(), -1
-    with _lines_of(file) as lines:
-        for line in lines:
-            if line.startswith(b'{"end":true'):
-                told = _parsed(line, file)
-                if (told["rows"], told["sha256"], expected) != (count, digest.hexdigest(), digest.hexdigest()):
-                    raise Damaged(f"{file} was changed: its hash or its count is another")
-                return
-            digest.update(line + b"\n")
-            count += 1
-            if count:
-                yield line
-    raise Damaged(f"{file} has no end")
-
-
-@contextmanager
-def _lines_of(file: Path) -> Iterator[Iterator[bytes]]:
-    """The lines of a compressed file; whatever cannot be unpacked is Damaged."""
-    try:
-        packed = gzip.GzipFile(file, "rb")
-    except OSError as failure:
-        raise Damaged(f"{file} cannot be read: {failure.strerror}") from failure
-    with packed:
-        yield _unpacked(packed, file)
-
-
-def _unpacked(packed: gzip.GzipFile, file: Path) -> Iterator[bytes]:
-    try:
-        for line in packed:
-            yield line.rstrip(b"\n")
-    except (OSError, EOFError, zlib.error) as failure:
-        raise Damaged(f"{file} cannot be unpacked: {failure}") from failure
-
-
-def _parsed(line: bytes, file: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(line)
-    except ValueError as failure:
-        raise Damaged(f"{file} has a line that is no JSON") from failure
-    return told if isinstance(told, dict) else {}

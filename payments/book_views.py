@@ -16,16 +16,18 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.pagination import Cursor
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import limits
+from merchants import ids, limits
 from merchants.models import Staff
 from merchants.refusals import Refused
 from merchants.tokens import require, shop_of, staff_of
 from payments import (
+    boundary,
     ledger,
     replica,
     statement,
@@ -72,17 +74,39 @@ class EntriesView(ListAPIView[LedgerEntry]):
 
     serializer_class = EntryShape
     filter_backends = []
+    here: datetime | None = None
 
     def get_queryset(self) -> Any:
         if getattr(self, "swagger_fake_view", False):
             return LedgerEntry.objects.none()
-        return LedgerEntry.objects.filter(shop=shop_of(self.request)).values(*ENTRY)
+        found = LedgerEntry.objects.filter(shop=shop_of(self.request))
+        if self.here is not None:
+            found = found.filter(id__gte=ids.first_of(self.here))
+        return found.values(*ENTRY)
 
     @extend_schema(operation_id="ledger_entries")
     def get(self, request: Request, *args: Any, **options: Any) -> Response:
-        """Every movement, newest first; `As-Of` is the moment of which the answer tells."""
+        """Every movement, newest first; `As-Of` is the moment of which the answer tells.
+
+        Behind the last one that is here, `next` leads to 410 `archived` when there were older ones.
+        """
         with replica.choose(now=timezone.now()) as served:
-            return served.said(self.list(request, *args, **options))
+            self.here = boundary.since()
+            answer = self.list(request, *args, **options)
+            if self.here is not None and answer.data["next"] is None:
+                self._end_at(self.here, answer.data)
+            return served.said(answer)
+
+    def _end_at(self, here: datetime, page: dict[str, Any]) -> None:
+        """A list that ends because older entries are in an archive says so by a page behind it, and by no empty one."""
+        shop = shop_of(self.request)
+        if not boundary.has_older(shop, here):
+            return
+        if not page["results"]:
+            raise boundary.refusal(here, shop)
+        last = ids.parse(LedgerEntry.prefix, page["results"][-1]["id"])
+        pages: Any = self.paginator
+        page["next"] = pages.encode_cursor(Cursor(offset=0, reverse=False, position=str(last)))  # type: ignore[arg-type]
 
 
 class TakingsView(APIView):
@@ -227,7 +251,7 @@ def _named(served: Served, response: _Answer, asked: Asked, ending: str) -> _Ans
 
 def _asked(request: Request, served: Served) -> Asked:
     """What the caller asks of the book, by what is known to whoever answers. Refuses assistants, too many questions,
-    and periods that make no sense."""
+    and periods that make no sense or are in an archive."""
     staff = staff_of(request)
     require(staff, Staff.Role.OWNER, Staff.Role.MANAGER)
     wanted = StatementAsked(data=request.query_params.dict())
@@ -241,13 +265,15 @@ def _asked(request: Request, served: Served) -> Asked:
     except statement.PeriodWrong as wrong:
         raise Refused(400, "period_wrong", str(wrong))
     limits.spend_on_statement(staff.shop_id.hex)
-    return Asked(
+    asked = Asked(
         shop=staff.shop,
         period=named,
         basis=Basis(values["basis"]),
         everything=values["all"],
         known_at=known_at,
     )
+    statement.require_here(asked)
+    return asked
 
 
 def _moment(text: str) -> datetime | None:

@@ -6,10 +6,15 @@ proof is the database's and not a repetition of the code that wrote the rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.db import connection, transaction
+
+from payments import archive, whole_book
+from payments.models import Archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +25,33 @@ class Breach:
     row: str
 
 
-def breaches(*, limit: int = 20) -> Iterator[Breach]:
-    """Every breach of every law, at most `limit` for each."""
+def breaches(*, limit: int = 20, archives: Path | None = None) -> Iterator[Breach]:
+    """Every breach of every law, at most `limit` for each.
+
+    Entries that have left the database are read from their archives (in that folder, when they are there). Without
+    them there is no book that could be asked, so then nothing but the broken archives is told.
+    """
+    broken = [Breach(ARCHIVES, wrong) for wrong in _wrong_archives(archives)]
+    yield from broken
+    if broken:
+        return
     with transaction.atomic(), connection.cursor() as cursor:
+        whole = whole_book.load(archives)
         # Whole tables are joined. A plan made while they were thought to be small would go through one for each row.
         cursor.execute("SET LOCAL enable_nestloop = off")
         for law, statement in LAWS.items():
-            cursor.execute(_ASK.format(statement), [limit])
+            cursor.execute(_ASK.format(_OF_ENTRIES.sub(rf"\1 {whole}", statement)), [limit])
             for (row,) in cursor.fetchall():
                 yield Breach(law, row)
 
 
+def _wrong_archives(folder: Path | None) -> list[str]:
+    gone = Archive.objects.filter(retired_at__isnull=False).order_by("partition")
+    return list(filter(None, (archive.damage(row, whole_book.where(row, folder)) for row in gone)))
+
+
+ARCHIVES = "what has left the database is in its archive, as it was written"
+_OF_ENTRIES = re.compile(rf"\b(FROM|JOIN) {whole_book.LEDGER}\b")
 _ASK = "SELECT to_jsonb(broken)::text FROM ({}) AS broken LIMIT %s"
 
 LAWS = {
@@ -302,7 +323,9 @@ LAWS = {
         SELECT whole.name AS table, wanted.name AS missing
           FROM (SELECT 'payments_ledgerentry' AS name, 'entries_fit' AS own
                 UNION ALL
-                SELECT name, 'through_parent' FROM pushcart_partitions('payments_ledgerentry')) AS whole
+                SELECT name, 'through_parent' FROM pushcart_partitions('payments_ledgerentry')
+                UNION ALL
+                SELECT 'payments_ledgerentry_default', 'month_is_here') AS whole
          CROSS JOIN LATERAL (VALUES ('append_only'), ('append_only_whole'), (whole.own)) AS wanted(name)
          WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = wanted.name AND tgenabled <> 'D'
                               AND tgrelid = whole.name::regclass)""",

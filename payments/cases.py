@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Sum
 
 from merchants import ids
-from payments import facts
+from payments import boundary, facts
 from payments.chart import Source
 from payments.endings import Case
 from payments.known import contested, refunded
@@ -97,10 +97,14 @@ def _kept_of(line: StatementLine) -> int:
 
 
 def _fee_booked(match_id: UUID | None) -> int:
-    """What our book has of it as a fee, for this match."""
-    if match_id is None or not Match.objects.filter(id=match_id, undone_at=None).exists():
+    """What our book has of it as a fee, for this match; of one whose entries may have left, what it says itself."""
+    match = Match.objects.filter(id=match_id, undone_at=None).first() if match_id else None
+    if match is None:
         return 0
-    entries = LedgerEntry.objects.filter(cause_id=match_id, kind=LedgerEntry.Kind.PROVIDER_FEE)
+    here = boundary.since()
+    if here is not None and match.made_at < here:
+        return int((match.why.get("fee") or {}).get("booked") or 0)
+    entries = LedgerEntry.objects.filter(cause_id=match.id, kind=LedgerEntry.Kind.PROVIDER_FEE)
     receiving = ("provider_receivable", "settled_direct")
     rows = entries.values_list("amount", "credit__kind")
     return sum(amount if credit in receiving else -amount for amount, credit in rows)

@@ -23,10 +23,11 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from merchants import ids
 from merchants.journal import journal
-from payments import verify_chain
+from payments import boundary, verify_chain, whole_book
 from payments.models import LedgerEntry, Seal
-from payments.verify_chain import EXPORT, NOTHING_BEFORE, canonical, leaf
+from payments.verify_chain import EXPORT, EXPORT_FROM, LEAF_BYTES, NOTHING_BEFORE, canonical, leaf
 
 _log = journal(__name__)
 
@@ -34,6 +35,10 @@ _ENTRIES_MAX = 10_000  # Of one seal: what one transaction of the sealer reads, 
 _PATIENCE_S = 2.0  # For transactions that are posting; they take a fraction of it, and the next minute tries again.
 _LOOK_EVERY_S = 0.02
 _SEALING = 4_810_071_201_503_305_313  # The advisory lock of whoever seals: any number that is nobody else's.
+
+
+class NotAsSealed(Exception):
+    """Entries or seals are not what they were when they were sealed; the sentence names the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +95,25 @@ def publish(*, now: datetime) -> bool:
     return True
 
 
-def export(*, now: datetime) -> Iterator[bytes]:
+def export(*, now: datetime, archived: bool = False) -> Iterator[bytes]:
     """The whole chain as lines of canonical JSON: each seal behind the entries that it covers, then the unsealed ones.
 
     Rows are streamed. Seals are read from the moment before the entries are, so every sealed entry is among them.
+    Entries that are in archives are read from there when they are `archived`; else the first line says that those with
+    an id before its `since` are left out. Raises archive_files.Damaged for a file that is not what was written.
     """
-    yield canonical({"export": EXPORT, "at": _moment(now)})
+    here = None if archived else boundary.since()
+    first = here and ids.first_of(here)
+    form = EXPORT if first is None else EXPORT_FROM
+    yield canonical({"export": form, "at": _moment(now), "since": first and str(first)})
     entries = seals = 0
     with transaction.atomic():  # Outside of one, a streamed statement would be carried out whole first.
+        table = whole_book.load() if archived else _LEDGER
         links = _streamed(_SEALS_SQL, at_once=1)
         link = next(links, None)
-        for number, _entry_id, line in map(_entry, _streamed(_ENTRIES_SQL, at_once=2000)):
+        statement = f"{_SELECT_SQL.format(table)} WHERE entry.id >= %s ORDER BY entry.number"
+        found = _streamed(statement, [first or UUID(int=0)], at_once=2000)
+        for number, _entry_id, line in map(_entry, found):
             while link is not None and number > link[5]:
                 yield _seal(*link[2:]).line(link[1])
                 link, seals = next(links, None), seals + 1
@@ -110,6 +123,30 @@ def export(*, now: datetime) -> Iterator[bytes]:
             yield _seal(*link[2:]).line(link[1])
             link, seals = next(links, None), seals + 1
     yield canonical({"end": True, "entries": entries, "seals": seals})
+
+
+def prove(partition: str, first: int, last: int) -> Seal:
+    """Holds the entries of a partition, which are numbered from `first` to `last`, against the seals that cover them.
+
+    Answers the last of those seals, without its leaves; raises NotAsSealed, with the first entry or seal that is not
+    what was sealed.
+    """
+    statement = f"{_SELECT_SQL.format(partition)} WHERE entry.number BETWEEN %s AND %s ORDER BY entry.number"
+    covering = Seal.objects.filter(last__gte=first, first__lte=last).order_by("number")
+    for row in covering.iterator(chunk_size=1):
+        made = _seal(row.number, row.previous, row.first, row.last, row.entries, row.total, row.sealed_at, row.leaves)
+        if made.hash != row.hash:
+            raise NotAsSealed(f"seal {row.number} is not what it was")
+        sealed = {made.leaves[at : at + LEAF_BYTES] for at in range(0, len(made.leaves), LEAF_BYTES)}
+        for number, entry_id, line in map(
+            _entry, _streamed(statement, [max(row.first, first), row.last], at_once=2000)
+        ):
+            if leaf(entry_id, line) not in sealed:
+                raise NotAsSealed(f"entry {entry_id} (number {number}) is not as seal {row.number} has it")
+    newest = covering.defer("leaves").order_by("-number").first()
+    if newest is None or newest.last < last:
+        raise NotAsSealed(f"no seal covers entry number {last}")
+    return newest
 
 
 # --- Sealing ---------------------------------------------------------------------------------------------------------
@@ -227,12 +264,14 @@ _ACCOUNT_SQL = """
                 FROM payments_account) AS told
   ) AS {0} ON {0}.id = entry.{0}_id"""
 
+_LEDGER = LedgerEntry._meta.db_table
 _SELECT_SQL = (
     f"SELECT entry.number, {', '.join(f'entry.{name}' for name in _COLUMNS)}, debit.name, credit.name"  # noqa: S608
-    f" FROM payments_ledgerentry entry {_ACCOUNT_SQL.format('debit')} {_ACCOUNT_SQL.format('credit')}"
+    f" FROM {{0}} entry {_ACCOUNT_SQL.format('debit')} {_ACCOUNT_SQL.format('credit')}"
 )
-_BLOCK_SQL = f"{_SELECT_SQL} WHERE entry.number > %s AND entry.number <= %s ORDER BY entry.number LIMIT %s"
-_ENTRIES_SQL = f"{_SELECT_SQL} ORDER BY entry.number"
+_BLOCK_SQL = (
+    f"{_SELECT_SQL.format(_LEDGER)} WHERE entry.number > %s AND entry.number <= %s ORDER BY entry.number LIMIT %s"
+)
 _SEALS_SQL = """
 SELECT number, hash, number, previous, first, last, entries, total, sealed_at, leaves
   FROM payments_seal ORDER BY number"""
@@ -244,9 +283,9 @@ SELECT CASE WHEN pid IS NULL THEN 'prepared' ELSE virtualtransaction END FROM pg
    AND pid IS DISTINCT FROM pg_backend_pid()"""
 
 
-def _streamed(statement: str, *, at_once: int) -> Iterator[Sequence[Any]]:
+def _streamed(statement: str, values: Sequence[Any] = (), *, at_once: int) -> Iterator[Sequence[Any]]:
     with connection.chunked_cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute(statement, values)
         while rows := cursor.fetchmany(at_once):
             yield from rows
 

@@ -16,11 +16,12 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from merchants import ids
 from merchants.models import CodeAlarm
-from payments import chain, circuit, partitions
+from payments import boundary, chain, circuit, partitions
 from payments.models import (
     Account,
     AccountBalance,
     Adjustment,
+    Archive,
     Discrepancy,
     Dispute,
     Inquiry,
@@ -104,6 +105,7 @@ def _of_the_book(now: datetime) -> dict[str, Any]:
         "discrepancies": Discrepancy.objects.filter(state=Discrepancy.State.OPEN).count(),
         "unsealed": {"count": behind.entries, "oldest_s": behind.oldest_s},
         "partitions": _partitions(now),
+        "archives": _archives(now),
     }
 
 
@@ -112,6 +114,20 @@ def _partitions(now: datetime) -> dict[str, Any]:
     ahead, strayed = partitions.ahead_days(now=now), partitions.strayed()
     well = ahead > partitions.WORRYING_DAYS and not strayed
     return {"ahead_days": ahead, "strayed": strayed, "health": "well" if well else "look"}
+
+
+def _archives(now: datetime) -> dict[str, Any]:
+    """What is in files alone: how many partitions, how many of those files are wrong, and when all were read last."""
+    gone = Archive.objects.filter(retired_at__isnull=False)
+    wrong = gone.exclude(failure="").count()
+    here = boundary.since()
+    return {
+        "retired": gone.count(),
+        "wrong": wrong,
+        "read_s": _age_s(gone.aggregate(oldest=Min("looked_at"))["oldest"], now),
+        "entries_since": here and here.isoformat(),
+        "health": "look" if wrong else "well",
+    }
 
 
 def _of_the_evening(now: datetime) -> dict[str, Any]:
@@ -226,6 +242,10 @@ def _gauges_of_the_book(registry: CollectorRegistry, figures: dict[str, Any]) ->
     ahead, strayed = figures["partitions"]["ahead_days"], figures["partitions"]["strayed"]
     _single(registry, "pushcart_partitions_ahead_days", "Days for which there are partitions", ahead)
     _single(registry, "pushcart_partitions_strayed", "Rows that found no month", strayed)
+    archives = figures["archives"]
+    _single(registry, "pushcart_archives", "Partitions that are in files alone", archives["retired"])
+    _single(registry, "pushcart_archives_wrong", "Their files that are not as they were written", archives["wrong"])
+    _single(registry, "pushcart_archives_read_seconds", "Since when all of them were read", archives["read_s"])
 
 
 def _gauges_of_the_evening(registry: CollectorRegistry, figures: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from django.db.models import Count
 
 from merchants import columns, ids
 from merchants.models import Shop
-from payments import replica
+from payments import boundary, replica
 from payments.chart import Movement, Place
 from payments.models import Account, AccountBalance, LedgerEntry
 
@@ -55,6 +55,7 @@ def post(movements: Sequence[Movement], *, now: datetime) -> set[str]:
     assert transaction.get_connection().in_atomic_block, "money is booked in the transaction of its facts"
     if not movements:
         return set()
+    now = boundary.lifted(now)
     once = {movement.key: movement for movement in reversed(movements)}
     ordered = sorted(once.values(), key=lambda movement: movement.key)  # One order for every writer: no deadlock.
     sides = [(m.debit.key(m.currency), m.credit.key(m.currency)) for m in ordered]
@@ -71,8 +72,13 @@ def post(movements: Sequence[Movement], *, now: datetime) -> set[str]:
 
 
 def balance(*, shop: Shop, at: datetime | None = None) -> Balance:
-    """The shop's balance in its currency, now or as it stood in our book at the end of that millisecond."""
-    parts = _parts_now(shop) if at is None else _parts_at(shop, at)
+    """The shop's balance in its currency, now or as it stood in our book at the end of that millisecond.
+
+    Raises Refused (`archived`) for a moment whose entries are not all here.
+    """
+    if at is not None:
+        boundary.require(_end_of(at), shop=shop)
+    parts = _parts_now(shop) if at is None else _parts_at(shop, _end_of(at))
     direct = parts[Kind.SHOP_AVAILABLE, "direct"]
     return Balance(
         currency=shop.currency,
@@ -234,9 +240,14 @@ def _own_places(shop_id: UUID) -> Iterator[Place]:
     return (Place(kind, funds, shop_id) for kind in _SHOP_KINDS for funds in ("held", "direct"))
 
 
-def _parts_at(shop: Shop, at: datetime) -> dict[tuple[str, str], int]:
+def _end_of(moment: datetime) -> datetime:
+    """The end of a moment's millisecond, as ids and snapshots know it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000) + timedelta(milliseconds=1)
+
+
+def _parts_at(shop: Shop, end: datetime) -> dict[tuple[str, str], int]:
     """The same from each account's newest snapshot, and the entries since the moment up to which they were taken."""
-    watermark = _watermark(at, shop.id)
+    watermark = _watermark(end, shop.id)
     with replica.connection().cursor() as cursor:
         cursor.execute(
             _PARTS_AT_SQL,
@@ -246,7 +257,7 @@ def _parts_at(shop: Shop, at: datetime) -> dict[tuple[str, str], int]:
                 "kinds": [str(kind) for kind in _SHOP_KINDS],
                 "watermark": watermark,
                 "since": ids.first_of(watermark) if watermark else UUID(int=0),
-                "until": ids.first_of(at + timedelta(milliseconds=1)),
+                "until": ids.first_of(end),
             },
         )
         return defaultdict(int, {(kind, funds): int(net) for kind, funds, net in cursor.fetchall()})

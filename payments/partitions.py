@@ -66,6 +66,12 @@ def strayed() -> int:
         return int(cursor.rowcount)
 
 
+def months_before(now: datetime, months: int) -> datetime:
+    """The beginning of the month (UTC) that many months before this one's."""
+    count = now.year * 12 + now.month - 1 - months
+    return datetime(max(count // 12, 1970), count % 12 + 1, 1, tzinfo=UTC)
+
+
 def datetime_of(bound: UUID) -> datetime:
     """The moment of an id, to the millisecond."""
     return datetime.fromtimestamp((bound.int >> 80) / 1000, UTC)

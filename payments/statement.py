@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from merchants import ids
 from merchants.models import Shop
-from payments import ledger, replica
+from payments import boundary, ledger, replica
 from payments.ledger import Balance
 from payments.models import Account
 
@@ -147,6 +147,12 @@ def period(*, day: str, month: str, zone: str, known_at: datetime) -> Period:
     return Period(name=day or month, zone=clock, start=start, end=end)
 
 
+def require_here(asked: Asked) -> None:
+    """Raises Refused (`archived`) when entries that the statement needs are not in the database any more."""
+    early = timedelta(0) if asked.basis is Basis.RECORDED else EARLY
+    boundary.require(asked.period.start, shop=asked.shop, early=early)
+
+
 def opening(asked: Asked) -> Balance:
     """What stood just before the period began, on the asked basis."""
     if asked.basis is Basis.RECORDED:
@@ -155,7 +161,11 @@ def opening(asked: Asked) -> Balance:
 
 
 def effective_balance(*, shop: Shop, at: datetime, known_at: datetime) -> Balance:
-    """The balance as it was at the end of that millisecond, by what was recorded until the end of `known_at`'s."""
+    """The balance as it was at the end of that millisecond, by what was recorded until the end of `known_at`'s.
+
+    Raises Refused (`archived`) for a moment whose entries are not all here.
+    """
+    boundary.require(_after(at), shop=shop, early=EARLY)
     return _happened_before(shop, _after(at), _after(known_at))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from celery.exceptions import SoftTimeLimitExceeded
+from billiard.exceptions import SoftTimeLimitExceeded  # Celery's own, without Celery.
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from merchants import ids
 from merchants.models import Item, Shop, Staff
-from payments import replica, search, statement
+from payments import boundary, replica, search, statement
 from payments.models import Account, Payment
 from payments.statement import APART_SQL, EARLY, LATE, Basis, Period
 
@@ -89,12 +89,16 @@ class Takings(Day):
 def of_day(*, shop: Shop, day: str, basis: Basis, now: datetime) -> Takings:
     """That day ("2026-11-22"; today for "") by what is known now, beside the day and the week before.
 
-    While it is not over, the others are told up to the same time of their own clocks. Raises statement.PeriodWrong.
+    While it is not over, the others are told up to the same time of their own clocks. Of those, one whose entries are
+    not here any more is left out; such a day itself raises Refused (`archived`). Raises statement.PeriodWrong.
     """
     zone = ZoneInfo(shop.time_zone)
     period = statement.period(
         day=day or now.astimezone(zone).date().isoformat(), month="", zone=shop.time_zone, known_at=now
     )
+    early = timedelta(0) if basis is Basis.RECORDED else EARLY
+    boundary.require(period.start, shop=shop, early=early)
+    here = boundary.since()
     found = Takings(period=period, until=min(period.end, now))
     rows = _rows(shop, period, period.end, basis, now)
     _add_up(found, rows, shop.currency)
@@ -105,6 +109,8 @@ def of_day(*, shop: Shop, day: str, basis: Basis, now: datetime) -> Takings:
     found.wants_look = search.wanting_a_look(of_that_day, shop=shop, wanting=True).count()
     for back in (1, 7):
         earlier = _earlier(period, back, now)
+        if here is not None and earlier.start - early < here:
+            continue
         before = Day(period=earlier, until=_same_clock(earlier, period, now))
         _add_up(before, _rows(shop, earlier, before.until, basis, now), shop.currency)
         found.before.append(before)

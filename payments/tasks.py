@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 from celery import shared_task
@@ -11,8 +12,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from merchants import bell, payment_texts, pushing, texts
+from merchants.journal import journal
 from payments import (
     accounts,
+    archive,
     asking,
     chain,
     code_rhythms,
@@ -24,11 +27,15 @@ from payments import (
     receipt_keys,
     reconcile,
     refunds,
+    retiring,
     rollups,
+    waiting,
 )
 from payments.payouts import accounts as payout_accounts
 from payments.payouts import bank_lines, preparing, sending
 from payments.settlement import banking, fetching, matching, missing
+
+_log = journal(__name__)
 
 _PREPARED_AT_ONCE = 200  # Rows of ours, between two looks at the clock.
 _SHOPS_LEARNT = 1000  # In one round; the day has 288.
@@ -59,6 +66,7 @@ def ask_providers() -> None:
 def sweep() -> None:
     """Finds every kind of row whose bell was lost or whose time has come. Runs every settings.SWEEP_EVERY_S."""
     now = timezone.now()
+    possible = waiting.possible(now=now)
     for task, has_due in (
         (refunds.SEND, refunds.has_due),
         (asking.ASK, asking.has_due),
@@ -69,9 +77,9 @@ def sweep() -> None:
         (matching.MATCH, matching.has_due),
         (fetching.FETCH, fetching.has_due),
     ):
-        if has_due(now=now):
+        if task in possible and has_due(now=now):
             bell.ring(task)
-    if inbox.has_due(now=now):
+    if inbox.DRAIN in possible:
         reconcile.drain(clock=timezone.now)
 
 
@@ -200,6 +208,22 @@ def renew_receipt_keys() -> None:
 @shared_task(name="payments.make_partitions")
 def make_partitions() -> None:
     partitions.make_ahead(now=timezone.now())
+
+
+# As `fetch_statements`: a month of a busy place is written and read back in more than the minute of other errands.
+@shared_task(
+    name="payments.retire_months",
+    acks_late=False,
+    soft_time_limit=settings.RETIRE_TASK_S,
+    time_limit=settings.RETIRE_TASK_S + 60,
+)
+def retire_months() -> None:
+    """Retires months of the ledger where only some are kept, and looks whether all archives are where they were put."""
+    archive.look_at_files(now=timezone.now())
+    if settings.LEDGER_MONTHS_KEPT:
+        folder = Path(settings.DATA_DIR) / "archives"
+        for part, told in retiring.retire_due(now=timezone.now(), kept=settings.LEDGER_MONTHS_KEPT, folder=folder):
+            _log.info("ledger_month", partition=part.name, told=told)
 
 
 class _Step(Protocol):

@@ -21,6 +21,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -28,7 +29,8 @@ from typing import Any
 from uuid import UUID
 
 NOTHING_BEFORE = "0" * 64  # What the first seal says of the one before it.
-EXPORT = "pushcart ledger, form 1"  # The first line of an export says so.
+EXPORT = "pushcart ledger, form 1"  # The first line of an export says so,
+EXPORT_FROM = "pushcart ledger, form 2"  # or so, when it leaves out what is in archives.
 LEAF_BYTES = 48
 
 
@@ -75,9 +77,14 @@ class Head:
 
 @dataclass(slots=True)
 class Proof:
-    """What was read and holds: `unsealed` of the entries stand behind the newest seal, and nothing proves those yet."""
+    """What was read and holds: `unsealed` of the entries stand behind the newest seal, and nothing proves those yet.
+
+    `archived` entries are sealed with ids before `since`, and the export leaves them out.
+    """
 
     entries: int = 0
+    archived: int = 0
+    since: UUID | None = None
     seals: int = 0
     unsealed: int = 0
     head: str = NOTHING_BEFORE
@@ -106,8 +113,10 @@ def verify(path: Path, heads: Sequence[Head] = ()) -> Proof:
     reading = _Reading(path, heads)
     with path.open("rb") as lines:
         opening = _object(next(lines, b""), 1)
-        if opening.get("export") != EXPORT:
+        if opening.get("export") not in (EXPORT, EXPORT_FROM):
             raise Unreadable(f"line 1 does not say “{EXPORT}”")
+        if opening["export"] == EXPORT_FROM:
+            reading.proof.since = _id(opening, "since", 1)
         for line_number, line in enumerate(lines, 2):
             if reading.ended:
                 raise Unreadable(f"line {line_number} follows the end")
@@ -146,6 +155,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"found   {len(heads)} published heads in this chain\n"
         f"beyond  {proof.unsealed} entries are newer than the newest seal and not proved yet\n"
     )
+    if proof.since:
+        sys.stdout.write(
+            f"apart   {proof.archived} sealed entries from before {_moment_of(proof.since)} are in archives\n"
+        )
     if not heads:
         sys.stdout.write(
             "note    without a published head nobody can tell whether the seals themselves are the first\n"
@@ -194,10 +207,9 @@ class _Reading:
         return self.proof
 
     def _take_entry(self, told: dict[str, Any], line: bytes, line_number: int) -> None:
-        try:
-            entry_id = UUID(_text(told, "id", line_number))
-        except ValueError:
-            raise Unreadable(f"line {line_number} has no id that can be read") from None
+        entry_id = _id(told, "id", line_number)
+        if self.proof.since and entry_id < self.proof.since:
+            raise Unreadable(f"line {line_number} has an entry that the export says it leaves out")
         if not self.leaves:
             self.begins_at = line_number
         number = _whole(told, "number", line_number)
@@ -220,8 +232,9 @@ class _Reading:
                 if self.proof.seals
                 else f"{name} says that another came before it"
             )
-        if self.leaves != seal.leaves:
-            raise Broken(self._first_difference(seal))
+        expected = self._left_in(seal.leaves)
+        if self.leaves != expected:
+            raise Broken(self._first_difference(seal, expected))
         for head in self.heads:
             if head.seal == seal.seal and head.hash != seal.hash:
                 raise Broken(
@@ -241,9 +254,19 @@ class _Reading:
             if told.get(name) != counted:
                 raise Unreadable(f"line {line_number} speaks of {told.get(name)} {name}, and {counted} stand here")
 
-    def _first_difference(self, seal: Seal) -> str:
-        """Names the first row in which the entries found differ from those that were sealed."""
-        sealed, found = _leaves(seal.leaves), _leaves(bytes(self.leaves))
+    def _left_in(self, leaves: bytes) -> bytes:
+        """Those of the leaves whose entries the export holds; the others are counted."""
+        since = self.proof.since
+        if since is None:
+            return leaves
+        starts = range(0, len(leaves), LEAF_BYTES)
+        here = b"".join(leaves[at : at + LEAF_BYTES] for at in starts if leaves[at : at + 16] >= since.bytes)
+        self.proof.archived += (len(leaves) - len(here)) // LEAF_BYTES
+        return here
+
+    def _first_difference(self, seal: Seal, expected: bytes) -> str:
+        """Names the first row in which the entries found differ from those of the sealed that should be here."""
+        sealed, found = _leaves(expected), _leaves(bytes(self.leaves))
         place = next((n for n, pair in enumerate(zip(sealed, found, strict=False)) if pair[0] != pair[1]), None)
         place = min(len(sealed), len(found)) if place is None else place
         there = self._entry_at(self.begins_at + place)
@@ -309,6 +332,17 @@ def _text(told: dict[str, Any], name: str, line_number: int) -> str:
     if not isinstance(told.get(name), str):
         raise Unreadable(f"line {line_number} has no text “{name}”")
     return str(told[name])
+
+
+def _id(told: dict[str, Any], name: str, line_number: int) -> UUID:
+    try:
+        return UUID(_text(told, name, line_number))
+    except ValueError:
+        raise Unreadable(f"line {line_number} has no {name} that can be read") from None
+
+
+def _moment_of(entry_id: UUID) -> str:
+    return datetime.fromtimestamp((entry_id.int >> 80) / 1000, UTC).isoformat()
 
 
 def _whole(told: dict[str, Any], name: str, line_number: int) -> int:

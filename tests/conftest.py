@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 
 from merchants import bell, items
 from merchants.models import Item
+from payments import boundary
 from tests.cast import ARJUN_PHONE, LAN_PHONE, MEI_PHONE, Person, empty_tables, hire, open_shop
 
 # Time is measured in bench/ and never asserted: beside a busy neighbour any example may take long.
@@ -38,7 +39,8 @@ def django_db_setup(
 
 @pytest.fixture(autouse=True)
 def stores(settings: LazySettings, tmp_path: Path) -> Iterator[None]:
-    """Redis is empty and photos have a folder of their own in every test."""
+    """Redis is empty, no month is closed, and photos have a folder of their own in every test."""
+    boundary.remember(None)
     settings.MEDIA_ROOT = tmp_path / "media"
     bell.store().flushdb()
     yield

@@ -164,13 +164,13 @@ def requeued_meanwhile(folder: Path) -> list[object]:
     account = platform()
     keep_four(account)
     archive.write(archive.EVENTS, part(), folder=folder, now=MONTH)
-    event, compare = WebhookEvent.objects.earliest("id").id, archive._compare
+    event, compare = WebhookEvent.objects.earliest("id").id, archive.compare
 
     def compare_slowly(row: Archive) -> None:
         compare(row)
         assert together([lambda: inbox.requeue(event_ids=[event], now=MONTH)]) == [1]
 
-    with mock.patch.object(archive, "_compare", compare_slowly):
+    with mock.patch.object(archive, "compare", compare_slowly):
         return together([lambda: archive.retire(part(), now=MONTH)])
 
 

@@ -156,6 +156,7 @@ def test_the_books_say_what_balances_waits_and_asks(trade: None, internal: Clien
         "discrepancies": 1,
         "unsealed": {"count": 2},
         "partitions": {"strayed": 0, "health": "well"},
+        "archives": {"retired": 0, "wrong": 0, "read_s": 0, "entries_since": None, "health": "well"},
         "unmatched": [{"reason": "unknown_reference", "currency": "CNY", "age": "under_1d", "count": 1, "amount": 77}],
         "lines": {"waiting": 0, "later": 0, "oldest_s": 0},
         "statements": {"wanted": 0, "oldest_s": 0, "refused": 0},
@@ -202,6 +203,9 @@ def test_the_counters_of_several_processes_are_added_up(
     assert found.pop(("pushcart_partitions_ahead_days", "")) > 45
     assert found == {
         ("pushcart_partitions_strayed", ""): 0,
+        ("pushcart_archives", ""): 0,
+        ("pushcart_archives_wrong", ""): 0,
+        ("pushcart_archives_read_seconds", ""): 0,
         ("pushcart_adjustments_waiting", ""): 0,
         ("pushcart_adjustments_waiting_seconds", ""): 0,
         ("pushcart_chain_unsealed", ""): 0,

@@ -120,6 +120,8 @@ TESTED_BY = {
     "payments/contested.py": ("tests/stories/test_contested.py", "each dispute is a story with its numbers"),
     "payments/owners.py": ("tests/test_accounts.py", "every owner is told, with the change she is told of"),
     "payments/receipt_key_views.py": ("tests/test_receipt_keys.py", "the keys over HTTP"),
+    "payments/archive_files.py": ("tests/test_archive.py", "files are written, cut, changed and read"),
+    "payments/whole_book.py": ("tests/test_retiring.py", "laws and exports over months that are gone"),
     "payments/management/commands/restore_partition.py": ("tests/test_archive.py", "a month comes back by it"),
     "payments/management/commands/retire_partitions.py": ("tests/test_archive.py", "a month leaves by it"),
     "payments/management/commands/withdraw_receipt_key.py": ("tests/test_receipt_keys.py", "an operator ends a key"),

@@ -39,7 +39,7 @@ class Product:
         self.place = place
         self.port = port or free_ports()
         self.terminal = place.with_name(f"{place.name}.{self.port}.terminal")
-        passed_on = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR")
+        passed_on = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR", "PYTHONPYCACHEPREFIX")
         self.environment = {name: os.environ[name] for name in passed_on if name in os.environ}
         self.environment.update(PORT=str(self.port), DATA_DIR=str(place))
         with self.terminal.open("w") as output:

@@ -1,9 +1,10 @@
 """The back office's pages of money: today, the inbox, the questions and their ends, the shops, the accounts, what was
-paid and is contested, what was matched and settled, and the book."""
+paid and is contested, what was matched and settled, the book, and its archives."""
 
 from payments.admin import (
     accounts,
     adjustments,
+    archives,
     book,
     code_alarms,
     discrepancies,
@@ -25,6 +26,7 @@ from payments.admin import (
 __all__ = [
     "accounts",
     "adjustments",
+    "archives",
     "book",
     "code_alarms",
     "discrepancies",

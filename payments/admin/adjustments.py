@@ -16,7 +16,7 @@ from merchants.desk import desk
 from merchants.lists import Recorded, by_id, by_phone, public_id, shown_money
 from merchants.models import User
 from payments import endings, remedies
-from payments.admin.links import link
+from payments.admin.links import gone, link
 from payments.models import Adjustment, LedgerEntry
 
 MAY = "payments.change_adjustment"
@@ -85,4 +85,5 @@ class AdjustmentAdmin(ActingAdmin):
 
     @admin.display(description=gettext_lazy("entry"))
     def entry(self, row: Adjustment) -> SafeString | str:
-        return link(LedgerEntry.objects.filter(cause_id=row.id).first())
+        entry = LedgerEntry.objects.filter(cause_id=row.id).first()
+        return gone(row.decided_at) if entry is None else link(entry)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from merchants import ids
 from merchants.desk import desk
 from merchants.lists import Recorded, Shown, by_id, by_phone, public_id, shown_money
+from payments import boundary
 from payments.admin.links import link
 from payments.models import Account, AccountBalance, BalanceSnapshot, LedgerEntry, Payment, Refund, WebhookEvent
 
@@ -114,6 +117,13 @@ class LedgerEntryAdmin(Shown):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related(*self.list_select_related)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        here = boundary.since()
+        if here is not None:
+            told = _("Entries from before %(day)s (UTC) are in archives, and not in this list.")
+            messages.info(request, told % {"day": date_format(here, "DATE_FORMAT")})
+        return super().changelist_view(request, extra_context)
 
 
 def _of_payment(term: str) -> Iterator[Q]:

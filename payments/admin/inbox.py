@@ -257,4 +257,5 @@ def _meaning(one: Event, event: WebhookEvent) -> dict[str, Any]:
         "payment": payment,
         "payment_address": payment and address(payment),
         "booked_by_this": bool(booked and booked.event_id == event.id),
+        "booked_in_archive": bool(claim and booked is None),
     }

@@ -31,7 +31,7 @@ from merchants.desk import desk
 from merchants.lists import Recorded, among, by_id, public_id, shown_money
 from merchants.models import User
 from payments.admin.inbox import visible
-from payments.admin.links import link
+from payments.admin.links import gone, link
 from payments.admin.statements import amount_of
 from payments.models import LedgerEntry, Match, Payment, ProviderAccount, Refund, Statement, StatementLine
 from payments.settlement import undoing
@@ -246,6 +246,7 @@ def _sides(row: Match) -> dict[str, Any]:
             (link(entry), entry.kind, entry.debit, entry.credit, shown_money(entry.amount, entry.currency))
             for entry in entries[:100]
         ],
+        "archived": gone(row.made_at) != "–",
     }
 
 

@@ -25,7 +25,7 @@ from merchants.audit import UnableToAct
 from merchants.desk import desk
 from merchants.lists import Recorded, Shown, by_id, by_phone, public_id, shown_money
 from merchants.models import User
-from payments.admin.links import link
+from payments.admin.links import gone, link
 from payments.models import Holiday, LedgerEntry, Match, Payout, PayoutAccount, PayoutBatch, PayoutTerms
 from payments.payouts import accounts, bank_lines, batches, channels, terms
 from payments.payouts.working_days import TARGET
@@ -307,7 +307,7 @@ class PayoutAdmin(Shown):
     def entries(self, row: Payout) -> SafeString | str:
         found = LedgerEntry.objects.filter(cause_id=row.id).order_by("id")
         lines = ((link(entry), entry.kind, shown_money(entry.amount, entry.currency)) for entry in found)
-        return format_html_join("", "<div>{} {} {}</div>", lines) or "–"
+        return format_html_join("", "<div>{} {} {}</div>", lines) or gone(row.created_at)
 
     @admin.display(description=gettext_lazy("our bank's lines"))
     def lines(self, row: Payout) -> SafeString | str:

@@ -333,6 +333,10 @@ class Adjustment(models.Model):
     decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)
     four_eyes = models.BooleanField(help_text="above the limit: who proposes it cannot agree to it")
+    explains = models.BigIntegerField(
+        null=True,
+        help_text="what its entry credits to a provider, less debits; kept when that leaves the database",
+    )
 
     class Meta:
         constraints = [

@@ -161,13 +161,16 @@ def _posted(settlement_ids: list[UUID]) -> Iterator[tuple[UUID, str, int]]:
         yield from cursor.fetchall()
 
 
+# An adjustment whose entry has left the database says itself what that did.
 _EXPLAINED_SQL = """
 SELECT question.settlement_id, question.details->>'between',
-       sum(CASE WHEN credit.kind = 'provider_receivable' THEN entry.amount ELSE -entry.amount END)::bigint
+       sum(coalesce(adjustment.explains,
+                    CASE WHEN credit.kind = 'provider_receivable' THEN entry.amount ELSE -entry.amount END))::bigint
   FROM payments_discrepancy question
   JOIN payments_adjustment adjustment ON adjustment.discrepancy_id = question.id AND adjustment.state = 'posted'
-  JOIN payments_ledgerentry entry ON entry.cause_id = adjustment.id
-  JOIN payments_account credit ON credit.id = entry.credit_id
- WHERE question.settlement_id = ANY(%s) AND question.reason IN ('settlement_differs', 'settlement_overdue')
+  LEFT JOIN payments_ledgerentry entry ON entry.cause_id = adjustment.id AND adjustment.explains IS NULL
+  LEFT JOIN payments_account credit ON credit.id = entry.credit_id
+ WHERE (adjustment.explains IS NOT NULL OR entry.id IS NOT NULL)
+   AND question.settlement_id = ANY(%s) AND question.reason IN ('settlement_differs', 'settlement_overdue')
  GROUP BY 1, 2
 """

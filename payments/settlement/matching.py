@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from celery.exceptions import SoftTimeLimitExceeded
+from billiard.exceptions import SoftTimeLimitExceeded  # Celery's own, without Celery.
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from prometheus_client import Counter

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from merchants import audit, bell, ids
 from merchants.audit import UnableToAct
 from merchants.models import User
-from payments import fees, ledger
+from payments import boundary, fees, ledger
 from payments.chart import Movement, Place
 from payments.models import (
     Account,
@@ -48,8 +48,9 @@ _BY_ITSELF = (Discrepancy.Reason.AMOUNT_DIFFERS, Discrepancy.Reason.FEE_DIFFERS)
 def undo(*, match_id: UUID, operator: User, reason: str, now: datetime) -> None:
     """Undoes a match: its entries are reversed, its lines are free, its settlements are counted anew.
 
-    Questions that only the match had raised are answered with it. Raises UnableToAct `undone_already`, or
-    `of_a_payout`, whose matches follow what the payout's own provider says.
+    Questions that only the match had raised are answered with it. Raises UnableToAct `undone_already`, `archived`
+    when its entries may have left the database, or `of_a_payout`, whose matches follow what the payout's own provider
+    says.
     """
     undo_all(match_ids=[match_id], operator=operator, reason=reason, now=now)
 
@@ -69,6 +70,11 @@ def undo_all(*, match_ids: Sequence[UUID], operator: User, reason: str, now: dat
             raise UnableToAct("undone_already", _("Undone already; nothing was changed."))
         if any(match.payout_id is not None for match in matches):
             raise UnableToAct("of_a_payout", _("A payout's match follows what its bank says; it is not undone here."))
+        here = boundary.since()
+        if here is not None and any(match.made_at < here for match in matches):
+            raise UnableToAct(
+                "archived", _("What was booked for it is in an archive: bring its month back first, then undo it.")
+            )
         undone = Match.objects.filter(id__in=match_ids)
         undone.update(undone_at=now, undone_by=operator, undone_reason=reason)
         _free(line_of, now)

@@ -36,7 +36,7 @@ WRITERS = {
         "payments/settlement/replacing.py",
         "payments/settlement/files.py",
     },
-    "Adjustment": {"payments/remedies.py"},
+    "Adjustment": {"payments/remedies.py", "payments/retiring.py"},
     "Settlement": {"payments/settlement/totals.py"},
     "SettlementMatch": {"payments/settlement/banking.py"},
     "Match": {
@@ -72,7 +72,7 @@ WRITERS = {
     "Account": {"payments/ledger.py"},
     "BalanceSnapshot": {"payments/ledger.py"},
     "Seal": {"payments/chain.py"},
-    "Archive": {"payments/archive.py"},
+    "Archive": {"payments/archive.py", "payments/retiring.py"},
     "HourRollup": {"payments/rollups.py"},
     "StartRollup": {"payments/rollups.py"},
     "FeeContract": {"payments/fee_desk.py"},

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from payments import chain
+from payments import archive_files, chain
 
 
 class Command(BaseCommand):
@@ -17,6 +17,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="a new file; one that exists is left alone")
+        parser.add_argument("--archived", action="store_true", help="with the entries of months that are in archives")
 
     def handle(self, *args: Any, **options: Any) -> None:
         file: Path = options["file"]
@@ -27,9 +28,12 @@ class Command(BaseCommand):
         except OSError as failure:
             raise CommandError(f"{file} cannot be made: {failure.strerror}") from failure
         with output:
-            for line in chain.export(now=timezone.now()):
-                size += output.write(line + b"\n")
-                lines += 1
+            try:
+                for line in chain.export(now=timezone.now(), archived=options["archived"]):
+                    size += output.write(line + b"\n")
+                    lines += 1
+            except archive_files.Damaged as failure:
+                raise CommandError(f"{failure}; {file} is not whole") from failure
             output.flush()
             os.fsync(output.fileno())
         self.stdout.write(f"{lines} lines, {size} bytes; without its last line a file is not whole")
