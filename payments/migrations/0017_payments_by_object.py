@@ -6,7 +6,7 @@ NO_LIMIT = "SET LOCAL statement_timeout = 0"  # A large table's index takes long
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0015_timers")]
+    dependencies = [("payments", "0016_ledger_months")]
 
     operations = [
         migrations.RunSQL(NO_LIMIT, migrations.RunSQL.noop),
