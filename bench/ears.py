@@ -24,7 +24,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _RECEIPT = re.compile(rb'"receipt":"([^"]+)"')
-_ANNOUNCED = re.compile(rb"notices:([0-9a-f]{32})\r\n\$\d+\r\n(\d+)\r\n")
+_ANNOUNCED = re.compile(rb"notices:([0-9a-f]{32})\r\n\$4\r\nlook\r\n")
 
 Chunks = list[tuple[float, bytes]]
 
@@ -59,7 +59,7 @@ class Ears:
 
 
 class Heard:
-    """When each receipt was told on a stream, and when each number of a shop was announced."""
+    """When each receipt was told on a stream, and when it was announced that a shop (its id in hex) has news."""
 
     def __init__(self, streams: Sequence[Chunks], announcements: Chunks, cpu_s: float) -> None:
         self.cpu_s = cpu_s
@@ -67,19 +67,9 @@ class Heard:
         for chunks in streams:
             for moment, found in _found(_RECEIPT, chunks):
                 self.told[found[1].decode()].append(moment)
-        self._numbers: dict[str, list[int]] = defaultdict(list)
-        self._moments: dict[str, list[float]] = defaultdict(list)
+        self.announced: dict[str, list[float]] = defaultdict(list)
         for moment, found in _found(_ANNOUNCED, announcements):
-            shop, number = found[1].decode(), int(found[2])
-            # Two workers may announce in another order than they committed: only what is higher says something new.
-            if not self._numbers[shop] or number > self._numbers[shop][-1]:
-                self._numbers[shop].append(number)
-                self._moments[shop].append(moment)
-
-    def announced(self, shop: str, number: int) -> float | None:
-        """The first moment at which this notice of the shop (its id in hex) was known to be committed."""
-        place = bisect_left(self._numbers[shop], number)
-        return self._moments[shop][place] if place < len(self._numbers[shop]) else None
+            self.announced[found[1].decode()].append(moment)
 
 
 def _found(pattern: re.Pattern[bytes], chunks: Chunks) -> list[tuple[float, re.Match[bytes]]]:

@@ -1,6 +1,6 @@
 """How the product's figures move as one database grows: to 10,000,000 payments, or through the sizes that are named.
 
-    python -m bench.growth [0 100000 1000000 10000000]
+    python -m bench.growth [0 10000 1000000 10000000]
 
 The database begins empty and freshly analysed, when plans for small tables are tempting; it is filled by `bench.fill`
 between the sizes and never emptied. At each size the same is asked in turn, of the shop that has a tenth of everything:
@@ -10,6 +10,7 @@ the drain of a full inbox, a notification kept, the balance now and of yesterday
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from bench import fill, ground, rounds
 ROUNDS = 5
 EVENTS = rounds.size(5_000, 500)
 CALLS = rounds.size(200, 20)
+WALKED = 100.0  # What the planner thinks that reading a table from end to end costs, of some thousand rows and more.
 HOLDS = 1.3  # A figure that does not grow stays within so much of what it was.
 
 Figures = dict[str, float]
@@ -29,7 +31,7 @@ Figures = dict[str, float]
 
 def main() -> None:
     named = [int(one) for one in sys.argv[1:] if one.isdigit()]
-    sizes = sorted(named) or ([0, 5_000, 20_000] if rounds.QUICK else [0, 100_000, 1_000_000, 10_000_000])
+    sizes = sorted(named) or ([0, 5_000, 20_000] if rounds.QUICK else [0, 10_000, 1_000_000, 10_000_000])
     with ground.stores():
         from django.conf import settings  # noqa: PLC0415  Django is set up only now.
         from django.db import connection  # noqa: PLC0415
@@ -80,6 +82,8 @@ class Work:
         self.codes, self.account = cast.shops(200), cast.account()
         self.yesterday = timezone.now() - timedelta(hours=12)
         self.delivered = 0
+        gc.collect()
+        gc.freeze()  # As each of the product's processes does when it has begun.
 
     def once(self) -> Figures:
         """One round: everything once, each figure the median of its calls."""
@@ -124,8 +128,11 @@ class Work:
         )
         gc.collect()
         began = time.perf_counter()
-        taken = reconcile.drain(clock=timezone.now)
-        assert taken == EVENTS, taken
+        taken = 0
+        while taken < EVENTS:  # One drain gives way to other tasks after settings.DRAIN_FOR.
+            more = reconcile.drain(clock=timezone.now)
+            assert more, f"{taken} of {EVENTS} events were taken"
+            taken += more
         return taken / (time.perf_counter() - began)
 
     def keep(self) -> None:
@@ -146,9 +153,10 @@ class Work:
 
     def entries(self) -> Any:
         """The query of the list of entries (payments/book_views.py), as its pages put it."""
+        from payments.book_views import ENTRY  # noqa: PLC0415
         from payments.models import LedgerEntry  # noqa: PLC0415
 
-        return LedgerEntry.objects.filter(shop=self.shop).select_related("debit", "credit").order_by("-id")
+        return LedgerEntry.objects.filter(shop=self.shop).values(*ENTRY).order_by("-id")
 
     def middle(self) -> Any:
         from django.utils import timezone  # noqa: PLC0415
@@ -185,7 +193,9 @@ class Work:
         }
         for name, rows in asked.items():
             plan = rows.explain()
-            walked = [line for line in plan.splitlines() if "Seq Scan" in line and "payments_account" not in line]
+            costs = re.findall(r"Seq Scan on (\w+).*?\.\.([\d.]+)", plan)
+            # A month that holds nothing, and the few accounts of a shop, are read as they are.
+            walked = [table for table, cost in costs if float(cost) > WALKED and table != "payments_account"]
             assert not walked, (name, plan)
 
 
@@ -211,11 +221,18 @@ def tell(found: dict[int, list[Figures]], notes: list[str]) -> None:
             rounds.Goal(f"the drain keeps its pace at {last:,}", against=names[0], at_least=0.8),
             rounds.Goal("a notification is kept as fast", figure="keep_ms", against=names[0], at_most=HOLDS),
             rounds.Goal("a balance takes at most 1 ms", figure="balance_ms", at_most=1),
-            rounds.Goal(f"and what it took at {small}", figure="balance_ms", against=small, at_most=HOLDS),
+            rounds.Goal(f"a balance takes what it took at {small}", figure="balance_ms", against=small, at_most=HOLDS),
             rounds.Goal("the first page of entries: at most 3 ms", figure="entries_sql_ms", at_most=3),
-            rounds.Goal(f"and what it took at {small}", figure="entries_sql_ms", against=small, at_most=HOLDS),
+            rounds.Goal(
+                f"the first page takes what it took at {small}", figure="entries_sql_ms", against=small, at_most=HOLDS
+            ),
             rounds.Goal("a page in the middle: at most 3 ms", figure="entries_middle_sql_ms", at_most=3),
-            rounds.Goal(f"and what it took at {small}", figure="entries_middle_sql_ms", against=small, at_most=HOLDS),
+            rounds.Goal(
+                f"a page in the middle takes what it took at {small}",
+                figure="entries_middle_sql_ms",
+                against=small,
+                at_most=HOLDS,
+            ),
         ],
         notes=[
             *notes,

@@ -7,8 +7,10 @@ than the commit itself, never earlier. The phone's moment is when its notice has
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from functools import partial
 
 import psycopg
@@ -124,24 +126,28 @@ class _Product:
 
 
 def _moments(made: Sequence[object], heard: Heard) -> tuple[list[float], list[float]]:
-    """When each payment was posted, and when it was told to its shop's phone, which must have heard it once."""
+    """When each payment was posted, and when it was told to its shop's phone, which must have heard it once.
+
+    The one worker announces a shop once for each batch in which it was told something, and the notices of a batch have
+    one time: so the shop's n-th time and its n-th announcement are of the same commit.
+    """
     from merchants.models import Notice  # noqa: PLC0415
 
-    numbers = {
-        data["receipt"]: (shop.hex, number)
-        for shop, number, data in Notice.objects.filter(
-            data__receipt__in=[intent.receipt for intent in made]  # type: ignore[attr-defined]
-        ).values_list("shop_id", "number", "data")
-    }
-    posted, told = [], []
-    for intent in made:
-        receipt: str = intent.receipt  # type: ignore[attr-defined]
-        moment = heard.announced(*numbers[receipt])
-        assert moment is not None, "a posting was never announced"
-        assert len(heard.told[receipt]) == 1, f"heard {len(heard.told[receipt])} times"
-        posted.append(moment)
-        told.append(heard.told[receipt][0])
-    return posted, told
+    written: dict[str, tuple[str, datetime]] = {}
+    batches: dict[str, set[datetime]] = defaultdict(set)
+    for shop, created_at, data in Notice.objects.filter(
+        data__receipt__in=[intent.receipt for intent in made]  # type: ignore[attr-defined]
+    ).values_list("shop_id", "created_at", "data"):
+        written[data["receipt"]] = shop.hex, created_at
+        batches[shop.hex].add(created_at)
+    moments: dict[tuple[str, datetime], float] = {}
+    for shop, times in batches.items():
+        assert len(heard.announced[shop]) == len(times), "a batch was announced more than once, or never"
+        moments |= {(shop, at): moment for at, moment in zip(sorted(times), heard.announced[shop], strict=True)}
+    receipts: list[str] = [intent.receipt for intent in made]  # type: ignore[attr-defined]
+    told = [heard.told[receipt] for receipt in receipts]
+    assert all(len(times) == 1 for times in told), "not every payment was told once"
+    return [moments[written[receipt]] for receipt in receipts], [moment for (moment,) in told]
 
 
 def _naive(receiver: receivers.Receiver, rate: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from django.db import connection
 from bench import cast
 from merchants import ids
 from merchants.models import Code, Shop, Staff, Token, User
-from payments import chart, ledger
+from payments import chart
 from payments.chart import Place
 from payments.models import Account
 
@@ -37,7 +37,6 @@ def add(code: Code, payments: int, *, since: datetime, until: datetime) -> None:
     of = cast.account()
     held, free = Place(Account.Kind.SHOP_PENDING, "held", code.shop_id), chart.available(code.shop_id)
     owed = chart.receivable(of.id)
-    accounts = ledger._accounts({(place, "CNY") for place in (held, free, owed)})
     made = {
         "shop": code.shop_id,
         "code": code.id,
@@ -46,15 +45,23 @@ def add(code: Code, payments: int, *, since: datetime, until: datetime) -> None:
         "count": payments,
         "since": since,
         "step_ms": max(int((until - since).total_seconds() * 1000 / max(payments, 1)), 1),
-        "owed": accounts[owed, "CNY"],
-        "held": accounts[held, "CNY"],
-        "free": accounts[free, "CNY"],
+        "owed": _account(owed),
+        "held": _account(held),
+        "free": _account(free),
         "salt": ids.new().hex[-10:],
     }
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")  # A million rows take their time.
         for statement in _STATEMENTS:
             cursor.execute(statement, made)
+
+
+def _account(place: Place) -> int:
+    """The row of an account in the book, which the first posting to it would have made."""
+    named = {"kind": place.kind, "funds": place.funds, "currency": "CNY"}
+    owners = {"shop_id": place.shop_id, "provider_account_id": place.provider_account_id}
+    row, _made = Account.objects.get_or_create(key=place.key("CNY"), defaults={**named, **owners})
+    return int(row.pk)
 
 
 def settle() -> None:

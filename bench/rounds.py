@@ -32,6 +32,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+import psycopg
+
 RESULTS = Path(__file__).resolve().parent / "results"
 ROUNDS_MIN = 5
 # A small run shows that a bench works. It says nothing about speed, so it never writes a result.
@@ -190,14 +192,9 @@ def _line(path: str, name: str) -> str:
 
 
 def _database() -> dict[str, str]:
-    from django.db import connection  # noqa: PLC0415  Django is set up only now.
-
-    said = {}
-    with connection.cursor() as cursor:
-        for name in ("server_version", *DURABILITY):
-            cursor.execute(f"SHOW {name}")
-            said[name] = str(cursor.fetchone()[0])
-    return said
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        names = ("server_version", *DURABILITY)
+        return {name: str((connection.execute(f"SHOW {name}").fetchone() or ("",))[0]) for name in names}
 
 
 def _command() -> str:

@@ -138,7 +138,8 @@ class Payment(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["provider_account", "object_id"], name="payment_economic_key"),
+            # The object first: payments/facts.py finds them by it.
+            models.UniqueConstraint(fields=["object_id", "provider_account"], name="payment_economic_key"),
             models.CheckConstraint(name="payment_amount_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(name="payment_placed_has_shop", condition=Q(placed=False) | Q(shop__isnull=False)),
         ]
