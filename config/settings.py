@@ -401,7 +401,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["merchants.bodies.Json", "merchants.bodies.Form"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "config.api.Pages",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["config.api.Filters"],
     "EXCEPTION_HANDLER": "config.api.problem_handler",
     "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
