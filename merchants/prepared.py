@@ -14,10 +14,12 @@ SEEN_BEFORE = 2  # So often a session has run a statement when the server is tol
 
 
 def cursor(using: str = DEFAULT_DB_ALIAS) -> CursorWrapper:
-    """A cursor on Django's connection, within its transaction if there is one, with its errors; nothing is logged."""
+    """A cursor on Django's connection as Django makes one: within its transaction if there is one, with its errors."""
     database = connections[using]
     database.close_if_health_check_failed()
     database.ensure_connection()
+    database.validate_thread_sharing()
     session = database.connection
     session.prepare_threshold = SEEN_BEFORE
-    return database.make_cursor(psycopg.Cursor(session))  # type: ignore[arg-type]  # It is what wraps a driver's.
+    make = database.make_debug_cursor if database.queries_logged else database.make_cursor
+    return make(psycopg.Cursor(session))  # type: ignore[arg-type]  # It is what wraps a driver's.
