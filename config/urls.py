@@ -21,6 +21,7 @@ handler500 = "config.api.server_error"
 admin.autodiscover()  # What operators see stands in the `admin` modules; only a process that serves pages needs it.
 
 urlpatterns = [
+    *payments.webhooks,  # First: a request tries one after the other, and these are the most.
     path("", RedirectView.as_view(url="/app/")),
     path("api/v1/", include(merchants.urlpatterns)),
     path("api/v1/", include(payments.urlpatterns)),
@@ -32,7 +33,6 @@ urlpatterns = [
         name="docs",
     ),
     *qr.urlpatterns,
-    *payments.webhooks,
     *payments.watching,
     *merchants.media,
     *merchants.dev_urlpatterns,

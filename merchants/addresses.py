@@ -40,10 +40,10 @@ def passed_certificate(request: HttpRequest) -> str:
 
     The proxy must take the header settings.CLIENT_CERTIFICATE_HEADER out of what it receives before it writes it.
     """
-    peer = _address(str(request.META.get("REMOTE_ADDR", "")))
+    passed = request.META.get(f"HTTP_{settings.CLIENT_CERTIFICATE_HEADER.upper().replace('-', '_')}", "")
+    peer = _address(str(request.META.get("REMOTE_ADDR", ""))) if passed else None
     if peer is None or not _is_in(peer, _networks(tuple(settings.TRUSTED_PROXIES))):
         return ""
-    passed = request.headers.get(settings.CLIENT_CERTIFICATE_HEADER, "")
     # Two such headers were joined by a comma: one of them came from the peer, and nobody knows which.
     return "" if "," in passed else unquote(passed)
 

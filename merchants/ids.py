@@ -34,7 +34,7 @@ def several(count: int, at: datetime) -> list[UUID]:
     ms = milliseconds(at)
     with _lock:
         # Twenty bits behind the time count within the millisecond, so that a batch of up to a million keeps its order.
-        first = _counter + 1 if ms == _last_ms else secrets.randbelow(0x100)
+        first = _counter + 1 if ms == _last_ms else secrets.randbits(8)
         _counter, _last_ms = (first + count - 1) % 0x100000, ms
     # The version and the variant stand between the parts: twelve bits of the count come first, then its last eight.
     chance, head = secrets.token_bytes(7 * count), (ms << 80) | (0x7 << 76) | (0b10 << 62)

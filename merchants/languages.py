@@ -14,7 +14,8 @@ from babel.dates import format_skeleton
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
-from django.utils.translation import get_language, to_locale
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import activate, get_language, get_language_from_request, to_locale
 from django.utils.translation.trans_real import get_supported_language_variant, parse_accept_lang_header
 
 from merchants.models import User
@@ -24,16 +25,22 @@ _DATES = {"en": "en_GB"}
 
 
 class Answers(LocaleMiddleware):
-    """Django's choice of language for each answer; but what anybody may keep (a photo) has no words, and stays one.
+    """Django's choice of language for each answer, where no address begins with a language, as none of ours does.
 
-    Otherwise shared caches would keep it once for every Accept-Language there is.
+    What anybody may keep (a photo) has no words, and stays one: otherwise shared caches would keep it once for every
+    Accept-Language there is.
     """
 
+    def process_request(self, request: HttpRequest) -> None:
+        language = get_language_from_request(request)
+        activate(language)
+        request.LANGUAGE_CODE = language
+
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if "public" in response.headers.get("Cache-Control", ""):
-            return response
-        answered: HttpResponseBase = super().process_response(request, response)
-        return answered
+        if "public" not in response.headers.get("Cache-Control", ""):
+            patch_vary_headers(response, ("Accept-Language",))
+            response.headers.setdefault("Content-Language", get_language() or settings.LANGUAGE_CODE)
+        return response
 
 
 def asked(header: str) -> str:

@@ -20,7 +20,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from prometheus_client import Counter
 
-from merchants import bell, columns, ids, limits
+from merchants import bell, columns, ids, limits, prepared
 from merchants.journal import journal
 from merchants.refusals import Refused
 from payments import inquiries, providers
@@ -36,6 +36,11 @@ DELIVERY_ID_MAX = 120  # Of any provider we know, the longest is 64.
 _received = Counter("pushcart_webhooks_received", "Notifications kept in the inbox", ["provider"])
 _repeated = Counter("pushcart_webhooks_repeated", "Deliveries that were kept before", ["provider"])
 _refused = Counter("pushcart_webhooks_refused", "Notifications refused, by reason; nothing was stored", ["reason"])
+
+# Accounts as they were read, by provider and name. One that has changed since proves what it should not, or does not
+# prove what it should: the first is refused by the INSERT, which compares, and both make us read it again.
+_seen: dict[tuple[str, str], ProviderAccount] = {}
+_Kept = tuple[ProviderAccount, Verified, bool]  # By which account, as what, and whether it was new.
 
 
 class UnableToReceive(Exception):
@@ -71,27 +76,55 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
     try:
         if len(delivery.raw) > settings.WEBHOOK_BYTES_MAX:
             raise UnableToReceive("body_too_large", 413)
-        found = account_named(provider, account)
-        try:
-            verified = providers.named(provider).verify(found, delivery, now=now)
-        except UnableToVerify as refusal:
-            if refusal.ask:
-                _limit_unproved(found)
-                inquiries.open_all([(found.id, refusal.ask)], now=now)
-                raise UnableToReceive(refusal.code, 503)
-            raise UnableToReceive(refusal.code, 400)
-        # What opens a shop's own account its owner has chosen: she can sign as much as she likes, for her own book.
-        if verified.authority == "unsigned_hint" or found.funds == ProviderAccount.Funds.DIRECT:
-            _limit_unproved(found)
-        if len(verified.delivery_id) > DELIVERY_ID_MAX:
-            raise UnableToReceive("delivery_id_too_long", 400)
+        told = (provider, account, delivery, now)
+        found, verified, new = _kept_as_seen(*told) or _kept(*told)
     except UnableToReceive as refusal:
         raise counted(refusal)
-    new = keep(account=found, verified=verified, now=now)
     if not new and verified.authority == "unsigned_hint":
         new = _hear_again(found, verified, now)
     (_received if new else _repeated).labels(provider).inc()
     return new
+
+
+def _kept_as_seen(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept | None:
+    """By the account as it was read before; None when that proves nothing, or is no more what the database has."""
+    account = _seen.get((provider, name)) if providers.enabled(provider) else None
+    if account is None:
+        return None
+    try:
+        verified = _verified(account, delivery, now)
+    except UnableToVerify:
+        return None
+    new = _keep(account, verified, now, sealed=bytes(account.sealed_credentials))
+    return None if new is None else (account, verified, new)
+
+
+def _kept(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept:
+    """By the account as it is, which is remembered."""
+    account = account_named(provider, name)
+    if len(_seen) >= 10_000:  # Some kilobytes each; beyond that they are read again.
+        _seen.clear()
+    _seen[provider, name] = account
+    try:
+        verified = _verified(account, delivery, now)
+    except UnableToVerify as refusal:
+        if refusal.ask:
+            _limit_unproved(account)
+            inquiries.open_all([(account.id, refusal.ask)], now=now)
+            raise UnableToReceive(refusal.code, 503)
+        raise UnableToReceive(refusal.code, 400)
+    return account, verified, keep(account=account, verified=verified, now=now)
+
+
+def _verified(account: ProviderAccount, delivery: Delivery, now: datetime) -> Verified:
+    """What is proved and may be kept. Raises UnableToVerify, or UnableToReceive for what is kept of nobody."""
+    verified = providers.named(account.provider).verify(account, delivery, now=now)
+    # What opens a shop's own account its owner has chosen: she can sign as much as she likes, for her own book.
+    if verified.authority == "unsigned_hint" or account.funds == ProviderAccount.Funds.DIRECT:
+        _limit_unproved(account)
+    if len(verified.delivery_id) > DELIVERY_ID_MAX:
+        raise UnableToReceive("delivery_id_too_long", 400)
+    return verified
 
 
 def _limit_unproved(account: ProviderAccount) -> None:
@@ -121,24 +154,26 @@ def keep(*, account: ProviderAccount, verified: Verified, now: datetime) -> bool
 
     One statement for all three: outside a transaction it is one by itself, with one round trip and one commit.
     """
-    with connection.cursor() as cursor:
+    new = _keep(account, verified, now, sealed=None)
+    assert new is not None, "no account is ever deleted"
+    return new
+
+
+def _keep(account: ProviderAccount, verified: Verified, now: datetime, *, sealed: bytes | None) -> bool | None:
+    """The same; None, with nothing kept, when the account has other credentials than `sealed` now, or other funds."""
+    with prepared.cursor() as cursor:
         cursor.execute(
             _KEEP_SQL,
             {
-                "id": ids.new(now),
-                "account": account.id,
-                "delivery": verified.delivery_id,
-                "raw": verified.raw,
-                "headers": json.dumps(dict(verified.headers)),
-                "key_id": verified.key_id,
-                "authority": verified.authority,
-                "now": now,
+                "id": ids.new(now), "account": account.id, "sealed": sealed, "funds": account.funds,
+                "delivery": verified.delivery_id, "raw": verified.raw, "headers": json.dumps(dict(verified.headers)),
+                "key_id": verified.key_id, "authority": verified.authority, "now": now,
             },
-        )
-        new = bool(cursor.rowcount == 1)
+        )  # fmt: skip
+        known, new = cursor.fetchone()
     if new:
         transaction.on_commit(lambda: bell.ring(DRAIN))
-    return new
+    return bool(new) if known else None
 
 
 def account_named(provider: str, name: str) -> ProviderAccount:
@@ -288,19 +323,24 @@ def _lease(statement: str, limit: int, now: datetime) -> list[Leased]:
 _ACCOUNT_SQL = "SELECT * FROM payments_provideraccount WHERE provider = %s AND name = %s"
 
 _KEEP_SQL = """
-WITH told AS (
+WITH known AS (
+    SELECT id FROM payments_provideraccount
+     WHERE id = %(account)s AND (%(sealed)s::bytea IS NULL OR (sealed_credentials, funds) = (%(sealed)s, %(funds)s))
+), told AS (
     INSERT INTO payments_delivery (provider_account_id, delivery_id, event_id)
-    VALUES (%(account)s, %(delivery)s, %(id)s)
-    ON CONFLICT (provider_account_id, delivery_id) DO NOTHING
-    RETURNING event_id
+    SELECT id, %(delivery)s, %(id)s FROM known
+    ON CONFLICT (provider_account_id, delivery_id) DO NOTHING RETURNING provider_account_id, delivery_id, event_id
 ), kept AS (
     INSERT INTO payments_webhookevent
         (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
-    SELECT event_id, %(account)s, %(delivery)s, %(raw)s, %(headers)s, %(key_id)s, %(authority)s, %(now)s FROM told
-    RETURNING id
+    SELECT event_id, provider_account_id, delivery_id, %(raw)s, %(headers)s, %(key_id)s, %(authority)s, %(now)s
+      FROM told
+    RETURNING id, received_at
+), queued AS (
+    INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)
+    SELECT id, 'queued', 0, received_at, '', received_at FROM kept
 )
-INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)
-SELECT id, 'queued', 0, %(now)s, '', %(now)s FROM kept
+SELECT EXISTS (SELECT FROM known), EXISTS (SELECT FROM kept)
 """
 
 # The rows are ordered, so that two processes with the same deliveries wait for each other in one order.

@@ -139,8 +139,9 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
             "receipt_url": self.get_receipt_url(payment),
             "occurred_at": written(payment.occurred_at),
             "recorded_at": written(payment.recorded_at),
-            "refunds": self.fields["refunds"].to_representation(payment.refunds),
-            "disputes": self.fields["disputes"].to_representation(payment.disputes),
+            # Most payments have neither, and what would write them is made only for those that have.
+            "refunds": payment.its_refunds and self.fields["refunds"].to_representation(payment.its_refunds),
+            "disputes": payment.its_disputes and self.fields["disputes"].to_representation(payment.its_disputes),
         }
 
     @extend_schema_field(Amount(allow_null=True))
@@ -149,7 +150,7 @@ class PaymentShape(serializers.ModelSerializer[Payment]):
 
     @extend_schema_field(Amount)
     def get_refunded(self, payment: Payment) -> dict[str, Any]:
-        rows = [refund.amount for refund in payment.refunds.all() if refund.state != Refund.State.FAILED]
+        rows = [refund.amount for refund in payment.its_refunds if refund.state != Refund.State.FAILED]
         return money(sum(rows), payment.currency)
 
     @extend_schema_field(Amount(allow_null=True))

@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 
 from merchants import bell, items
 from merchants.models import Item
-from payments import boundary
+from payments import boundary, inbox
 from tests.cast import ARJUN_PHONE, LAN_PHONE, MEI_PHONE, Person, empty_tables, hire, open_shop
 
 # Time is measured in bench/ and never asserted: beside a busy neighbour any example may take long.
@@ -45,6 +45,12 @@ def stores(settings: LazySettings, tmp_path: Path) -> Iterator[None]:
     bell.store().flushdb()
     yield
     bell.store().flushdb()
+
+
+@pytest.fixture(autouse=True)
+def no_account() -> None:
+    """A notification leaves its account remembered in its process; every test begins without one."""
+    inbox._seen.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -13,15 +13,16 @@ from datetime import datetime, timedelta
 import pytest
 from django.conf import LazySettings
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from merchants.models import Item
-from payments import credentials, inbox
+from payments import accounts, credentials, inbox
 from payments.models import Payment, PaymentIntent, ProviderAccount, QueuedEvent, WebhookEvent
 from payments.providers.base import Delivery
 from tests.cast import Person
-from tests.till import OTHER_SECRET, SECRET, direct, drain, expect, paid, platform
+from tests.till import OTHER_SECRET, SECRET, Notification, direct, drain, expect, paid, platform
 
 
 @pytest.fixture
@@ -262,6 +263,43 @@ def test_what_a_shop_can_sign_by_itself_is_kept_only_so_often(
         assert (refusal.value.code, refusal.value.status) == ("too_many_hints", 429)
         assert paid(account=account).deliver() is True  # The platform's secret is nobody's to flood us with.
     assert WebhookEvent.objects.filter(provider_account=own).count() == 2
+
+
+def test_an_account_is_read_once_and_each_notification_is_one_statement(account: ProviderAccount) -> None:
+    assert paid(account=account).deliver() is True
+    told = [paid(account=account) for _ in range(2)]
+    with CaptureQueriesContext(connection) as asked:
+        assert [one.deliver() for one in told] == [True, True]
+    assert [one["sql"].count("INSERT") for one in asked.captured_queries] == [3, 3]
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_secret_that_was_revoked_lets_nothing_in_though_the_account_was_read_before(
+    account: ProviderAccount, guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert paid(account=account).deliver() is True
+    stolen = Notification(account, paid(account=account).message, secret=SECRET)
+    sealed = credentials.sealed({"api_key": "new", "webhook_secrets": OTHER_SECRET})
+    accounts.replace(account, identity={}, sealed=sealed, keep_old=False, now=timezone.now())
+    if not guarded:  # So it would be without the comparison.
+        monkeypatch.setattr(inbox, "_KEEP_SQL", inbox._KEEP_SQL.replace("%(sealed)s::bytea IS NULL", "true"))
+        assert stolen.deliver() is True
+        return
+    with pytest.raises(inbox.UnableToReceive, match="signature_wrong"):
+        stolen.deliver()
+    assert Notification(account, paid(account=account).message, secret=OTHER_SECRET).deliver() is True
+    assert WebhookEvent.objects.count() == 2
+
+
+def test_an_account_that_became_a_shops_own_has_a_budget_at_once(
+    account: ProviderAccount, mei: Person, settings: LazySettings
+) -> None:
+    assert paid(account=account).deliver() is True
+    settings.HINT_BUDGET = "1/minute"
+    ProviderAccount.objects.update(funds="direct", shop=mei.shop)
+    assert paid(account=account).deliver() is True
+    with pytest.raises(inbox.UnableToReceive, match="too_many_hints"):
+        paid(account=account).deliver()
 
 
 def test_what_was_kept_is_never_changed(account: ProviderAccount) -> None:

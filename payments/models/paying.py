@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Cast, Right
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from merchants import ids
@@ -154,6 +155,16 @@ class Payment(models.Model):
             models.Index(fields=["shop", "-occurred_at", "-id"], name="payment_wants_look", condition=IRREGULAR),
             models.Index(F("shop"), RECEIPT_TAIL, name="payment_receipt_tail"),
         ]
+
+    # Read once for each, or for many payments together: `Prefetch("refunds", to_attr="its_refunds")`.
+
+    @cached_property
+    def its_refunds(self) -> list[Refund]:
+        return list(self.refunds.all())
+
+    @cached_property
+    def its_disputes(self) -> list[Dispute]:
+        return list(self.disputes.all())
 
     def __str__(self) -> str:
         return ids.public(self.prefix, self.id)
