@@ -14,6 +14,8 @@ import pytest
 from django.apps import apps
 from django.db import models
 
+pytestmark = pytest.mark.xdist_group("layout")  # One worker parses all of the code, once.
+
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ("config", "merchants", "payments", "qr")
 TOP = {
