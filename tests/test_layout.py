@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import subprocess
 from collections.abc import Iterator
@@ -255,7 +256,12 @@ def modules() -> list[Path]:
 
 @cache
 def parsed(path: Path) -> ast.Module:
-    return ast.parse((ROOT / path).read_text())
+    """The file's tree. The collector would walk through all trees that are kept, again and again, and find nothing."""
+    gc.disable()
+    try:
+        return ast.parse((ROOT / path).read_text())
+    finally:
+        gc.enable()
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
