@@ -13,18 +13,20 @@ from django.test import override_settings
 from merchants.models import Code
 from payments.models import PaymentIntent, ProviderAccount
 from payments.providers import sandbox
-from tests.sandbox.pretend_shop import CONTROL_KEY, Wallet
+from tests.sandbox.pretend_shop import CONTROL_KEY, PACE, Wallet
 from tests.till import expect, platform
 
 # Nobody listens there: what the wallet has to tell, it tells in vain, and the product must find it out by asking.
 NOWHERE = "http://127.0.0.1:9"
+# Its second is a quarter of an hour: it has decided on no refund before the test has ended, however slow that is.
+UNDECIDED = 900.0
 
 
 @contextmanager
-def running_wallet(folder: Path) -> Iterator[Wallet]:
+def running_wallet(folder: Path, *, pace: float = PACE) -> Iterator[Wallet]:
     """A wallet of its own process, stopped at the end."""
     wallet = Wallet(folder / "wallet.sqlite3")
-    wallet.start()
+    wallet.start(pace)
     try:
         yield wallet
     finally:

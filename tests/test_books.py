@@ -10,9 +10,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
+from merchants import items
 from merchants.models import Item, User
 from payments import books, ledger, reconcile, refunds, remedies
 from payments.models import Discrepancy, Match, Payment, Refund
@@ -20,7 +22,7 @@ from payments.payouts import outcomes
 from payments.payouts.endings import Word
 from payments.settlement import undoing
 from tests.bank_day import bank_says, credit, look, settled
-from tests.cast import Person
+from tests.cast import MEI_PHONE, Person, open_shop
 from tests.evening import look as look_at_lines
 from tests.evening import stated, told
 from tests.operators import OPERATOR_PHONE
@@ -286,10 +288,35 @@ BREAKS: list[tuple[str, str]] = [
 ]
 
 
+@contextmanager
+def undone() -> Iterator[None]:
+    """Whatever is written meanwhile was never there, not even what is durable, as in Django's own TestCase."""
+    around = transaction.atomic()
+    around._from_testcase = True  # type: ignore[attr-defined]
+    with around:
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def traded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """One day for all tests: to play it takes longer than to break it."""
+    with django_db_blocker.unblock(), undone():
+        mei = open_shop(MEI_PHONE, "Mei's fruit")
+        a_day(mei, items.create(shop=mei.shop, name="Apples", amount=200, unit="pile", photo=None, now=timezone.now()))
+        yield
+
+
 @pytest.fixture
-def trade(mei: Person, apples: Item) -> None:
-    """A day with something of everything: exact, short, late, in suspense, direct, refunds of every end, released
-    less our fee. Two of its lines were matched, and the match of one was undone.
+def trade(traded: None) -> Iterator[None]:
+    """That day, as it was played: what the test breaks is whole again afterwards."""
+    with undone():
+        yield
+
+
+def a_day(mei: Person, apples: Item) -> None:
+    """Something of everything: exact, short, late, in suspense, direct, refunds of every end, released less our fee.
+    Two of its lines were matched, and the match of one was undone.
     """
     platform()
     agree(parts_per_million=6000)
@@ -377,6 +404,7 @@ def check() -> tuple[int, str, str]:
 
 
 def test_an_empty_book_holds_every_law(db: None) -> None:
+    assert not Payment.objects.exists()
     status, out, err = check()
     assert (status, err) == (0, "")
     assert out.splitlines() == [f"holds   {law}" for law in books.LAWS]

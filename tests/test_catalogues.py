@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -12,12 +13,18 @@ from django.utils.translation import to_locale
 
 from merchants.management.commands import catalogues
 
+pytestmark = pytest.mark.xdist_group("catalogues")  # One worker reads all of the code, once.
+
 LANGUAGES = catalogues.languages()
-FOUND = {
-    (app, domain): found
-    for app in catalogues.APPS
-    for domain, found in catalogues.wanted(settings.BASE_DIR / app).items()
-}
+
+
+@cache
+def in_the_code() -> dict[tuple[str, str], Catalog]:
+    return {
+        (app, domain): found
+        for app in catalogues.APPS
+        for domain, found in catalogues.wanted(settings.BASE_DIR / app).items()
+    }
 
 
 def catalogue(app: str, language: str, domain: str) -> Catalog:
@@ -31,7 +38,7 @@ def blanks(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_is_translated_with_the_same_blanks(language: str) -> None:
-    for app, domain in FOUND:
+    for app, domain in in_the_code():
         for message in catalogue(app, language, domain):
             if not message.id:
                 continue
@@ -49,7 +56,7 @@ def test_every_sentence_is_translated_with_the_same_blanks(language: str) -> Non
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_one_english_sentence_is_one_sentence_in_every_app(language: str) -> None:
     told: dict[object, object] = {}
-    for app, domain in FOUND:
+    for app, domain in in_the_code():
         for message in catalogue(app, language, domain):
             if message.id:
                 key = (message.id, message.context)
@@ -64,7 +71,7 @@ def test_the_settings_and_the_page_name_the_same_languages() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_catalogues_hold_exactly_the_sentences_of_the_code(language: str) -> None:
-    for (app, domain), found in FOUND.items():
+    for (app, domain), found in in_the_code().items():
         kept = catalogues.up_to(found, catalogues.catalogue_path(app, language, domain), language)
         path = catalogues.catalogue_path(app, language, domain)
         assert path.read_bytes() == catalogues.written(kept), f"{path}: run `manage.py catalogues`"

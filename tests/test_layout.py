@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.db import models
+
+pytestmark = pytest.mark.xdist_group("layout")  # One worker parses all of the code, once.
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ("config", "merchants", "payments", "qr")
@@ -255,7 +258,12 @@ def modules() -> list[Path]:
 
 @cache
 def parsed(path: Path) -> ast.Module:
-    return ast.parse((ROOT / path).read_text())
+    """The file's tree. The collector would walk through all trees that are kept, again and again, and find nothing."""
+    gc.disable()
+    try:
+        return ast.parse((ROOT / path).read_text())
+    finally:
+        gc.enable()
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
@@ -17,7 +18,7 @@ from payments import ledger, reconcile, refunds
 from payments.models import AccountBalance, LedgerEntry, Payment, Refund, WebhookEvent
 from payments.providers import sandbox
 from tests.cast import Person
-from tests.running_wallet import approve, known_at, running_wallet, start
+from tests.running_wallet import UNDECIDED, approve, known_at, running_wallet, start
 from tests.sandbox.pretend_shop import Wallet, eventually
 from tests.till import assert_books_hold, drain, expect, paid, platform, refund_told, total
 
@@ -180,17 +181,18 @@ def test_forty_who_refund_at_once_get_no_more_than_was_received(real_db: None, m
 
 
 def test_the_wallet_is_asked_under_the_refunds_own_reference(
-    known: None, wallet: Wallet, mei: Person, apples: Item, now: datetime
+    mei: Person, apples: Item, now: datetime, tmp_path: Path
 ) -> None:
-    payment = real_payment(wallet, apples)
-    refund = ask(mei, payment, 80, now)
-    assert refunds.send_due(now=now) == 1
-    drain()
-    refund.refresh_from_db()
-    row = wallet.books()["refunds"][-1]
-    assert (row["reference"], row["amount"], row["id"]) == (refund.reference, 80, refund.object_id)
-    assert (refund.state, refund.attempts, refund.next_call_at) == ("requested", 1, now + timedelta(seconds=5))
-    assert refunds.send_due(now=now) == 0
+    with running_wallet(tmp_path, pace=UNDECIDED) as wallet, known_at(wallet):
+        payment = real_payment(wallet, apples)
+        refund = ask(mei, payment, 80, now)
+        assert refunds.send_due(now=now) == 1
+        drain()
+        refund.refresh_from_db()
+        row = wallet.books()["refunds"][-1]
+        assert (row["reference"], row["amount"], row["id"]) == (refund.reference, 80, refund.object_id)
+        assert (refund.state, refund.attempts, refund.next_call_at) == ("requested", 1, now + timedelta(seconds=5))
+        assert refunds.send_due(now=now) == 0
 
 
 def test_asking_again_refunds_nothing_twice(

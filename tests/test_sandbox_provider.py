@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
@@ -22,7 +23,7 @@ from payments.models import Payment, PaymentIntent, ProviderAccount, Refund
 from payments.providers import enabled, named, sandbox
 from payments.providers.base import Delivery, Event, ProviderError, Ref, UnableToRead, UnableToVerify, Verified, Visit
 from tests.cast import Person
-from tests.running_wallet import approve, known_at, running_wallet, start
+from tests.running_wallet import UNDECIDED, approve, known_at, running_wallet, start
 from tests.sandbox.pretend_shop import Listener, Notice, Wallet, eventually
 from tests.settlement_files import rows_of_day
 from tests.till import platform
@@ -200,16 +201,15 @@ def test_a_secret_is_rotated_while_the_wallet_goes_on(
     assert proved(account, notice).authority == "signed"
 
 
-def test_a_refund_is_asked_for_once_under_its_reference(
-    account: ProviderAccount, wallet: Wallet, mei: Person, intent: PaymentIntent
-) -> None:
-    payment = paid_intent(wallet, intent)
-    refund = asked_back(mei, payment, 80)
-    answers = [sandbox.refund(account, refund, payment.object_id) for _ in range(2)]
+def test_a_refund_is_asked_for_once_under_its_reference(mei: Person, apples: Item, tmp_path: Path) -> None:
+    with running_wallet(tmp_path, pace=UNDECIDED) as wallet, known_at(wallet) as account:
+        payment = paid_intent(wallet, start(apples.codes.get()))
+        refund = asked_back(mei, payment, 80)
+        answers = [sandbox.refund(account, refund, payment.object_id) for _ in range(2)]
+        mine = [row for row in wallet.books()["refunds"] if row["payment_id"] == payment.object_id]
     event = meaning_of(answers[0])[0]
     assert (event.kind, event.amount, event.currency) == ("refund.pending", 80, "CNY")
     assert (event.reference, event.parent_object_id, event.final) == (refund.reference, payment.object_id, False)
-    mine = [row for row in wallet.books()["refunds"] if row["payment_id"] == payment.object_id]
     assert [(row["reference"], row["amount"]) for row in mine] == [(refund.reference, 80)]
 
 
