@@ -8,8 +8,6 @@ MAKEFLAGS += --no-print-directory
 
 PORT ?= 8000
 export PORT
-# Many images of containers set it for the sake of their size: then each process of ours would compile all of Django again.
-unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
