@@ -104,7 +104,7 @@ GLOBAL_KEYS = {
     "payments.Account key": "names its shop where it has one; an account of the platform has one row in each place",
     "payments.PaymentIntent page": "drawn for one code, which is one shop's",
     "payments.PaymentIntent receipt": "128 random bits, and what a customer keeps: a directory from receipt to shop",
-    "payments.Payment provider_account object_id": (
+    "payments.Payment object_id provider_account": (
         "the provider's own id, unique by its account: a directory from it to the payment's shop; a payment without "
         "a shop waits in one place, and moves when it is placed"
     ),
