@@ -29,10 +29,10 @@ from config.processes import POLITE, CannotStart, Process, Step, end_group, spaw
 WEB = (
     "config.web:application",
     "--factory",
-    "--interface=wsgi",
+    "--interface=asginl",
     "--http=1",
     "--no-ws",
-    "--blocking-threads=64",
+    "--loop=asyncio",
     "--http1-buffer-size=65536",  # The head of a request is no longer than this.
     "--http1-header-read-timeout=10000",
     "--workers-kill-timeout=5",
