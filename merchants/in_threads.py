@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
 Scope = MutableMapping[str, Any]
@@ -87,78 +87,93 @@ class _InThreads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = length_of(scope)
-        large = length > AHEAD_MAX
-        if self._inside >= THREADS + WAITING_MAX or (large and self._large >= LARGE_MAX):
-            await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, (b"retry-after", b"%d" % RETRY_AFTER_S))
-            return
-        loop = asyncio.get_running_loop()
-        self._inside += 1
-        self._large += large
+        exchange = _Exchange(asyncio.get_running_loop(), receive, send)
         try:
-            body: _Readable
-            if large:
-                body = _BodyAsItComes(loop, receive, length)
+            if length > AHEAD_MAX:
+                await self._large_one(scope, exchange, length)
             else:
-                body = io.BytesIO(await body_of(receive, length) if length else b"")
-            exchange = _Exchange(loop, send)
-            environ = environ_of(scope, body)
-            whole = await loop.run_in_executor(self._pool, exchange.run, self._application, environ)
-            if whole is not None:
-                await answer(send, exchange.status, exchange.headers, whole)
+                body = await body_of(receive, length) if length else b""
+                await self._in_thread(scope, exchange, io.BytesIO(body))
         except TooSlow:
+            if exchange.begun:
+                raise  # The server cuts it off, so that nobody takes it for whole.
             await say_too_slow(send)
         except Gone:
             pass
+
+    async def _large_one(self, scope: Scope, exchange: _Exchange, length: int) -> None:
+        if self._large >= LARGE_MAX:
+            await _say_busy(exchange.send)
+            return
+        self._large += 1
+        try:
+            exchange.coming = _BodyAsItComes(exchange.loop, exchange.receive, length)
+            await self._in_thread(scope, exchange, io.BufferedReader(exchange.coming, AHEAD_MAX))
+        finally:
+            self._large -= 1
+
+    async def _in_thread(self, scope: Scope, exchange: _Exchange, body: BinaryIO) -> None:
+        if self._inside >= THREADS + WAITING_MAX:
+            await _say_busy(exchange.send)
+            return
+        self._inside += 1
+        try:
+            environ = environ_of(scope, body)
+            whole = await exchange.loop.run_in_executor(self._pool, exchange.run, self._application, environ)
         finally:
             self._inside -= 1
-            self._large -= large
+        if whole is not None:
+            await answer(exchange.send, exchange.status, exchange.headers, whole)
 
 
-class _Readable(Protocol):
-    def read(self, size: int = -1, /) -> bytes: ...
-
-
-class _BodyAsItComes:
+class _BodyAsItComes(io.RawIOBase):
     """A long body, for a thread to read."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, length: int) -> None:
-        self._loop, self._receive = loop, receive
-        self._left = length
+        self._loop, self._receive, self._left = loop, receive, length
         self._ends_at = loop.time() + SILENT_S + length / SLOWEST
-        self._kept = b""
+        self._piece = memoryview(b"")
         self.failure: TooSlow | Gone | None = None
 
-    def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes, at least one unless the body has ended; all that is left for a negative size."""
-        if size < 0:
-            return b"".join(iter(lambda: self.read(AHEAD_MAX), b""))
-        if not self._kept and self._left:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        if not self._piece and self._left > 0:
             try:
-                self._kept = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+                self._piece = memoryview(asyncio.run_coroutine_threadsafe(self._next(), self._loop).result())
             except (TooSlow, Gone) as failure:
                 self.failure = failure
                 raise OSError("the body has not come") from failure  # Django knows that of every server.
-            self._left = max(self._left - len(self._kept), 0) if self._kept else 0
-        piece, self._kept = self._kept[:size], self._kept[size:]
-        return piece
+            self._left = self._left - len(self._piece) if self._piece else 0
+        size = min(len(into), len(self._piece))
+        into[:size], self._piece = self._piece[:size], self._piece[size:]
+        return size
 
     async def _next(self) -> bytes:
+        """The next piece; nothing at the end of the body."""
         try:
             async with asyncio.timeout_at(min(self._ends_at, self._loop.time() + SILENT_S)):
-                while not (piece := _piece(message := await self._receive())) and message.get("more_body"):
-                    pass
-                return piece
+                more = True
+                while more:
+                    message = await self._receive()
+                    if piece := _piece(message):
+                        return piece
+                    more = message.get("more_body", False)
         except TimeoutError:
             raise TooSlow
+        return b""
 
 
 class _Exchange:
     """One request in its thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
-        self._loop, self._send = loop, send
+    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, send: Send) -> None:
+        self.loop, self.receive, self.send = loop, receive, send
         self.status = 0
         self.headers: Headers = []
+        self.begun = False
+        self.coming: _BodyAsItComes | None = None
 
     def run(self, application: Wsgi, environ: Environ) -> bytes | None:
         """The whole body of the answer, which is still to be sent; None when it was sent from here in its pieces."""
@@ -166,14 +181,12 @@ class _Exchange:
         try:
             pieces = iter(said)
             first, second = next(pieces, b""), next(pieces, None)
-            if failure := getattr(environ["wsgi.input"], "failure", None):
-                raise failure
+            if self.coming is not None and self.coming.failure is not None:
+                raise self.coming.failure  # Whatever was made of a body that was cut off.
             if second is None:
                 return first
-            self._tell({"type": "http.response.start", "status": self.status, "headers": self.headers})
-            for piece in _all(first, second, pieces):
-                self._tell({"type": "http.response.body", "body": piece, "more_body": True})
-            self._tell({"type": "http.response.body", "body": b"", "more_body": False})
+            self.begun = True
+            self._send_pieces(_all(first, second, pieces))
             return None
         finally:
             getattr(said, "close", lambda: None)()
@@ -182,16 +195,37 @@ class _Exchange:
         self.status = int(status[:3])
         self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
+    def _send_pieces(self, pieces: Iterator[bytes]) -> None:
+        """Returns when the client has taken all of it, or has gone. Raises TooSlow for one that takes nothing."""
+        leaves = asyncio.run_coroutine_threadsafe(self._leaves(), self.loop)
+        try:
+            self._tell({"type": "http.response.start", "status": self.status, "headers": self.headers})
+            for piece in pieces:
+                if leaves.done():
+                    return
+                self._tell({"type": "http.response.body", "body": piece, "more_body": True})
+            self._tell({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            leaves.cancel()
+
     def _tell(self, message: Message) -> None:
-        """Returns when the client has room for more; a client that takes nothing is left."""
-        asyncio.run_coroutine_threadsafe(self._told(message), self._loop).result()
+        """Returns when the server has room for more."""
+        asyncio.run_coroutine_threadsafe(self._told(message), self.loop).result()
 
     async def _told(self, message: Message) -> None:
-        async with asyncio.timeout(SILENT_S):
-            await self._send(message)
+        try:
+            async with asyncio.timeout(SILENT_S):
+                await self.send(message)
+        except TimeoutError:
+            raise TooSlow
+
+    async def _leaves(self) -> None:
+        """Ends when the client goes away."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
 
-def environ_of(scope: Scope, body: _Readable) -> Environ:
+def environ_of(scope: Scope, body: BinaryIO) -> Environ:
     """The request in WSGI's words (PEP 3333).
 
     A header with an underscore in its name is left out: it would pass for the one with a hyphen, which a proxy writes.
@@ -243,6 +277,10 @@ def _all(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield second
     yield from rest
+
+
+async def _say_busy(send: Send) -> None:
+    await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, (b"retry-after", b"%d" % RETRY_AFTER_S))
 
 
 async def _refuse(send: Send, status: HTTPStatus, header: tuple[bytes, bytes]) -> None:

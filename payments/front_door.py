@@ -58,7 +58,7 @@ def before(django: Application) -> Application:
         key = (address[1], address[2])
         answer = await _taken(key, Delivery(raw, headers))
         if answer is None:
-            return await django(scope, _again(raw), send)
+            return await django(scope, _again(raw, receive), send)
         for message in answer:
             await send(message)
         return None
@@ -66,13 +66,14 @@ def before(django: Application) -> Application:
     return application
 
 
-def _again(raw: bytes) -> Receive:
-    """A body that has been read, for somebody else to read."""
+def _again(raw: bytes, receive: Receive) -> Receive:
+    """A body that has been read, for somebody else to read, and then whatever comes."""
+    first: list[Message] = [{"type": "http.request", "body": raw, "more_body": False}]
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": raw, "more_body": False}
+    async def again() -> Message:
+        return first.pop() if first else await receive()
 
-    return receive
+    return again
 
 
 async def _taken(key: Key, delivery: Delivery) -> tuple[Message, Message] | None:
