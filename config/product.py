@@ -24,8 +24,8 @@ from config import running
 from config.data_folder import DataFolder
 from config.processes import POLITE, CannotStart, Process, Step, end_group, spawn, stop
 
-# How granian serves us; the Dockerfile says the same. One loop hears every connection, and one process is enough for two
-# cores: what waits for a commit costs it nothing meanwhile, and Django has threads of its own (merchants.in_threads).
+# How granian serves us; the Dockerfile says the same. One loop hears every connection, and one process is enough for
+# two cores: what waits for a commit costs nothing meanwhile, and Django has threads of its own (merchants.in_threads).
 WEB = (
     "config.web:application",
     "--factory",
