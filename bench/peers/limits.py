@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import threading
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
@@ -73,8 +74,16 @@ def _key() -> bytes:
     return base64.b64decode(os.environ["WEBHOOK_SECRET"].removeprefix("whsec_"))
 
 
-@cache
+_making = threading.Lock()
+
+
 def _pool() -> ConnectionPool:
+    with _making:  # The first requests come together, and `cache` alone would let each make one.
+        return _made_pool()
+
+
+@cache
+def _made_pool() -> ConnectionPool:
     pool = ConnectionPool(os.environ["DATABASE_URL"], min_size=1, max_size=8, kwargs={"autocommit": True}, open=True)
     atexit.register(pool.close)
     return pool
