@@ -133,9 +133,11 @@ class _Group:
     def _written(self, group: Sequence[_Place], outcomes: Sequence[Outcome]) -> None:
         assert self._watch is not None
         self._watch.cancel()
-        for place, outcome in zip(group, outcomes, strict=True):
-            place.end(outcome)
-        self._give()
+        try:
+            for place, outcome in zip(group, outcomes, strict=True):
+                place.end(outcome)
+        finally:
+            self._give()
 
     def _write_all(self) -> None:
         """The thread: one group after the other."""
