@@ -12,7 +12,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,12 +27,14 @@ from bench.load import Answers
 from bench.rounds import size
 from config import product
 from config.data_folder import DataFolder
+from merchants import in_threads
 
 PATH = "/webhooks/sandbox/bench"
 WARM = size(400, 64)  # Requests before the clock: connections, plans and caches are those of a server that runs.
 AGAIN = size(400, 64)  # Requests that are sent once more afterwards.
 SHOPS = 200  # Of the naive design.
-_APPLICATIONS = ("config.wsgi:application", "config.web:application")
+# For a WSGI application in the product's place: as many threads of the server as the product gives to Django.
+_IN_THREADS = ("--interface=wsgi", f"--blocking-threads={in_threads.THREADS}")
 NAIVE_REDIS = "/7"  # Valkey has 32 databases; the product uses the first.
 
 
@@ -86,8 +88,13 @@ class Receiver:
 # --- The product -----------------------------------------------------------------------------------------------------
 
 
-def web(folder: DataFolder, port: int, application: str = "") -> tuple[list[str], dict[str, str]]:
-    """The command and the environment of the product's web process, for another `application` if one is named."""
+def web(
+    folder: DataFolder, port: int, application: str = "", options: Sequence[str] = ()
+) -> tuple[list[str], dict[str, str]]:
+    """The command and the environment of the product's web process, for another `application` if one is named.
+
+    The last of an option counts: `options` come behind the product's own.
+    """
     variables = {**product.variables(folder, port), **ground.IN_PRODUCTION}
     metrics = Path(folder.path) / f"metrics-{port}"
     metrics.mkdir(exist_ok=True)
@@ -100,9 +107,9 @@ def web(folder: DataFolder, port: int, application: str = "") -> tuple[list[str]
     if not application:
         return found.command, variables
     # An application in the product's place, for the same server with the same options.
-    command = [application if part in _APPLICATIONS else part for part in found.command if part != "--factory"]
+    command = [application if part == product.WEB[0] else part for part in found.command if part != "--factory"]
     assert application in command, found.command
-    return command, variables
+    return [*command, *options], variables
 
 
 @contextmanager
@@ -143,13 +150,17 @@ def _count_inbox() -> int:
 
 @contextmanager
 def limit(folder: DataFolder, port: int, application: str) -> Iterator[Receiver]:
-    """`nothing` or `insert` of bench/peers/limits.py, on the product's own server with the product's options."""
+    """`nothing` or `insert` of bench/peers/limits.py, on the product's own server with the product's options.
+
+    `insert` has threads of the server instead of its loop.
+    """
     from bench.peers import limits  # noqa: PLC0415
 
     database = ground.another_database(f"limit_{application}")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(limits.TABLE_SQL)
-    command, variables = web(folder, port, f"bench.peers.limits:{application}")
+    options = _IN_THREADS if application == "insert" else ()
+    command, variables = web(folder, port, f"bench.peers.limits:{application}", options)
     with serving.served(
         command, {**variables, "DATABASE_URL": database, "WEBHOOK_SECRET": ground.SECRET}, port=port
     ) as process:

@@ -48,8 +48,8 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
 
 
 def output(command: Sequence[object]) -> str:
-    """What a short program says on its standard output; it must succeed."""
-    return subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout
+    """What a short program says on its standard output; it must succeed, and its complaints are seen."""
+    return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from config import wsgi
+from merchants.in_threads import in_threads
 
-from django.core.wsgi import get_wsgi_application
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-
-application = get_wsgi_application()
+application = in_threads(wsgi.application)

@@ -24,20 +24,21 @@ from config import running
 from config.data_folder import DataFolder
 from config.processes import POLITE, CannotStart, Process, Step, end_group, spawn, stop
 
-# How granian serves us; the Dockerfile says the same. A thread waits for each request that is worked on, most of them
-# for a commit, so there are more of them than cores, and one process is enough for two cores.
+# How granian serves us; the Dockerfile says the same. One loop hears every connection, and one process is enough for
+# two cores: what waits for a commit costs nothing meanwhile, and Django has threads of its own (merchants.in_threads).
 WEB = (
     "config.web:application",
     "--factory",
-    "--interface=wsgi",
+    "--interface=asginl",  # ASGI without its lifespan.
     "--http=1",
     "--no-ws",
-    "--blocking-threads=64",
+    "--loop=asyncio",
+    "--backpressure=1024",  # Connections of one process, idle ones included; others wait to be heard.
     "--http1-buffer-size=65536",  # The head of a request is no longer than this.
     "--http1-header-read-timeout=10000",
     "--workers-kill-timeout=5",
     "--respawn-failed-workers",
-    "--log-level=error",  # It warns of so many threads at each start.
+    "--log-level=error",
 )
 # What listens where, counted from PORT.
 PORTS = {"web": 0, "event stream": 1, "pretend wallet": 2, "internal figures": 3}

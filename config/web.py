@@ -1,7 +1,8 @@
 """The web program: what each of granian's worker processes serves, and the figures on the internal port beside it.
 
-Granian listens on one address. The internal port is a listener of Python's own in a thread of the same process: it
-serves the same application to whoever watches us, a few requests a minute.
+One loop hears every request. It takes proved notifications itself (`payments.front_door`); whatever else comes is
+Django's, in threads. Granian listens on one address. The internal port is a listener of Python's own in a thread of the
+same process: it serves Django to whoever watches us, a few requests a minute.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from django.conf import settings
 
 from config import wsgi
-from payments.front_door import Application
+from merchants.in_threads import Application, in_threads
+from payments import front_door
 
 _PATIENCE_S = 10.0  # Who watches us sends a few lines at once.
 
@@ -27,7 +29,7 @@ def application() -> Application:
         Thread(target=_Internal().serve_forever, name="internal port", daemon=True).start()
     gc.collect()
     gc.freeze()  # What was loaded stays: no later collection has to walk through it.
-    return wsgi.application
+    return front_door.before(in_threads(wsgi.application))
 
 
 class _Watchers(WSGIRequestHandler):

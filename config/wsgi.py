@@ -1,4 +1,4 @@
-"""The web process: everything but the event stream, with the notifications' short way in front of it."""
+"""Django as a WSGI application: what the web program calls in threads, and what the internal port serves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,4 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-_django = get_wsgi_application()
-
-from payments import front_door  # noqa: E402  Models can be imported only after the set-up.
-
-application = front_door.before(_django)
+application = get_wsgi_application()

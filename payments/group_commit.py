@@ -1,16 +1,17 @@
 """Notifications that arrive together are kept together: one INSERT and one commit, and each is answered after it.
 
-The first to come writes at once, alone; while it writes the next ones gather, and the first of those writes for all of
-them. So nobody ever waits for company, and the more arrive the less each costs. Each process has one connection for it.
+The first to come is written at once; while it is written the next ones gather, and then all of those are written. So
+nobody ever waits for company, and the more arrive the less each costs. Each process has one thread with one connection
+that writes; it is handed a whole group, and wakes the loop once for all of its answers.
 """
 
 from __future__ import annotations
 
-import os
+import asyncio
 import threading
-import time
 from collections.abc import Sequence
 from functools import cache
+from queue import SimpleQueue
 
 import psycopg
 from django.db import connection
@@ -22,7 +23,8 @@ from payments import inbox
 from payments.inbox import Proved, UnableToReceive
 
 GROUP_MAX = 128  # Rows in one statement: beyond it a group gains nothing and keeps its first ones waiting.
-WAITING_MAX = 48  # Each holds a thread of the web, and pages want some too: who comes after them is told to come again.
+# Four groups: at some thousands a second a tenth of a second. Who comes after them is told to come again.
+WAITING_MAX = 512
 STUCK_S = 2.0  # A commit takes milliseconds. One that takes this long will not be waited for by anybody else.
 _CONNECT_S = 2  # libpq's smallest. Everybody waits for it, and the next one tries again.
 
@@ -30,109 +32,148 @@ _groups_written = Counter("pushcart_webhook_groups", "Groups of notifications th
 
 _log = journal(__name__)
 
+Outcome = bool | UnableToReceive | None
 
-def keep(proved: Proved) -> bool | None:
-    """Keeps one notification with whatever comes at the same time; returns after the commit, as `inbox.keep_all` says.
 
-    Raises UnableToReceive 503: `overloaded` with nothing stored; `unavailable` when the database did not say that it
-    is kept (it may be: the provider sends it again, and it is kept once).
+def keep(proved: Proved) -> asyncio.Future[bool | None]:
+    """Keeps one notification with whatever comes at the same time: done after the commit, as `inbox.keep_all` says.
+
+    Called in the loop. UnableToReceive 503, raised here or by the future: `overloaded` with nothing stored;
+    `unavailable` when the database did not say that it is kept (it may be: the provider sends it again, and it is kept
+    once). Whoever no longer waits for the future is kept or not, like one whose answer is lost on its way.
     """
-    return _group(os.getpid()).keep(proved)
+    return _group(asyncio.get_running_loop()).place(proved)
 
 
 class _Place:
-    """One notification that waits for its commit, and the thread that brought it."""
+    """One notification that waits for its commit."""
 
-    __slots__ = ("group", "outcome", "proved", "woken")
+    __slots__ = ("came", "kept", "proved")
 
-    def __init__(self, proved: Proved) -> None:
-        self.proved = proved
-        self.woken = threading.Lock()
-        self.woken.acquire()
-        self.group: list[_Place] = []  # Whom it writes for, once it is its turn to write.
-        self.outcome: bool | UnableToReceive | None = UnableToReceive("unavailable", 503)
+    def __init__(self, proved: Proved, kept: asyncio.Future[bool | None], came: float) -> None:
+        self.proved, self.kept, self.came = proved, kept, came
+
+    def end(self, outcome: Outcome) -> None:
+        if self.kept.done():  # Nobody waits for it any more, or it was told that it takes too long.
+            return
+        if isinstance(outcome, UnableToReceive):
+            self.kept.set_exception(outcome)
+        else:
+            self.kept.set_result(outcome)
 
 
 @cache
-def _group(process: int) -> _Group:
-    """One per process: a forked child has neither its parent's threads nor its connection."""
-    return _Group()
+def _group(loop: asyncio.AbstractEventLoop) -> _Group:
+    """One for the process, which has one loop."""
+    return _Group(loop)
 
 
 class _Group:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    """Everything but `_write_all` happens in the loop, and needs no lock."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._waiting: list[_Place] = []
-        self._writing_since: float | None = None
+        self._writing: list[_Place] = []
+        self._busy_since: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._given: SimpleQueue[list[_Place] | None] = SimpleQueue()
         self._database = _Database()
+        self._writer = threading.Thread(target=self._write_all, name="group commit", daemon=True)
+        self._writer.start()
 
-    def keep(self, proved: Proved) -> bool | None:
-        place = _Place(proved)
-        with self._lock:
-            now = time.monotonic()
-            if self._writing_since is None:
-                self._writing_since, place.group = now, [place]
-            elif len(self._waiting) >= WAITING_MAX or now - self._writing_since > STUCK_S:
-                raise UnableToReceive("overloaded", 503)
-            else:
-                self._waiting.append(place)
-        if not place.group:
-            self._wait(place)
-        if place.group:
-            self._write(place.group)
-        if isinstance(place.outcome, UnableToReceive):
-            raise place.outcome
-        return place.outcome
+    def place(self, proved: Proved) -> asyncio.Future[bool | None]:
+        now = self._loop.time()
+        stuck = self._busy_since is not None and now - self._busy_since > STUCK_S
+        if stuck or len(self._waiting) >= WAITING_MAX:
+            raise UnableToReceive("overloaded", 503)
+        kept = self._loop.create_future()
+        self._waiting.append(_Place(proved, kept, now))
+        if self._busy_since is None:
+            self._busy_since = now
+            self._loop.call_soon(self._give)  # With those that this turn of the loop brings.
+        return kept
 
-    def _wait(self, place: _Place) -> None:
-        """Returns when the place's outcome is known, or when it is its turn to write."""
-        if place.woken.acquire(timeout=2 * STUCK_S):
+    def end(self) -> None:
+        """Ends the thread, after what it was given."""
+        self._given.put(None)
+        self._writer.join()
+        self._database.drop()
+
+    def _give(self) -> None:
+        """Hands those who wait to the thread that writes, or rests."""
+        self._refuse_late()
+        taken, self._waiting = self._waiting[:GROUP_MAX], self._waiting[GROUP_MAX:]
+        self._writing = [place for place in taken if not place.kept.done()]
+        if not self._writing:
+            self._busy_since = None
+            if self._waiting:  # Beyond a whole group of those who have gone.
+                self._busy_since = self._loop.time()
+                self._loop.call_soon(self._give)
             return
-        with self._lock:
-            if place in self._waiting:
-                self._waiting.remove(place)
-                raise UnableToReceive("overloaded", 503)
-        # Somebody is writing it, or has called it to write in this very moment: that is known by its group.
+        self._busy_since = self._loop.time()
+        self._watch = self._loop.call_later(STUCK_S, self._look)
+        self._given.put(self._writing)
 
-    def _write(self, group: list[_Place]) -> None:
+    def _look(self) -> None:
+        """While a group takes too long: nobody waits for ever, whatever the database does."""
+        self._refuse_late()
+        assert self._busy_since is not None
+        if self._loop.time() - self._busy_since > 4 * STUCK_S:  # Beyond its own limits: nothing comes back at all.
+            for place in self._writing:
+                place.end(UnableToReceive("unavailable", 503))
+        self._watch = self._loop.call_later(STUCK_S, self._look)
+
+    def _refuse_late(self) -> None:
+        """Those who have waited too long for their turn are told so; they are not stored."""
+        late = self._loop.time() - 2 * STUCK_S
+        while self._waiting and self._waiting[0].came < late:
+            self._waiting.pop(0).end(UnableToReceive("overloaded", 503))
+
+    def _written(self, group: Sequence[_Place], outcomes: Sequence[Outcome]) -> None:
+        assert self._watch is not None
+        self._watch.cancel()
         try:
-            outcomes = self._database.write([place.proved for place in group])
             for place, outcome in zip(group, outcomes, strict=True):
-                place.outcome = outcome
+                place.end(outcome)
         finally:
-            self._hand_over()
-            for place in group[1:]:  # The first is who writes.
-                place.woken.release()
+            self._give()
 
-    def _hand_over(self) -> None:
-        """Calls the first of those who wait to write for all of them."""
-        with self._lock:
-            taken, self._waiting = self._waiting[:GROUP_MAX], self._waiting[GROUP_MAX:]
-            self._writing_since = time.monotonic() if taken else None
-            if taken:
-                taken[0].group = taken
-        if taken:
-            taken[0].woken.release()
+    def _write_all(self) -> None:
+        """The thread: one group after the other."""
+        while group := self._given.get():
+            try:
+                outcomes = self._database.write([place.proved for place in group])
+            except Exception:  # noqa: BLE001  Whatever is wrong, each of them is answered, and the next group is written.
+                _log.exception("webhook_group_failed", count=len(group))
+                outcomes = [UnableToReceive("unavailable", 503) for _ in group]
+            self._loop.call_soon_threadsafe(self._written, group, outcomes)
 
 
 class _Database:
-    """The process's connection for groups: used by whoever writes, so by one thread at a time."""
+    """The process's connection for groups, used by the thread that writes."""
 
     def __init__(self) -> None:
         self._connection: psycopg.Connection | None = None
 
-    def write(self, group: Sequence[Proved]) -> list[bool | UnableToReceive | None]:
+    def write(self, group: Sequence[Proved]) -> list[Outcome]:
         """What became of each, after the commit; rings once when anything is new."""
         try:
             kept = self._keep(group)
         except psycopg.Error as failure:
-            self._drop()
+            self.drop()
             _log.warning("webhooks_not_kept", count=len(group), failure=repr(failure))
             return [UnableToReceive("unavailable", 503) for _ in group]
         _groups_written.inc()
         if any(kept):
             bell.ring(inbox.DRAIN)
         return list(kept)
+
+    def drop(self) -> None:
+        """A database that has become a replica's, or that is stuck, answers too: the next group asks it afresh."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _keep(self, group: Sequence[Proved]) -> list[bool | None]:
         used = self._connection
@@ -150,12 +191,6 @@ class _Database:
         if self._connection is None:
             self._connection = _connect()
         return inbox.keep_all(self._connection, group)
-
-    def _drop(self) -> None:
-        """A database that has become a replica's, or that is stuck, answers too: the next group asks it afresh."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 def _connect() -> psycopg.Connection:

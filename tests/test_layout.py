@@ -55,7 +55,7 @@ TESTED_BY = {
     "config/web.py": ("tests/test_up.py", "both its ports answer, and figures on one of them alone"),
     "config/clock.py": ("tests/test_up.py", "the beat of a running product sweeps"),
     "payments/webhook_answers.py": ("tests/test_webhooks.py", "every answer as a provider reads it"),
-    "config/wsgi.py": ("tests/walks/test_customer_pays.py", "the web process serves a whole walk"),
+    "config/wsgi.py": ("tests/walks/test_customer_pays.py", "the web process serves a whole walk by it"),
     "merchants/acts.py": ("tests/test_audit.py", "an act, its reason and its line in the trail"),
     "merchants/admin.py": ("tests/test_desk.py", "operators open these pages"),
     "merchants/announcements.py": ("tests/test_stream.py", "a stream is woken through them, and without them"),
