@@ -30,6 +30,15 @@ def new(at: datetime | None = None) -> UUID:
 
 def several(count: int, at: datetime) -> list[UUID]:
     """So many UUIDv7 of one moment, ascending: a batch asks for the clock, the lock and chance once."""
+    return [UUID(int=number) for number in _numbers(count, at)]
+
+
+def texts(count: int, at: datetime) -> list[str]:
+    """The same as 32 hexadecimal digits each, for rows that only the database will know."""
+    return ["%032x" % number for number in _numbers(count, at)]  # noqa: UP031  Twice as fast as an f-string.
+
+
+def _numbers(count: int, at: datetime) -> list[int]:
     global _last_ms, _counter
     ms = milliseconds(at)
     with _lock:
@@ -42,7 +51,7 @@ def several(count: int, at: datetime) -> list[UUID]:
     for n in range(count):
         high, low = divmod((first + n) % 0x100000, 0x100)
         tail = int.from_bytes(chance[7 * n : 7 * n + 7]) >> 2
-        made.append(UUID(int=head | (high << 64) | (low << 54) | tail))
+        made.append(head | (high << 64) | (low << 54) | tail)
     return made
 
 

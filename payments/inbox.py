@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter as Count
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from prometheus_client import Counter
 from merchants import bell, columns, ids, limits
 from merchants.journal import journal
 from merchants.refusals import Refused
+from merchants.values import value
 from payments import inquiries, providers
 from payments.models import Delivery as Told
 from payments.models import ProviderAccount, QueuedEvent, WebhookEvent
@@ -154,7 +155,7 @@ def account_named(provider: str, name: str) -> ProviderAccount:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Proved:
     """A notification that is proved by the credentials of the account as it was read, perhaps some time ago."""
 
@@ -211,7 +212,7 @@ def _keep_together(database: psycopg.Connection, proved: Sequence[Proved]) -> li
     return outcomes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Leased:
     """A queued event that is ours until its lease ends; `attempts` counts this one."""
 

@@ -156,7 +156,7 @@ def _insert(ordered: Sequence[Movement], between: Sequence[tuple[int, int]], now
         (
             entry_id,
             m.key,
-            str(m.kind),
+            m.kind,
             debit,
             credit,
             m.amount,
@@ -169,7 +169,7 @@ def _insert(ordered: Sequence[Movement], between: Sequence[tuple[int, int]], now
             m.cause_id,
             m.occurred_at,
         )
-        for entry_id, m, (debit, credit) in zip(ids.several(len(ordered), now), ordered, between, strict=True)
+        for entry_id, m, (debit, credit) in zip(ids.texts(len(ordered), now), ordered, between, strict=True)
     ]
     with connection.cursor() as cursor:
         cursor.execute(

@@ -206,35 +206,40 @@ def _apply_batch(batch: Batch, *, now: datetime) -> set[UUID]:
 
 
 def _apply_once(batch: Batch, now: datetime) -> set[UUID]:
-    attempts = {leased.event_id: leased.attempts for leased in batch.leased}
     accounts = _accounts(batch, now)
     unread = {one.event_id: one.unreadable for one in batch.read if one.unreadable}
     read = [(one.event_id, one.account.id, one.events) for one in batch.read if not one.unreadable]
     known = facts.lock_and_load(read, partial(next, ids.endless(now)))
     decisions = _decide(read, accounts, known, now)
     record(decisions, known, now)
-    _inquire(decisions, {event_id: account_id for event_id, account_id, _ in read}, now)
+    _inquire(decisions, read, now)
     shops = _tell(decisions, now)
     fates = _fates(decisions, unread)
-    finished, outcomes = [], Counter[str]()
-    for event_id, tried in attempts.items():
-        outcome, reason = fates.get(event_id, ("applied", ""))
-        outcomes[outcome] += 1
-        if outcome == "parked":
-            inbox.park(event_id=event_id, attempts=tried, reason=reason, now=now)
-        elif outcome == "quarantined":
-            inbox.quarantine(event_id=event_id, reason=reason)
-        else:
-            finished.append(event_id)
+    _set_aside([leased for leased in batch.leased if leased.event_id in fates] if fates else [], fates, now)
+    finished = [leased.event_id for leased in batch.leased if not fates or leased.event_id not in fates]
     inbox.settle(finished)
-    for outcome, count in outcomes.items():
+    for outcome, count in Counter(outcome for outcome, _ in fates.values()).items():
         _outcomes.labels(outcome).inc(count)
+    _outcomes.labels("applied").inc(len(finished))
     return shops
 
 
-def _inquire(decisions: list[tuple[UUID, Decision]], account_of: dict[UUID, UUID], now: datetime) -> None:
-    wanted = [(account_of[event_id], about) for event_id, made in decisions for about in made.inquiries]
-    inquiries.open_all(wanted, now=now)
+def _set_aside(remaining: Sequence[Leased], fates: dict[UUID, tuple[str, str]], now: datetime) -> None:
+    for leased in remaining:
+        outcome, reason = fates[leased.event_id]
+        if outcome == "parked":
+            inbox.park(event_id=leased.event_id, attempts=leased.attempts, reason=reason, now=now)
+        else:
+            inbox.quarantine(event_id=leased.event_id, reason=reason)
+
+
+def _inquire(
+    decisions: list[tuple[UUID, Decision]], read: Sequence[tuple[UUID, UUID, Sequence[Event]]], now: datetime
+) -> None:
+    wanted = [(event_id, about) for event_id, made in decisions for about in made.inquiries]
+    if wanted:
+        account_of = {event_id: account_id for event_id, account_id, _ in read}
+        inquiries.open_all([(account_of[event_id], about) for event_id, about in wanted], now=now)
 
 
 def _plan_for_growth() -> None:
@@ -246,7 +251,8 @@ def _plan_for_growth() -> None:
 
 def _accounts(batch: Batch, now: datetime) -> dict[UUID, AccountFacts]:
     """What decisions know of the accounts that were told of events; of a shop's own, as it is under the shop's lock."""
-    rows = {one.account.id: one.account for one in batch.read}
+    shared = {id(one.account): one.account for one in batch.read}  # Many events, few accounts.
+    rows = {account.id: account for account in shared.values()}
     own = [account.shop_id for account in rows.values() if account.shop_id]
     if own:
         _fix_currencies(own, now)
@@ -298,5 +304,6 @@ def _tell(decisions: list[tuple[UUID, Decision]], now: datetime) -> set[UUID]:
     """Tells the shops, and answers whom to wake: them, and whoever looks at a receipt that says something else now."""
     tellings = [telling for _, decision in decisions for telling in decision.tellings]
     notify.tell(tellings, now=now)
-    changed = {decision.intent.shop_id for _, decision in decisions if decision.intent is not None}
-    return changed | {telling.shop_id for telling in tellings}
+    changed = [decision.intent.shop_id for _, decision in decisions if decision.intent is not None]
+    shops = [*changed, *(telling.shop_id for telling in tellings)]
+    return set({shop.int: shop for shop in shops}.values())  # Hashing a UUID is a call of Python's.

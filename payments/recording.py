@@ -34,23 +34,25 @@ def record(decisions: list[tuple[UUID, Decision]], known: Known, now: datetime) 
     """
     made = [decision for _, decision in decisions]
     _insert_payments([d.new_payment for d in made if d.new_payment], now)
-    changed = {d.intent.id for d in made if d.intent}
-    _update_intents([known.intents[intent_id] for intent_id in sorted(changed, key=_number)], now)
+    # The order of ids is that of their numbers. An intent that changed twice is written as it is in the end.
+    changed = {d.intent.id.int: d.intent for d in made if d.intent}
+    _update_intents([changed[number] for number in sorted(changed)], now)
     new_refunds = {d.new_refund.id for d in made if d.new_refund}
     touched = {r.id for d in made for r in (d.refund, d.merged_refund) if r}
-    payments = {payment.id: payment for payment in known.payments.values()}
+    new_disputes = {d.new_dispute.id for d in made if d.new_dispute}
+    # Most batches have neither.
+    payments = {p.id: p for p in known.payments.values()} if new_refunds or new_disputes else {}
     refunds = [known.refunds[refund_id] for refund_id in sorted(new_refunds, key=_number)]
     _insert_refunds([(refund, payments[refund.payment_id]) for refund in refunds], now)
     # A row that gives up its provider's id comes before the one that takes it.
     merged = {d.merged_refund.id for d in made if d.merged_refund}
     order = sorted(touched - new_refunds, key=lambda refund_id: (refund_id not in merged, refund_id))
     _update_refunds([known.refunds[refund_id] for refund_id in order])
-    new_disputes = {d.new_dispute.id for d in made if d.new_dispute}
     changed_disputes = {d.dispute.id for d in made if d.dispute} - new_disputes
     disputes = [known.disputes[dispute_id] for dispute_id in sorted(new_disputes, key=_number)]
     _insert_disputes([(dispute, payments[dispute.payment_id]) for dispute in disputes], now)
     _update_disputes([known.disputes[dispute_id] for dispute_id in sorted(changed_disputes, key=_number)], now)
-    _open_questions(decisions, {payment.id: payment.account_id for payment in payments.values()}, now)
+    _open_questions(decisions, now)
     ledger.post([movement for decision in made for movement in decision.movements], now=now)
     rollups.add([(d.new_payment.currency, d.new_payment.amount) for d in made if d.new_payment], now=now)
 
@@ -71,7 +73,7 @@ def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
         return
     ordered = sorted(payments, key=lambda payment: (payment.account_id.int, payment.object_id))
     rows = (
-        (p.id, p.account_id, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, str(p.match), p.placed,
+        (p.id, p.account_id, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, p.match, p.placed,
          p.occurred_at, p.due_at)
         for p in ordered
     )  # fmt: skip
@@ -88,10 +90,12 @@ def _update_intents(intents: list[IntentFacts], now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             _UPDATE_INTENTS_SQL,
-            [now, *columns.literals((i.id, str(i.state), str(i.closing)) for i in intents)],
+            [now, *columns.literals((i.id, i.state, i.closing) for i in intents)],
         )
-    paid = {i.id for i in intents if i.state == PaymentIntent.State.PAID}
-    timers.end(paid=[i.id for i in intents if i.id in paid], unpaid=[i.id for i in intents if i.id not in paid])
+    timers.end(
+        paid=[i.id for i in intents if i.state == PaymentIntent.State.PAID],
+        unpaid=[i.id for i in intents if i.state != PaymentIntent.State.PAID],
+    )
 
 
 def _insert_refunds(refunds: list[tuple[RefundFacts, PaymentFacts]], now: datetime) -> None:
@@ -158,7 +162,7 @@ def _update_disputes(disputes: list[DisputeFacts], now: datetime) -> None:
         )
 
 
-def _open_questions(decisions: list[tuple[UUID, Decision]], accounts: dict[UUID, UUID], now: datetime) -> None:
+def _open_questions(decisions: list[tuple[UUID, Decision]], now: datetime) -> None:
     events = {event_id for event_id, decision in decisions if decision.questions}
     if not events:
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
 from merchants.journal import journal
+from merchants.values import value
 from payments import facts, inbox, providers
 from payments.inbox import Leased
 from payments.models import ProviderAccount
@@ -29,7 +30,7 @@ _log = journal(__name__)
 OUR_TROUBLE = (OperationalError, InterfaceError, SoftTimeLimitExceeded)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Read:
     """One stored event and what it says, or why nobody can tell."""
 
@@ -39,7 +40,7 @@ class Read:
     unreadable: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Batch:
     """Events that are ours until their lease ends, in the order of their arrival."""
 
@@ -107,7 +108,8 @@ def read(leased: Sequence[Leased]) -> Batch:
     if not leased:
         return Batch()
     rows = facts.stored_events([one.event_id for one in leased])
-    accounts = facts.accounts({account_id for _, account_id, _ in rows})
+    found = facts.accounts({account_id for _, account_id, _ in rows})
+    accounts = {str(account_id): account for account_id, account in found.items()}
     return Batch(leased, [_one(event_id, accounts[account_id], verified) for event_id, account_id, verified in rows])
 
 
