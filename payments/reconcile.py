@@ -8,16 +8,19 @@ stands alone; that one is parked.
 from __future__ import annotations
 
 import gc
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, connections, transaction
 from prometheus_client import Counter as Metric
 
 from merchants import columns, ids, notify
@@ -49,41 +52,59 @@ _SUSPECTS_EVERY, _SUSPECTS_FOR = timedelta(seconds=2), timedelta(seconds=1)
 def drain(*, clock: Callable[[], datetime]) -> int:
     """Empties the queue of what is due, batch by batch, and announces after each commit what shops have to hear.
 
-    Stops after `settings.DRAIN_FOR` even when more is due (the caller rings again). Answers how many events were taken.
+    A full batch calls a second thread: one decides in the time in which the other waits for the database. Stops after
+    `settings.DRAIN_FOR` even when more is due (the caller rings again). Answers how many events were taken.
     """
     began = look_at = clock()
-    taken, stop_at = 0, began + settings.DRAIN_FOR
-    with _no_collector(), taking.Ahead(clock) as ahead:
-        batch = taking.batch(clock=clock)
-        while True:
-            if batch.full and clock() < stop_at:
-                ahead.begin()
-            notify.announce(apply(batch, clock=clock).shops)
-            suspects = 0
-            # A full inbox may not starve suspects, nor they it: some now and then, or when nothing else is to be done.
-            if not batch.leased or clock() >= look_at:
-                suspects = _apply_suspects(clock)
-                look_at = clock() + _SUSPECTS_EVERY
-            taken += len(batch.leased) + suspects
-            following = ahead.end()
-            if following is not None and following.leased:
-                batch = following
-            # What came after a batch that was not full has rung for itself.
-            elif clock() >= stop_at or not (batch.full or suspects):
-                return taken
-            else:
-                batch = taking.batch(clock=clock)
+    turns, stop_at, ended = taking.Turns(clock), began + settings.DRAIN_FOR, threading.Event()
+    helper: Future[int] | None = None
+    taken = 0
+    with _no_collector(), ThreadPoolExecutor(1, thread_name_prefix="drain") as thread:
+        try:
+            while True:
+                with turns.batch() as batch:
+                    if batch.full and helper is None and clock() < stop_at:
+                        helper = thread.submit(copy_context().run, _help, turns, stop_at, ended, clock)
+                    notify.announce(apply(batch, clock=clock).shops)
+                suspects = 0
+                # A full inbox may not starve suspects, nor they it: some now and then, or when nothing else is due.
+                if not batch.leased or clock() >= look_at:
+                    suspects = _apply_suspects(turns, clock)
+                    look_at = clock() + _SUSPECTS_EVERY
+                taken += len(batch.leased) + suspects
+                # What came after a batch that was not full has rung for itself.
+                if clock() >= stop_at or not (batch.full or suspects):
+                    return taken + (helper.result() if helper else 0)
+        finally:
+            ended.set()  # When this thread is in trouble, the other begins no batch any more.
 
 
-def _apply_suspects(clock: Callable[[], datetime]) -> int:
+def _help(turns: taking.Turns, stop_at: datetime, ended: threading.Event, clock: Callable[[], datetime]) -> int:
+    """Applies batches beside the thread that drains, as long as they are full; answers how many events were taken."""
+    taken = 0
+    try:
+        while clock() < stop_at and not ended.is_set():
+            with turns.batch() as batch:
+                notify.announce(apply(batch, clock=clock).shops)
+            taken += len(batch.leased)
+            if not batch.full:
+                break
+    finally:
+        connections.close_all()
+    return taken
+
+
+def _apply_suspects(turns: taking.Turns, clock: Callable[[], datetime]) -> int:
     """Applies what killed workers left, each event alone and for a moment only; answers how many."""
     taken, stop_at = 0, clock() + _SUSPECTS_FOR
-    while (suspect := taking.suspect(clock=clock)).leased:
-        notify.announce(apply(suspect, clock=clock).shops)
+    while True:
+        with turns.suspect() as suspect:
+            if not suspect.leased:
+                return taken
+            notify.announce(apply(suspect, clock=clock).shops)
         taken += 1
         if clock() >= stop_at:
-            break
-    return taken
+            return taken
 
 
 @contextmanager

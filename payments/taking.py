@@ -1,20 +1,23 @@
-"""Takes batches off the queue and reads what their events say; the next one already while the one before is written.
+"""Takes batches off the queue, reads what their events say, and keeps those about the same things in their order.
 
-Reading needs no lock and no fact of ours: stored bytes never change, and their meaning is decided later. So a full
-queue is read by a thread with a connection of its own, in the time in which the posting thread waits for the database.
+Two threads of a worker take turns: in the time in which one waits for the database, the other reads and decides. To the
+database they are two workers; but what comes in order to one worker leaves it in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError
 
 from merchants.journal import journal
 from merchants.values import value
@@ -51,6 +54,13 @@ class Batch:
     def full(self) -> bool:
         return len(self.leased) >= settings.DRAIN_BATCH_MAX
 
+    @property
+    def about(self) -> frozenset[str]:
+        """The provider's and our own names of everything that these events tell of."""
+        events = [event for one in self.read for event in one.events]
+        names = frozenset(name for e in events for name in (e.object_id, e.parent_object_id, e.reference))
+        return names - {""}
+
     def halves(self) -> tuple[Batch, Batch]:
         """The batch in two, for when it fails as a whole."""
         middle = len(self.leased) // 2
@@ -60,37 +70,52 @@ class Batch:
         return Batch(self.leased[:middle], earlier), Batch(self.leased[middle:], later)
 
 
-class Ahead:
-    """Takes the next batch in a thread of its own. A batch that nobody came for is given back at the end."""
+class Turns:
+    """The batches that threads of one worker have taken and still work on, and what each of them is about.
+
+    What two batches share nothing of is decided and written at once. Of one intent, payment or refund the events are
+    decided in the order in which they were taken, each batch knowing what the one before it has committed.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._thread: ThreadPoolExecutor | None = None
-        self._next: Future[Batch] | None = None
+        self._taking = threading.Lock()
+        self._changed = threading.Condition()
+        self._open: dict[int, frozenset[str]] = {}
+        self._numbers = itertools.count()
 
-    def __enter__(self) -> Ahead:
-        return self
+    def batch(self) -> AbstractContextManager[Batch]:
+        """The next due events, ours while they are worked on. Raises OperationalError, having given them back."""
+        return self._turn(batch)
 
-    def __exit__(self, *_failure: object) -> None:
-        if self._thread is None:
-            return
+    def suspect(self) -> AbstractContextManager[Batch]:
+        """One event whose earlier attempt never came to an end, alone."""
+        return self._turn(suspect)
+
+    @contextmanager
+    def _turn(self, take: Callable[..., Batch]) -> Iterator[Batch]:
+        with self._taking:  # One after the other, so that what was taken first is also known first.
+            taken = take(clock=self._clock)
+            with self._changed:
+                number = next(self._numbers)
+                self._open[number] = taken.about
         try:
-            if (left := self.end()) is not None and left.leased:
-                inbox.give_back(left.leased, now=self._clock())
+            try:
+                with self._changed:
+                    self._changed.wait_for(partial(self._is_first, number))
+            except OUR_TROUBLE:
+                inbox.give_back(taken.leased, now=self._clock())
+                raise
+            yield taken
         finally:
-            self._thread.submit(connections.close_all)
-            self._thread.shutdown()
+            with self._changed:
+                del self._open[number]
+                self._changed.notify_all()
 
-    def begin(self) -> None:
-        """Begins to take the batch that `end` will answer with."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="taking")
-        self._next = self._thread.submit(batch, clock=self._clock)
-
-    def end(self) -> Batch | None:
-        """The batch that was begun, or None when there is none. Raises what its taking has raised."""
-        begun, self._next = self._next, None
-        return begun.result() if begun is not None else None
+    def _is_first(self, number: int) -> bool:
+        """Whether nothing that was taken earlier, and is still worked on, is about any of the same."""
+        about = self._open[number]
+        return all(about.isdisjoint(other) for earlier, other in self._open.items() if earlier < number)
 
 
 def batch(*, clock: Callable[[], datetime]) -> Batch:
