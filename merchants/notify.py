@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import redis
-from django.db import connection, transaction
+from django.db import transaction
 
 from merchants import bell, columns, ids
 from merchants.journal import journal
@@ -54,7 +54,7 @@ def tell(tellings: Sequence[Telling], *, now: datetime) -> None:
         for shop, group in groups
         for number, telling in enumerate(group, start=last[shop] - len(group) + 1)
     ]
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_INSERT_SQL, [now, *columns.literals(rows)])
 
 
@@ -80,7 +80,7 @@ def channel(shop_id: UUID) -> str:
 
 
 def _any_phone(shops: Sequence[UUID]) -> bool:
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_ANY_PHONE_SQL, [columns.literal(shops)])
         return bool(cursor.fetchone()[0])
 
@@ -88,7 +88,7 @@ def _any_phone(shops: Sequence[UUID]) -> bool:
 def _reserve(wanted: Mapping[UUID, int]) -> dict[UUID, int]:
     """Moves each shop's counter ahead and returns its new last number; the rows stay locked until commit."""
     shops = list(wanted)
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(
             "INSERT INTO merchants_noticecounter AS counter (shop_id, last)"
             " SELECT * FROM unnest(%s::uuid[], %s::bigint[])"

@@ -12,7 +12,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import QuerySet
 
 from merchants import columns
@@ -30,26 +29,18 @@ from payments.known import (
 from payments.models import Dispute, Payment, ProviderAccount, Refund
 from payments.providers.base import Event, Verified
 
+_decode = json.JSONDecoder().decode
+
 
 def stored_events(event_ids: list[UUID]) -> list[tuple[UUID, str, Verified]]:
     """The stored events in the order of arrival (their ids are of the time they were received).
 
     Each with the text of its account's id: a batch has few accounts, and texts are compared without a call of Python's.
     """
-    with connection.cursor() as cursor:
+    with columns.cursor(binary=True) as cursor:
         cursor.execute(_EVENTS_SQL, [columns.literal(event_ids)])
         return [
-            (
-                event_id,
-                account_id,
-                Verified(
-                    delivery_id=delivery_id,
-                    raw=bytes(raw),
-                    authority=authority,
-                    headers=json.loads(headers),
-                    key_id=key_id,
-                ),
-            )
+            (event_id, account_id, Verified(delivery_id, raw, authority, _decode(headers), key_id))
             for event_id, account_id, delivery_id, raw, authority, headers, key_id in cursor.fetchall()
         ]
 
@@ -123,7 +114,7 @@ def of_disputes(rows: QuerySet[Dispute]) -> list[DisputeFacts]:
 def _load_intents(known: Known, intent_ids: list[UUID]) -> None:
     if not intent_ids:
         return
-    with connection.cursor() as cursor:
+    with columns.cursor(binary=True) as cursor:
         cursor.execute(_INTENTS_SQL, [columns.literal(intent_ids)])
         known.intents = {row[0]: IntentFacts(*row) for row in cursor.fetchall()}
     # One that expired and was paid late has money too, though its state does not say so.
@@ -138,7 +129,7 @@ def _load_intents(known: Known, intent_ids: list[UUID]) -> None:
 def _load_payments(known: Known, wanted: list[tuple[UUID, str]]) -> None:
     if not wanted:
         return
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_PAYMENTS_SQL, columns.literals(wanted))
         for row in cursor.fetchall():
             payment = PaymentFacts(*row)

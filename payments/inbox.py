@@ -237,7 +237,7 @@ def lease_suspect(*, now: datetime) -> list[Leased]:
 
 def settle(event_ids: Sequence[UUID]) -> None:
     """Takes applied events off the queue, in the transaction that applied them."""
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_SETTLE_SQL, [columns.literal(event_ids)])
 
 

@@ -145,7 +145,7 @@ def _accounts(movements: Sequence[Movement], sides: Sequence[tuple[str, str]]) -
 
 
 def _find_accounts(keys: Iterable[str]) -> dict[str, int]:
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute("SELECT key, id FROM payments_account WHERE key = ANY(%s::text[])", [columns.literal(keys)])
         return dict(cursor.fetchall())
 
@@ -171,7 +171,7 @@ def _insert(ordered: Sequence[Movement], between: Sequence[tuple[int, int]], now
         )
         for entry_id, m, (debit, credit) in zip(ids.texts(len(ordered), now), ordered, between, strict=True)
     ]
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(
             _INSERT_SQL,
             [*columns.literals(rows), now],
@@ -204,7 +204,7 @@ def _move_balances(sums: dict[int, list[int]]) -> None:
     if not sums:
         return
     ordered = sorted(sums)
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(
             "INSERT INTO payments_accountbalance AS held (account_id, debits, credits)"
             " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS moved(account_id, debits, credits)"

@@ -9,7 +9,6 @@ from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
@@ -77,7 +76,7 @@ def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
          p.occurred_at, p.due_at)
         for p in ordered
     )  # fmt: skip
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_INSERT_PAYMENTS_SQL, [now, *columns.literals(rows)])
         (written,) = cursor.fetchone()
     if written < len(ordered):
@@ -87,7 +86,7 @@ def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
 def _update_intents(intents: list[IntentFacts], now: datetime) -> None:
     if not intents:
         return
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(
             _UPDATE_INTENTS_SQL,
             [now, *columns.literals((i.id, i.state, i.closing) for i in intents)],

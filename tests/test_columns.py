@@ -71,6 +71,12 @@ def test_words_of_an_enumeration_are_written_as_what_they_extend() -> None:
     assert columns.literal([Size.SMALL, Size.SMALL]) == columns.literal([1, Size.SMALL]) == "{1,1}"
 
 
+def test_values_go_beside_the_statement_and_bytes_come_as_they_are(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1), columns.cursor(binary=True) as cursor:
+        cursor.execute("SELECT %s::uuid, %s::bytea, %s::text[]", [UUID(int=1), b"\0\xff", columns.literal(["a'b"])])
+        assert cursor.fetchall() == [(UUID(int=1), b"\0\xff", ["a'b"])]
+
+
 def test_rows_become_columns() -> None:
     one, two = UUID(int=1), UUID(int=2)
     assert columns.literals([(one, 1, "a"), (two, None, "b")]) == [
