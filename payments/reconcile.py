@@ -7,12 +7,10 @@ stands alone; that one is parked.
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,7 +21,7 @@ from django.conf import settings
 from django.db import OperationalError, connection, connections, transaction
 from prometheus_client import Counter as Metric
 
-from merchants import columns, ids, notify
+from merchants import columns, ids, interpreter, notify
 from merchants.journal import journal
 from merchants.models import Shop
 from payments import chart, facts, fees, inbox, inquiries, ledger, meaning, taking
@@ -59,7 +57,7 @@ def drain(*, clock: Callable[[], datetime]) -> int:
     turns, stop_at, ended = taking.Turns(clock), began + settings.DRAIN_FOR, threading.Event()
     helper: Future[int] | None = None
     taken = 0
-    with _no_collector(), ThreadPoolExecutor(1, thread_name_prefix="drain") as thread:
+    with interpreter.busy_with_batches(), ThreadPoolExecutor(1, thread_name_prefix="drain") as thread:
         try:
             while True:
                 with turns.batch() as batch:
@@ -105,17 +103,6 @@ def _apply_suspects(turns: taking.Turns, clock: Callable[[], datetime]) -> int:
         taken += 1
         if clock() >= stop_at:
             return taken
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """A batch makes some ten thousand small objects and no cycles: a collector that walks through all of them, and
-    through all of Django, again and again finds nothing in them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @dataclass(slots=True)
@@ -265,9 +252,13 @@ def _inquire(
 
 def _plan_for_growth() -> None:
     """Every look-up of a batch is by an index. A plan made while the tables were empty would read them whole, and the
-    checks of foreign keys keep such a plan for the life of the session: posting then slows with every row."""
+    checks of foreign keys keep such a plan for the life of the session: posting then slows with every row. A join that
+    is no loop of look-ups reads the whole of a table that is not large yet, for each batch."""
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(_GROWTH_SQL)
+
+
+_GROWTH_SQL = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 
 
 def _accounts(batch: Batch, now: datetime) -> dict[UUID, AccountFacts]:

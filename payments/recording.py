@@ -5,6 +5,7 @@ The only writer of the state of intents, payments, refunds and disputes after th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
@@ -86,11 +87,12 @@ def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
 def _update_intents(intents: list[IntentFacts], now: datetime) -> None:
     if not intents:
         return
+    alike: dict[tuple[str, str], list[UUID]] = defaultdict(list)  # Nearly all of a batch become the same.
+    for intent in intents:
+        alike[intent.state, intent.closing].append(intent.id)
     with columns.cursor() as cursor:
-        cursor.execute(
-            _UPDATE_INTENTS_SQL,
-            [now, *columns.literals((i.id, i.state, i.closing) for i in intents)],
-        )
+        for (state, closing), intent_ids in alike.items():
+            cursor.execute(_UPDATE_INTENTS_SQL, [state, closing, now, columns.literal(intent_ids)])
     timers.end(
         paid=[i.id for i in intents if i.state == PaymentIntent.State.PAID],
         unpaid=[i.id for i in intents if i.state != PaymentIntent.State.PAID],
@@ -205,8 +207,6 @@ SELECT count(*) FROM made
 """
 
 _UPDATE_INTENTS_SQL = """
-UPDATE payments_paymentintent AS intent
-   SET state = changed.state, closing = changed.closing, closed_at = coalesce(intent.closed_at, %s)
-  FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS changed(id, state, closing)
- WHERE intent.id = changed.id
+UPDATE payments_paymentintent AS intent SET state = %s, closing = %s, closed_at = coalesce(intent.closed_at, %s)
+ WHERE intent.id = ANY(%s::uuid[])
 """
