@@ -143,8 +143,9 @@ _PROCESSORS = (
     " did. Waking the streams of the shops is in ours; what Valkey uses of it is not shown."
 )
 _OURS = (
-    "`payments.reconcile.drain` in one process, in batches of 1,000: reads each notification, decides, and writes the"
-    " payment, the intent's state, the entry with its key, the balances, the hour's sums, the vendor's numbered notice."
+    "`payments.reconcile.drain` in one process with two threads, in batches of 1,000: reads each notification, decides,"
+    " and writes the payment, the intent's state, the entry with its key, the balances, the hour's sums, the vendor's"
+    " numbered notice."
 )
 _FLOOR = (
     "One statement for each 1,000 events writes the same rows, without any question, foreign key or trigger; it reads"

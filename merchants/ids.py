@@ -5,6 +5,7 @@ RFC 9562 §5.7 gives the bits; the text form is Crockford's base 32 (no I, L, O 
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ from uuid import UUID
 from django.utils import timezone
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # As Python writes base 32.
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
-_LENGTH = 26  # 128 bits, five a letter.
+_LETTERS = re.compile(f"[0-7][{_ALPHABET}]{{25}}")  # 128 bits, five a letter.
 
 _lock = threading.Lock()
 _last_ms = 0
@@ -30,6 +31,15 @@ def new(at: datetime | None = None) -> UUID:
 
 def several(count: int, at: datetime) -> list[UUID]:
     """So many UUIDv7 of one moment, ascending: a batch asks for the clock, the lock and chance once."""
+    return [UUID(int=number) for number in _numbers(count, at)]
+
+
+def texts(count: int, at: datetime) -> list[str]:
+    """The same as 32 hexadecimal digits each, for rows that only the database will know."""
+    return ["%032x" % number for number in _numbers(count, at)]  # noqa: UP031  Twice as fast as an f-string.
+
+
+def _numbers(count: int, at: datetime) -> list[int]:
     global _last_ms, _counter
     ms = milliseconds(at)
     with _lock:
@@ -42,7 +52,7 @@ def several(count: int, at: datetime) -> list[UUID]:
     for n in range(count):
         high, low = divmod((first + n) % 0x100000, 0x100)
         tail = int.from_bytes(chance[7 * n : 7 * n + 7]) >> 2
-        made.append(UUID(int=head | (high << 64) | (low << 54) | tail))
+        made.append(head | (high << 64) | (low << 54) | tail)
     return made
 
 
@@ -78,14 +88,9 @@ def public(prefix: str, value: UUID) -> str:
 def parse(prefix: str, text: str) -> UUID:
     """The id behind a public text. Raises ValueError for anything that `public(prefix, …)` could not have made."""
     head, _, letters = text.partition("_")
-    if head != prefix or len(letters) != _LENGTH or letters[0] not in "01234567":
+    if head != prefix or not _LETTERS.fullmatch(letters):
         raise ValueError(f"not an id of the form {prefix}_…")
-    number = 0
-    for letter in letters:
-        if letter not in _VALUES:
-            raise ValueError(f"not an id of the form {prefix}_…")
-        number = number * 32 + _VALUES[letter]
-    return UUID(int=number)
+    return UUID(int=int(letters.translate(_DIGITS), 32))
 
 
 def secret(length: int = 22) -> str:

@@ -7,16 +7,17 @@ movements only keep her book.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+from merchants.values import value
 from payments.models import Account, LedgerEntry
 
 Kind = LedgerEntry.Kind
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Place:
     """Names an account within a currency, before anybody knows its row."""
 
@@ -57,7 +58,7 @@ def payouts_in_flight(shop_id: UUID) -> Place:
     return Place(Account.Kind.PAYOUTS_IN_FLIGHT, "held", shop_id)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Source:
     """Where a payment's money stands: at which provider account, of which funds, for which shop (or in suspense)."""
 
@@ -90,7 +91,7 @@ class Source:
         return Place(Account.Kind.DISPUTES_HELD, self.funds, self.shop_id if self.placed else None)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Movement:
     """One entry to be posted. `key` makes it happen once; `amount` is in minor units of `currency`, above zero."""
 
@@ -109,7 +110,7 @@ class Movement:
     cause_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Subject:
     """What a movement is about; shared by all movements of one payment, refund or dispute."""
 
@@ -259,7 +260,7 @@ def dispute_returned(subject: Subject, amount: int, at: datetime) -> Movement:
     return subject.movement(Kind.DISPUTE_RELEASED, key, source.outside, source.inside(pending=False), amount, at)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PayoutSubject:
     """What the movements of one payout share; they are posted for the payout itself (`cause_id`)."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter as Count
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from prometheus_client import Counter
 from merchants import bell, columns, ids, limits, prepared
 from merchants.journal import journal
 from merchants.refusals import Refused
+from merchants.values import value
 from payments import inquiries, providers
 from payments.models import Delivery as Told
 from payments.models import ProviderAccount, QueuedEvent, WebhookEvent
@@ -189,7 +190,7 @@ def account_named(provider: str, name: str) -> ProviderAccount:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Proved:
     """A notification that is proved by the credentials of the account as it was read, perhaps some time ago."""
 
@@ -246,7 +247,7 @@ def _keep_together(database: psycopg.Connection, proved: Sequence[Proved]) -> li
     return outcomes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Leased:
     """A queued event that is ours until its lease ends; `attempts` counts this one."""
 
@@ -271,7 +272,7 @@ def lease_suspect(*, now: datetime) -> list[Leased]:
 
 def settle(event_ids: Sequence[UUID]) -> None:
     """Takes applied events off the queue, in the transaction that applied them."""
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_SETTLE_SQL, [columns.literal(event_ids)])
 
 

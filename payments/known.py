@@ -15,13 +15,14 @@ from uuid import UUID
 
 from merchants import ids
 from merchants.notify import Telling
+from merchants.values import value
 from payments.chart import Movement, Source
 from payments.models import Dispute, PaymentIntent, Refund
 
 Outcome = Literal["applied", "ignored", "parked", "quarantined"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AccountFacts:
     id: UUID
     funds: str
@@ -30,7 +31,7 @@ class AccountFacts:
     identity: Mapping[str, str] = field(default_factory=dict)  # How the provider names this account.
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IntentFacts:
     id: UUID
     shop_id: UUID
@@ -54,7 +55,7 @@ class IntentFacts:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PaymentFacts:
     id: UUID
     account_id: UUID
@@ -74,7 +75,7 @@ class PaymentFacts:
         return Source(self.account_id, self.funds, self.shop_id, self.placed)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RefundFacts:
     id: UUID
     payment_id: UUID
@@ -92,7 +93,7 @@ class RefundFacts:
         return self.review == Refund.Review.WAITING
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DisputeFacts:
     id: UUID
     payment_id: UUID
@@ -104,7 +105,7 @@ class DisputeFacts:
     told_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Question:
     """A Discrepancy to open, once per key."""
 
@@ -118,7 +119,7 @@ class Question:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """What follows from one event. Changed facts stand whole; the shell writes the fields that can change."""
 

@@ -7,20 +7,21 @@ stands alone; that one is parked.
 
 from __future__ import annotations
 
-import gc
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, connections, transaction
 from prometheus_client import Counter as Metric
 
-from merchants import columns, ids, notify
+from merchants import columns, ids, interpreter, notify
 from merchants.journal import journal
 from merchants.models import Shop
 from payments import chart, facts, fees, inbox, inquiries, ledger, meaning, taking
@@ -49,52 +50,59 @@ _SUSPECTS_EVERY, _SUSPECTS_FOR = timedelta(seconds=2), timedelta(seconds=1)
 def drain(*, clock: Callable[[], datetime]) -> int:
     """Empties the queue of what is due, batch by batch, and announces after each commit what shops have to hear.
 
-    Stops after `settings.DRAIN_FOR` even when more is due (the caller rings again). Answers how many events were taken.
+    A full batch calls a second thread: one decides in the time in which the other waits for the database. Stops after
+    `settings.DRAIN_FOR` even when more is due (the caller rings again). Answers how many events were taken.
     """
     began = look_at = clock()
-    taken, stop_at = 0, began + settings.DRAIN_FOR
-    with _no_collector(), taking.Ahead(clock) as ahead:
-        batch = taking.batch(clock=clock)
-        while True:
-            if batch.full and clock() < stop_at:
-                ahead.begin()
-            notify.announce(apply(batch, clock=clock).shops)
-            suspects = 0
-            # A full inbox may not starve suspects, nor they it: some now and then, or when nothing else is to be done.
-            if not batch.leased or clock() >= look_at:
-                suspects = _apply_suspects(clock)
-                look_at = clock() + _SUSPECTS_EVERY
-            taken += len(batch.leased) + suspects
-            following = ahead.end()
-            if following is not None and following.leased:
-                batch = following
-            # What came after a batch that was not full has rung for itself.
-            elif clock() >= stop_at or not (batch.full or suspects):
-                return taken
-            else:
-                batch = taking.batch(clock=clock)
+    turns, stop_at, ended = taking.Turns(clock), began + settings.DRAIN_FOR, threading.Event()
+    helper: Future[int] | None = None
+    taken = 0
+    with interpreter.busy_with_batches(), ThreadPoolExecutor(1, thread_name_prefix="drain") as thread:
+        try:
+            while True:
+                with turns.batch() as batch:
+                    if batch.full and helper is None and clock() < stop_at:
+                        helper = thread.submit(copy_context().run, _help, turns, stop_at, ended, clock)
+                    notify.announce(apply(batch, clock=clock).shops)
+                suspects = 0
+                # A full inbox may not starve suspects, nor they it: some now and then, or when nothing else is due.
+                if not batch.leased or clock() >= look_at:
+                    suspects = _apply_suspects(turns, clock)
+                    look_at = clock() + _SUSPECTS_EVERY
+                taken += len(batch.leased) + suspects
+                # What came after a batch that was not full has rung for itself.
+                if clock() >= stop_at or not (batch.full or suspects):
+                    return taken + (helper.result() if helper else 0)
+        finally:
+            ended.set()  # When this thread is in trouble, the other begins no batch any more.
 
 
-def _apply_suspects(clock: Callable[[], datetime]) -> int:
-    """Applies what killed workers left, each event alone and for a moment only; answers how many."""
-    taken, stop_at = 0, clock() + _SUSPECTS_FOR
-    while (suspect := taking.suspect(clock=clock)).leased:
-        notify.announce(apply(suspect, clock=clock).shops)
-        taken += 1
-        if clock() >= stop_at:
-            break
+def _help(turns: taking.Turns, stop_at: datetime, ended: threading.Event, clock: Callable[[], datetime]) -> int:
+    """Applies batches beside the thread that drains, as long as they are full; answers how many events were taken."""
+    taken = 0
+    try:
+        while clock() < stop_at and not ended.is_set():
+            with turns.batch() as batch:
+                notify.announce(apply(batch, clock=clock).shops)
+            taken += len(batch.leased)
+            if not batch.full:
+                break
+    finally:
+        connections.close_all()
     return taken
 
 
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """A batch makes some ten thousand small objects and no cycles: a collector that walks through all of them, and
-    through all of Django, again and again finds nothing in them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+def _apply_suspects(turns: taking.Turns, clock: Callable[[], datetime]) -> int:
+    """Applies what killed workers left, each event alone and for a moment only; answers how many."""
+    taken, stop_at = 0, clock() + _SUSPECTS_FOR
+    while True:
+        with turns.suspect() as suspect:
+            if not suspect.leased:
+                return taken
+            notify.announce(apply(suspect, clock=clock).shops)
+        taken += 1
+        if clock() >= stop_at:
+            return taken
 
 
 @dataclass(slots=True)
@@ -206,47 +214,57 @@ def _apply_batch(batch: Batch, *, now: datetime) -> set[UUID]:
 
 
 def _apply_once(batch: Batch, now: datetime) -> set[UUID]:
-    attempts = {leased.event_id: leased.attempts for leased in batch.leased}
     accounts = _accounts(batch, now)
     unread = {one.event_id: one.unreadable for one in batch.read if one.unreadable}
     read = [(one.event_id, one.account.id, one.events) for one in batch.read if not one.unreadable]
     known = facts.lock_and_load(read, partial(next, ids.endless(now)))
     decisions = _decide(read, accounts, known, now)
     record(decisions, known, now)
-    _inquire(decisions, {event_id: account_id for event_id, account_id, _ in read}, now)
+    _inquire(decisions, read, now)
     shops = _tell(decisions, now)
     fates = _fates(decisions, unread)
-    finished, outcomes = [], Counter[str]()
-    for event_id, tried in attempts.items():
-        outcome, reason = fates.get(event_id, ("applied", ""))
-        outcomes[outcome] += 1
-        if outcome == "parked":
-            inbox.park(event_id=event_id, attempts=tried, reason=reason, now=now)
-        elif outcome == "quarantined":
-            inbox.quarantine(event_id=event_id, reason=reason)
-        else:
-            finished.append(event_id)
+    _set_aside([leased for leased in batch.leased if leased.event_id in fates] if fates else [], fates, now)
+    finished = [leased.event_id for leased in batch.leased if not fates or leased.event_id not in fates]
     inbox.settle(finished)
-    for outcome, count in outcomes.items():
+    for outcome, count in Counter(outcome for outcome, _ in fates.values()).items():
         _outcomes.labels(outcome).inc(count)
+    _outcomes.labels("applied").inc(len(finished))
     return shops
 
 
-def _inquire(decisions: list[tuple[UUID, Decision]], account_of: dict[UUID, UUID], now: datetime) -> None:
-    wanted = [(account_of[event_id], about) for event_id, made in decisions for about in made.inquiries]
-    inquiries.open_all(wanted, now=now)
+def _set_aside(remaining: Sequence[Leased], fates: dict[UUID, tuple[str, str]], now: datetime) -> None:
+    for leased in remaining:
+        outcome, reason = fates[leased.event_id]
+        if outcome == "parked":
+            inbox.park(event_id=leased.event_id, attempts=leased.attempts, reason=reason, now=now)
+        else:
+            inbox.quarantine(event_id=leased.event_id, reason=reason)
+
+
+def _inquire(
+    decisions: list[tuple[UUID, Decision]], read: Sequence[tuple[UUID, UUID, Sequence[Event]]], now: datetime
+) -> None:
+    wanted = [(event_id, about) for event_id, made in decisions for about in made.inquiries]
+    if wanted:
+        account_of = {event_id: account_id for event_id, account_id, _ in read}
+        inquiries.open_all([(account_of[event_id], about) for event_id, about in wanted], now=now)
 
 
 def _plan_for_growth() -> None:
     """Every look-up of a batch is by an index. A plan made while the tables were empty would read them whole, and the
-    checks of foreign keys keep such a plan for the life of the session: posting then slows with every row."""
+    checks of foreign keys keep such a plan for the life of the session: posting then slows with every row. A join that
+    is no loop of look-ups reads the whole of a table that is not large yet, for each batch."""
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(_GROWTH_SQL)
+
+
+_GROWTH_SQL = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 
 
 def _accounts(batch: Batch, now: datetime) -> dict[UUID, AccountFacts]:
     """What decisions know of the accounts that were told of events; of a shop's own, as it is under the shop's lock."""
-    rows = {one.account.id: one.account for one in batch.read}
+    shared = {id(one.account): one.account for one in batch.read}  # Many events, few accounts.
+    rows = {account.id: account for account in shared.values()}
     own = [account.shop_id for account in rows.values() if account.shop_id]
     if own:
         _fix_currencies(own, now)
@@ -298,5 +316,6 @@ def _tell(decisions: list[tuple[UUID, Decision]], now: datetime) -> set[UUID]:
     """Tells the shops, and answers whom to wake: them, and whoever looks at a receipt that says something else now."""
     tellings = [telling for _, decision in decisions for telling in decision.tellings]
     notify.tell(tellings, now=now)
-    changed = {decision.intent.shop_id for _, decision in decisions if decision.intent is not None}
-    return changed | {telling.shop_id for telling in tellings}
+    changed = [decision.intent.shop_id for _, decision in decisions if decision.intent is not None]
+    shops = [*changed, *(telling.shop_id for telling in tellings)]
+    return set({shop.int: shop for shop in shops}.values())  # Hashing a UUID is a call of Python's.

@@ -5,11 +5,11 @@ The only writer of the state of intents, payments, refunds and disputes after th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
@@ -34,23 +34,25 @@ def record(decisions: list[tuple[UUID, Decision]], known: Known, now: datetime) 
     """
     made = [decision for _, decision in decisions]
     _insert_payments([d.new_payment for d in made if d.new_payment], now)
-    changed = {d.intent.id for d in made if d.intent}
-    _update_intents([known.intents[intent_id] for intent_id in sorted(changed, key=_number)], now)
+    # The order of ids is that of their numbers. An intent that changed twice is written as it is in the end.
+    changed = {d.intent.id.int: d.intent for d in made if d.intent}
+    _update_intents([changed[number] for number in sorted(changed)], now)
     new_refunds = {d.new_refund.id for d in made if d.new_refund}
     touched = {r.id for d in made for r in (d.refund, d.merged_refund) if r}
-    payments = {payment.id: payment for payment in known.payments.values()}
+    new_disputes = {d.new_dispute.id for d in made if d.new_dispute}
+    # Most batches have neither.
+    payments = {p.id: p for p in known.payments.values()} if new_refunds or new_disputes else {}
     refunds = [known.refunds[refund_id] for refund_id in sorted(new_refunds, key=_number)]
     _insert_refunds([(refund, payments[refund.payment_id]) for refund in refunds], now)
     # A row that gives up its provider's id comes before the one that takes it.
     merged = {d.merged_refund.id for d in made if d.merged_refund}
     order = sorted(touched - new_refunds, key=lambda refund_id: (refund_id not in merged, refund_id))
     _update_refunds([known.refunds[refund_id] for refund_id in order])
-    new_disputes = {d.new_dispute.id for d in made if d.new_dispute}
     changed_disputes = {d.dispute.id for d in made if d.dispute} - new_disputes
     disputes = [known.disputes[dispute_id] for dispute_id in sorted(new_disputes, key=_number)]
     _insert_disputes([(dispute, payments[dispute.payment_id]) for dispute in disputes], now)
     _update_disputes([known.disputes[dispute_id] for dispute_id in sorted(changed_disputes, key=_number)], now)
-    _open_questions(decisions, {payment.id: payment.account_id for payment in payments.values()}, now)
+    _open_questions(decisions, now)
     ledger.post([movement for decision in made for movement in decision.movements], now=now)
     rollups.add([(d.new_payment.currency, d.new_payment.amount) for d in made if d.new_payment], now=now)
 
@@ -71,11 +73,11 @@ def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
         return
     ordered = sorted(payments, key=lambda payment: (payment.account_id.int, payment.object_id))
     rows = (
-        (p.id, p.account_id, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, str(p.match), p.placed,
+        (p.id, p.account_id, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, p.match, p.placed,
          p.occurred_at, p.due_at)
         for p in ordered
     )  # fmt: skip
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_INSERT_PAYMENTS_SQL, [now, *columns.literals(rows)])
         (written,) = cursor.fetchone()
     if written < len(ordered):
@@ -85,13 +87,16 @@ def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
 def _update_intents(intents: list[IntentFacts], now: datetime) -> None:
     if not intents:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _UPDATE_INTENTS_SQL,
-            [now, *columns.literals((i.id, str(i.state), str(i.closing)) for i in intents)],
-        )
-    paid = {i.id for i in intents if i.state == PaymentIntent.State.PAID}
-    timers.end(paid=[i.id for i in intents if i.id in paid], unpaid=[i.id for i in intents if i.id not in paid])
+    alike: dict[tuple[str, str], list[UUID]] = defaultdict(list)  # Nearly all of a batch become the same.
+    for intent in intents:
+        alike[intent.state, intent.closing].append(intent.id)
+    with columns.cursor() as cursor:
+        for (state, closing), intent_ids in alike.items():
+            cursor.execute(_UPDATE_INTENTS_SQL, [state, closing, now, columns.literal(intent_ids)])
+    timers.end(
+        paid=[i.id for i in intents if i.state == PaymentIntent.State.PAID],
+        unpaid=[i.id for i in intents if i.state != PaymentIntent.State.PAID],
+    )
 
 
 def _insert_refunds(refunds: list[tuple[RefundFacts, PaymentFacts]], now: datetime) -> None:
@@ -158,7 +163,7 @@ def _update_disputes(disputes: list[DisputeFacts], now: datetime) -> None:
         )
 
 
-def _open_questions(decisions: list[tuple[UUID, Decision]], accounts: dict[UUID, UUID], now: datetime) -> None:
+def _open_questions(decisions: list[tuple[UUID, Decision]], now: datetime) -> None:
     events = {event_id for event_id, decision in decisions if decision.questions}
     if not events:
         return
@@ -202,8 +207,6 @@ SELECT count(*) FROM made
 """
 
 _UPDATE_INTENTS_SQL = """
-UPDATE payments_paymentintent AS intent
-   SET state = changed.state, closing = changed.closing, closed_at = coalesce(intent.closed_at, %s)
-  FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS changed(id, state, closing)
- WHERE intent.id = changed.id
+UPDATE payments_paymentintent AS intent SET state = %s, closing = %s, closed_at = coalesce(intent.closed_at, %s)
+ WHERE intent.id = ANY(%s::uuid[])
 """

@@ -1,22 +1,26 @@
-"""Takes batches off the queue and reads what their events say; the next one already while the one before is written.
+"""Takes batches off the queue, reads what their events say, and keeps those about the same things in their order.
 
-Reading needs no lock and no fact of ours: stored bytes never change, and their meaning is decided later. So a full
-queue is read by a thread with a connection of its own, in the time in which the posting thread waits for the database.
+Two threads of a worker take turns: in the time in which one waits for the database, the other reads and decides. To the
+database they are two workers; but what comes in order to one worker leaves it in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from billiard.exceptions import SoftTimeLimitExceeded  # Celery's own, without Celery.
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError
 
 from merchants.journal import journal
+from merchants.values import value
 from payments import facts, inbox, providers
 from payments.inbox import Leased
 from payments.models import ProviderAccount
@@ -29,7 +33,7 @@ _log = journal(__name__)
 OUR_TROUBLE = (OperationalError, InterfaceError, SoftTimeLimitExceeded)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Read:
     """One stored event and what it says, or why nobody can tell."""
 
@@ -39,7 +43,7 @@ class Read:
     unreadable: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Batch:
     """Events that are ours until their lease ends, in the order of their arrival."""
 
@@ -50,6 +54,13 @@ class Batch:
     def full(self) -> bool:
         return len(self.leased) >= settings.DRAIN_BATCH_MAX
 
+    @property
+    def about(self) -> frozenset[str]:
+        """The provider's and our own names of everything that these events tell of."""
+        events = [event for one in self.read for event in one.events]
+        names = frozenset(name for e in events for name in (e.object_id, e.parent_object_id, e.reference))
+        return names - {""}
+
     def halves(self) -> tuple[Batch, Batch]:
         """The batch in two, for when it fails as a whole."""
         middle = len(self.leased) // 2
@@ -59,37 +70,52 @@ class Batch:
         return Batch(self.leased[:middle], earlier), Batch(self.leased[middle:], later)
 
 
-class Ahead:
-    """Takes the next batch in a thread of its own. A batch that nobody came for is given back at the end."""
+class Turns:
+    """The batches that threads of one worker have taken and still work on, and what each of them is about.
+
+    What two batches share nothing of is decided and written at once. Of one intent, payment or refund the events are
+    decided in the order in which they were taken, each batch knowing what the one before it has committed.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._thread: ThreadPoolExecutor | None = None
-        self._next: Future[Batch] | None = None
+        self._taking = threading.Lock()
+        self._changed = threading.Condition()
+        self._open: dict[int, frozenset[str]] = {}
+        self._numbers = itertools.count()
 
-    def __enter__(self) -> Ahead:
-        return self
+    def batch(self) -> AbstractContextManager[Batch]:
+        """The next due events, ours while they are worked on. Raises OperationalError, having given them back."""
+        return self._turn(batch)
 
-    def __exit__(self, *_failure: object) -> None:
-        if self._thread is None:
-            return
+    def suspect(self) -> AbstractContextManager[Batch]:
+        """One event whose earlier attempt never came to an end, alone."""
+        return self._turn(suspect)
+
+    @contextmanager
+    def _turn(self, take: Callable[..., Batch]) -> Iterator[Batch]:
+        with self._taking:  # One after the other, so that what was taken first is also known first.
+            taken = take(clock=self._clock)
+            with self._changed:
+                number = next(self._numbers)
+                self._open[number] = taken.about
         try:
-            if (left := self.end()) is not None and left.leased:
-                inbox.give_back(left.leased, now=self._clock())
+            try:
+                with self._changed:
+                    self._changed.wait_for(partial(self._is_first, number))
+            except OUR_TROUBLE:
+                inbox.give_back(taken.leased, now=self._clock())
+                raise
+            yield taken
         finally:
-            self._thread.submit(connections.close_all)
-            self._thread.shutdown()
+            with self._changed:
+                del self._open[number]
+                self._changed.notify_all()
 
-    def begin(self) -> None:
-        """Begins to take the batch that `end` will answer with."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="taking")
-        self._next = self._thread.submit(batch, clock=self._clock)
-
-    def end(self) -> Batch | None:
-        """The batch that was begun, or None when there is none. Raises what its taking has raised."""
-        begun, self._next = self._next, None
-        return begun.result() if begun is not None else None
+    def _is_first(self, number: int) -> bool:
+        """Whether nothing that was taken earlier, and is still worked on, is about any of the same."""
+        about = self._open[number]
+        return all(about.isdisjoint(other) for earlier, other in self._open.items() if earlier < number)
 
 
 def batch(*, clock: Callable[[], datetime]) -> Batch:
@@ -107,7 +133,8 @@ def read(leased: Sequence[Leased]) -> Batch:
     if not leased:
         return Batch()
     rows = facts.stored_events([one.event_id for one in leased])
-    accounts = facts.accounts({account_id for _, account_id, _ in rows})
+    found = facts.accounts({account_id for _, account_id, _ in rows})
+    accounts = {str(account_id): account for account_id, account in found.items()}
     return Batch(leased, [_one(event_id, accounts[account_id], verified) for event_id, account_id, verified in rows])
 
 

@@ -30,7 +30,7 @@ def begin(intent: PaymentIntent) -> None:
 
 def end(*, paid: Sequence[UUID], unpaid: Sequence[UUID]) -> None:
     """These intents are open no more: none is closed again, and only those that nobody paid are asked about on."""
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         if paid:
             cursor.execute(_END_SQL, [columns.literal(paid)])
         if unpaid:
@@ -56,13 +56,13 @@ def put_back(timer: IntentTimer, *, at: datetime) -> None:
 
 def ask_at_once(intent_ids: Sequence[UUID], *, now: datetime) -> None:
     """These intents are asked about at once, whatever became of them; the schedule goes on as before."""
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_ASK_AT_ONCE_SQL, [now, columns.literal(intent_ids)])
 
 
 def close_at(intent_ids: Sequence[UUID], *, at: datetime) -> None:
     """These open intents are closed then, and not before."""
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_CLOSE_SQL, [at, columns.literal(intent_ids)])
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from enum import IntEnum, StrEnum
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
@@ -49,6 +50,31 @@ def test_the_database_reads_what_was_meant(kind: str, values: some.SearchStrateg
 )
 def test_words_that_mean_something_in_an_array_are_only_words(text: str) -> None:
     assert read("text", [text, None, text]) == [text, None, text]
+
+
+def test_no_sign_in_a_word_makes_two_words_of_it() -> None:
+    """Columns of text are written as a whole, with a sign between words that the database takes in none."""
+    with pytest.raises(DataError, match="NUL"), transaction.atomic():
+        read("text", ["a\0b", "c"])
+    assert read("text", ["a", "b"]) == ["a", "b"]
+
+
+def test_words_of_an_enumeration_are_written_as_what_they_extend() -> None:
+    class Fit(StrEnum):
+        EXACT = "exact"
+        OVER = "over"
+
+    class Size(IntEnum):
+        SMALL = 1
+
+    assert columns.literal([Fit.EXACT, Fit.OVER]) == columns.literal(["exact", Fit.OVER]) == '{"exact","over"}'
+    assert columns.literal([Size.SMALL, Size.SMALL]) == columns.literal([1, Size.SMALL]) == "{1,1}"
+
+
+def test_values_go_beside_the_statement_and_bytes_come_as_they_are(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1), columns.cursor(binary=True) as cursor:
+        cursor.execute("SELECT %s::uuid, %s::bytea, %s::text[]", [UUID(int=1), b"\0\xff", columns.literal(["a'b"])])
+        assert cursor.fetchall() == [(UUID(int=1), b"\0\xff", ["a'b"])]
 
 
 def test_rows_become_columns() -> None:

@@ -26,6 +26,12 @@ def test_ids_of_one_millisecond_ascend_even_in_a_large_batch() -> None:
     assert len(set(made)) == 10_000
 
 
+def test_texts_of_ids_are_ids_that_ascend_with_all_others() -> None:
+    before, made, after = ids.new(MOMENT), ids.texts(300, MOMENT), ids.new(MOMENT)
+    assert [UUID(text).hex for text in made] == made
+    assert [before.hex, *made, after.hex] == sorted({before.hex, *made, after.hex})
+
+
 def test_an_id_lies_between_the_bounds_of_its_moment() -> None:
     assert ids.first_of(MOMENT) <= ids.new(MOMENT) < ids.first_of(MOMENT + timedelta(milliseconds=1))
 

@@ -1,16 +1,22 @@
-"""Batches are taken and read ahead of their turn, and given back when nobody came for them."""
+"""Batches are worked on by two threads at once, each in its turn, and given back when they cannot be."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from unittest import mock
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import LazySettings
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.utils import timezone
 
 from payments import ledger, reconcile, taking
+from payments.chart import Movement
 from payments.models import Payment, QueuedEvent
 from payments.providers import sandbox
 from tests.cast import MEI_PHONE, open_shop
@@ -27,18 +33,71 @@ def deliver(count: int) -> None:
         paid(expect(code, amount)).deliver()
 
 
-def test_a_full_queue_is_read_ahead_and_every_event_is_booked_once(settings: LazySettings) -> None:
+def test_a_full_queue_is_worked_on_by_two_threads_and_every_event_is_booked_once(settings: LazySettings) -> None:
     deliver(7)
     settings.DRAIN_BATCH_MAX = 2
-    with mock.patch.object(taking.Ahead, "begin", autospec=True, side_effect=taking.Ahead.begin) as begun:
+    both, real, threads = threading.Barrier(2), ledger.post, []
+
+    def post(movements: Sequence[Movement], *, now: datetime) -> set[str]:
+        threads.append(threading.get_ident())
+        if len(threads) <= 2:
+            both.wait(10)  # Each of the first two batches is in the middle of its transaction.
+        return real(movements, now=now)
+
+    with mock.patch.object(ledger, "post", post):
         assert drain() == 7
-    assert begun.call_count == 3  # Beside each of the three full batches; the fourth is the last.
+    assert (len(threads), len(set(threads))) == (4, 2)
     assert sorted(Payment.objects.values_list("amount", flat=True)) == [1, 2, 3, 4, 5, 6, 7]
     assert not QueuedEvent.objects.exists()
     assert_books_hold()
 
 
-def test_what_was_taken_ahead_is_given_back_when_the_batch_before_it_fails(settings: LazySettings) -> None:
+def test_a_queue_that_is_not_full_is_worked_on_by_one_thread() -> None:
+    deliver(3)
+    with mock.patch.object(reconcile, "apply", side_effect=reconcile.apply) as applied:
+        before = threading.active_count()
+        assert drain() == 3
+    assert (applied.call_count, threading.active_count()) == (1, before)
+
+
+def test_what_is_about_the_same_payment_waits_for_its_turn_and_nothing_else_does(settings: LazySettings) -> None:
+    code = shop_code(open_shop(MEI_PHONE, "Mei's fruit").shop)
+    platform()
+    word = paid(expect(code, 1))
+    for one in (word, replace(word, delivery="told again"), paid(expect(code, 2))):
+        one.deliver()
+    settings.DRAIN_BATCH_MAX = 1
+    turns, came = taking.Turns(timezone.now), []
+
+    def take(name: str) -> None:
+        with turns.batch() as batch:
+            came.append((name, batch.read[0].events[0].amount))
+        connections.close_all()
+
+    again, other = (threading.Thread(target=take, args=[name]) for name in ("again", "other"))
+    with turns.batch() as first:
+        again.start()
+        while QueuedEvent.objects.filter(attempts=1).count() < 2:
+            time.sleep(0.01)
+        other.start()
+        other.join(10)
+        came.append(("first", first.read[0].events[0].amount))
+    again.join(10)
+    assert came == [("other", 2), ("first", 1), ("again", 1)]
+
+
+def test_a_time_limit_that_strikes_while_a_batch_waits_for_its_turn_costs_no_attempt() -> None:
+    deliver(2)
+    with (
+        mock.patch.object(threading.Condition, "wait_for", side_effect=SoftTimeLimitExceeded),
+        pytest.raises(SoftTimeLimitExceeded),
+        taking.Turns(timezone.now).batch(),
+    ):
+        pytest.fail("it had no turn")
+    assert sorted(QueuedEvent.objects.values_list("state", "attempts")) == [("queued", 0)] * 2
+
+
+def test_what_two_threads_have_taken_is_given_back_when_the_database_fails(settings: LazySettings) -> None:
     deliver(4)
     settings.DRAIN_BATCH_MAX = 2
     with mock.patch.object(ledger, "post", side_effect=OperationalError), pytest.raises(OperationalError):

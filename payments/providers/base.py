@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from typing import IO, Any, Literal, Protocol
 
+from merchants.values import value
 from payments.models import PaymentIntent, ProviderAccount, Refund
 
 Kind = Literal[
@@ -89,7 +90,7 @@ class Field:
     length: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delivery:
     """A notification as it came: header names in lower case, the address's query, and the peer's certificate.
 
@@ -102,7 +103,7 @@ class Delivery:
     client_certificate: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verified:
     """A notification or an answer that is proved to come from the provider, not yet understood.
 
@@ -118,7 +119,7 @@ class Verified:
     key_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """One thing that happened at the provider, in our words.
 
