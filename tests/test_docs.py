@@ -52,6 +52,11 @@ def rows(page: str, columns: int) -> dict[str, list[str]]:
     return {name.strip("`"): cells for cells in split if len(cells) == columns for name in cells[0].split("`, `")}
 
 
+def test_no_page_holds_what_a_merge_left_open() -> None:
+    left = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
+    assert [page for page in PAGES if left.search(text(page))] == []
+
+
 # --- Settings --------------------------------------------------------------------------------------------------------
 
 
