@@ -19,21 +19,18 @@ from django.utils import timezone
 
 from merchants import in_threads
 from merchants.in_threads import Application, Message, Receive, Scope, Send
-from payments import group_commit, inbox, providers, webhook_answers
+from payments import group_commit, inbox, providers, senders, webhook_answers
 from payments.inbox import Proved, UnableToReceive
 from payments.models import ProviderAccount
 from payments.providers.base import Delivery, UnableToVerify
+from payments.senders import UnknownSender
 from payments.webhook_answers import Answer
 
 # Names of accounts are slugs; behind them stands what some providers add to the address that we give them.
 _ADDRESS = re.compile(r"/webhooks/([a-z]+)/([-a-zA-Z0-9_]+)(?:/[-a-zA-Z0-9_]+)?")
-_ACCOUNTS_MAX = 10_000  # Some kilobytes each; beyond that they are read again.
 
 Key = tuple[str, str]
 
-# Accounts as they were read, by provider and name. One that has changed since proves what it should not, or does not
-# prove what it should: the first is refused by the INSERT, which compares, and both make us read it again.
-_accounts: dict[Key, ProviderAccount] = {}
 # For proofs that want the database: the pages' threads may all be busy, and the pages need some of its connections.
 _threads = ThreadPoolExecutor(4, "proof")
 
@@ -87,15 +84,15 @@ async def _taken(key: Key, delivery: Delivery) -> tuple[Message, Message] | None
         inbox.counted(refusal)
         return _messages(webhook_answers.not_kept(key[0], refusal.code, refusal.status))
     if new is None:
-        _accounts.pop(key, None)
+        senders.forget(*key)
         return None
     return _kept(key[0])
 
 
 async def _proved(key: Key, delivery: Delivery) -> Proved | None:
     """What is signed by the credentials of an account that is the platform's own; None for anything else."""
-    account = _accounts.get(key)
-    if account is not None and providers.enabled(key[0]):
+    account = senders.remembered(*key)
+    if account is not None:
         try:
             return _proved_by(account, delivery)
         except SynchronousOnlyOperation:
@@ -103,16 +100,16 @@ async def _proved(key: Key, delivery: Delivery) -> Proved | None:
             # credentials that were replaced.
             pass
         except (ValueError, UnableToVerify):
-            _accounts.pop(key, None)
+            senders.forget(*key)
             return None
     return await asyncio.get_running_loop().run_in_executor(_threads, _proved_in_thread, key, delivery)
 
 
 def _proved_in_thread(key: Key, delivery: Delivery) -> Proved | None:
     try:
-        return _proved_by(_account(key), delivery)
-    except (ValueError, UnableToVerify, UnableToReceive, Error):
-        _accounts.pop(key, None)
+        return _proved_by(senders.remembered(*key) or senders.read(*key), delivery)
+    except (ValueError, UnableToVerify, UnknownSender, Error):
+        senders.forget(*key)
         return None
     finally:
         connection.close_if_unusable_or_obsolete()  # As Django does after each request: it goes back to the pool.
@@ -127,16 +124,6 @@ def _proved_by(account: ProviderAccount, delivery: Delivery) -> Proved | None:
     if verified.authority != "signed" or len(verified.delivery_id) > inbox.DELIVERY_ID_MAX:
         return None
     return Proved(account, verified, now)
-
-
-def _account(key: Key) -> ProviderAccount:
-    found = _accounts.get(key)
-    if found is None or not providers.enabled(key[0]):
-        found = inbox.account_named(*key)
-        if len(_accounts) >= _ACCOUNTS_MAX:
-            _accounts.clear()
-        _accounts[key] = found
-    return found
 
 
 @cache

@@ -24,10 +24,11 @@ from merchants import bell, columns, ids, limits, prepared
 from merchants.journal import journal
 from merchants.refusals import Refused
 from merchants.values import value
-from payments import inquiries, providers
+from payments import inquiries, providers, senders
 from payments.models import Delivery as Told
 from payments.models import ProviderAccount, QueuedEvent, WebhookEvent
 from payments.providers.base import Delivery, UnableToVerify, Verified
+from payments.senders import UnknownSender
 
 _log = journal(__name__)
 
@@ -38,9 +39,6 @@ _received = Counter("pushcart_webhooks_received", "Notifications kept in the inb
 _repeated = Counter("pushcart_webhooks_repeated", "Deliveries that were kept before", ["provider"])
 _refused = Counter("pushcart_webhooks_refused", "Notifications refused, by reason; nothing was stored", ["reason"])
 
-# Accounts as they were read, by provider and name. One that has changed since proves what it should not, or does not
-# prove what it should: the first is refused by the INSERT, which compares, and both make us read it again.
-_seen: dict[tuple[str, str], ProviderAccount] = {}
 _Kept = tuple[ProviderAccount, Verified, bool]  # By which account, as what, and whether it was new.
 
 
@@ -89,7 +87,7 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
 
 def _kept_as_seen(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept | None:
     """By the account as it was read before; None when that proves nothing, or is no more what the database has."""
-    account = _seen.get((provider, name)) if providers.enabled(provider) else None
+    account = senders.remembered(provider, name)
     if account is None:
         return None
     try:
@@ -101,11 +99,11 @@ def _kept_as_seen(provider: str, name: str, delivery: Delivery, now: datetime) -
 
 
 def _kept(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept:
-    """By the account as it is, which is remembered."""
-    account = account_named(provider, name)
-    if len(_seen) >= 10_000:  # Some kilobytes each; beyond that they are read again.
-        _seen.clear()
-    _seen[provider, name] = account
+    """By the account as it is."""
+    try:
+        account = senders.read(provider, name)
+    except UnknownSender as unknown:
+        raise UnableToReceive(unknown.code, 404)
     try:
         verified = _verified(account, delivery, now)
     except UnableToVerify as refusal:
@@ -175,19 +173,6 @@ def _keep(account: ProviderAccount, verified: Verified, now: datetime, *, sealed
     if new:
         transaction.on_commit(lambda: bell.ring(DRAIN))
     return bool(new) if known else None
-
-
-def account_named(provider: str, name: str) -> ProviderAccount:
-    """The account whose notifications come to this address. Raises UnableToReceive 404."""
-    if not providers.enabled(provider):
-        raise UnableToReceive("unknown_provider", 404)
-    if not name.isprintable():  # PostgreSQL takes no NUL, not even to say that there is no such name.
-        raise UnableToReceive("unknown_account", 404)
-    # Written out, because every notification pays for this look-up, and the ORM's words cost more than the answer.
-    found = next(iter(ProviderAccount.objects.raw(_ACCOUNT_SQL, [provider, name])), None)
-    if found is None:
-        raise UnableToReceive("unknown_account", 404)
-    return found
 
 
 @value
@@ -320,8 +305,6 @@ def _lease(statement: str, limit: int, now: datetime) -> list[Leased]:
         cursor.execute(statement, {"now": now, "until": now + settings.DRAIN_LEASE, "limit": limit})
         return sorted((Leased(*row) for row in cursor.fetchall()), key=lambda leased: leased.event_id.int)
 
-
-_ACCOUNT_SQL = "SELECT * FROM payments_provideraccount WHERE provider = %s AND name = %s"
 
 _KEEP_SQL = """
 WITH known AS (

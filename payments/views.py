@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.request import HttpHeaders
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -79,8 +80,11 @@ def webhook(request: HttpRequest, provider: str, account: str, ending: str = "")
 
 def _headers(request: HttpRequest) -> dict[str, str]:
     """The sender's headers by their names in lower case; `request.headers` costs as much as the proof itself."""
-    written = {name[5:]: value for name, value in request.META.items() if name.startswith("HTTP_")}
-    return {name.replace("_", "-").lower(): value for name, value in written.items()}
+    return {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in request.META.items()
+        if name.startswith("HTTP_") or name in HttpHeaders.UNPREFIXED_HEADERS
+    }
 
 
 def _answered(answer: Answer) -> HttpResponse:

@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 
 from merchants import bell, items
 from merchants.models import Item
-from payments import boundary, inbox
+from payments import boundary, senders
 from tests.cast import ARJUN_PHONE, LAN_PHONE, MEI_PHONE, Person, empty_tables, hire, open_shop
 
 # Time is measured in bench/ and never asserted: beside a busy neighbour any example may take long.
@@ -50,7 +50,7 @@ def stores(settings: LazySettings, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_account() -> None:
     """A notification leaves its account remembered in its process; every test begins without one."""
-    inbox._seen.clear()
+    senders.forget_all()
 
 
 @pytest.fixture(autouse=True)

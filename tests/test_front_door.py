@@ -19,7 +19,7 @@ from requests.structures import CaseInsensitiveDict
 from merchants import in_threads
 from merchants.in_threads import Message, Receive, Scope, Send
 from merchants.models import Shop
-from payments import accounts, credentials, front_door, group_commit, inbox, providers
+from payments import accounts, credentials, front_door, group_commit, inbox, providers, senders
 from payments.models import Delivery, ProviderAccount, QueuedEvent, WebhookEvent
 from tests.cast import Person
 from tests.till import OTHER_SECRET, SECRET, Notification, direct, paid, platform
@@ -86,9 +86,9 @@ def receiving(body: bytes) -> Receive:
 
 @pytest.fixture
 def account(real_db: None) -> Iterator[ProviderAccount]:
-    front_door._accounts.clear()
+    senders.forget_all()
     yield platform()
-    front_door._accounts.clear()
+    senders.forget_all()
 
 
 @pytest.fixture
