@@ -149,16 +149,16 @@ SELECT id, shop_id, provider_account_id, amount, currency, state, closing, descr
    FOR NO KEY UPDATE
 """
 
-# By its object's id, which finds one payment whatever the tables' statistics say. The account is compared so that no
-# index of accounts can be used: to the planner one that is new looks as if it had hardly any payments, and it would
-# read all of them for each.
+# By its object's id, which finds one payment whatever the tables' statistics say. The account is compared, and its row
+# asked for afterwards (OFFSET keeps that so), in ways that can use no index of accounts: to the planner one that is new
+# looks as if it had hardly any payments, and it would read all of them for each.
 _PAYMENTS_SQL = """
 SELECT p.id, p.provider_account_id, a.funds, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, p.match,
        p.placed, p.occurred_at, p.due_at
   FROM payments_payment p
   JOIN unnest(%s::uuid[], %s::text[]) AS wanted(account_id, object_id)
     ON p.object_id = wanted.object_id AND (p.provider_account_id = wanted.account_id) IS TRUE
-  JOIN payments_provideraccount a ON a.id = p.provider_account_id
+ CROSS JOIN LATERAL (SELECT funds FROM payments_provideraccount WHERE id = p.provider_account_id OFFSET 0) AS a
  ORDER BY p.id
    FOR NO KEY UPDATE OF p
 """
