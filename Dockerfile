@@ -37,5 +37,5 @@ EXPOSE 8000
 
 # As config/product.py has it, but for the address. A process of the web uses one core: GRANIAN_WORKERS is their number.
 CMD ["granian", "config.web:application", "--factory", "--interface=asginl", "--http=1", "--no-ws", \
-     "--loop=asyncio", "--backpressure=1024", "--http1-buffer-size=65536", "--http1-header-read-timeout=10000", \
+     "--loop=uvloop", "--backpressure=1024", "--http1-buffer-size=65536", "--http1-header-read-timeout=10000", \
      "--workers-kill-timeout=5", "--respawn-failed-workers", "--log-level=error", "--host=0.0.0.0", "--port=8000"]

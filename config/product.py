@@ -32,7 +32,7 @@ WEB = (
     "--interface=asginl",  # ASGI without its lifespan.
     "--http=1",
     "--no-ws",
-    "--loop=asyncio",
+    "--loop=uvloop",
     "--backpressure=1024",  # Connections of one process, idle ones included; others wait to be heard.
     "--http1-buffer-size=65536",  # The head of a request is no longer than this.
     "--http1-header-read-timeout=10000",
