@@ -43,7 +43,7 @@ IN_PRODUCTION = {
 }  # fmt: skip
 
 # How the product's programs are told apart by their command lines.
-PARTS = {"web": "config.w", "worker": "--queues=celery", "stream": "config.asgi:application"}
+PARTS = {"web": "config.web:application", "worker": "--queues=celery", "stream": "config.asgi:application"}
 
 
 @contextmanager

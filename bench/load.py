@@ -257,7 +257,8 @@ class _Sender:
         self.failing_since = 0.0
         if _CLOSES.search(data, 0, end):
             self._drop(connection)
-            self._connect()
+            self.missing += 1
+            self._connect_missing()
         else:
             self.idle.append(connection)
 

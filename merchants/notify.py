@@ -66,12 +66,12 @@ def announce(shop_ids: Iterable[UUID]) -> None:
     shops = list(set(shop_ids))
     if not shops:
         return
-    if _any_phone(shops):
-        bell.ring(PUSH_TASK)
-    try:
+    try:  # Who looks at a page right now hears first.
         bell.store().eval(_ANNOUNCE, 0, *map(channel, shops))
     except redis.RedisError as failure:
         _log.warning("announcement_lost", shops=len(shops), failure=str(failure))
+    if _any_phone(shops):
+        bell.ring(PUSH_TASK)
 
 
 def channel(shop_id: UUID) -> str:
