@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from config import wsgi
 from merchants.in_threads import in_threads
 
-application = in_threads(wsgi.application)
+application = in_threads(wsgi.application, threads=settings.DB_POOL_MAX)

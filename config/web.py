@@ -29,7 +29,8 @@ def application() -> Application:
         Thread(target=_Internal().serve_forever, name="internal port", daemon=True).start()
     gc.collect()
     gc.freeze()  # What was loaded stays: no later collection has to walk through it.
-    return front_door.before(in_threads(wsgi.application))
+    webhooks = in_threads(wsgi.application, threads=settings.DB_POOL_MAX)
+    return front_door.before(pages=in_threads(wsgi.application), webhooks=webhooks)
 
 
 class _Watchers(WSGIRequestHandler):

@@ -73,15 +73,16 @@ def length_of(scope: Scope) -> int:
     return int(found[0]) if len(found) == 1 and found[0].isdigit() else 0
 
 
-def in_threads(application: Wsgi) -> Application:
-    """The WSGI application as one for ASGI, with threads of its own."""
-    return _InThreads(application)
+def in_threads(application: Wsgi, *, threads: int = 0) -> Application:
+    """The WSGI application as one for ASGI, with so many threads of its own, or THREADS."""
+    return _InThreads(application, threads or THREADS)
 
 
 class _InThreads:
-    def __init__(self, application: Wsgi) -> None:
+    def __init__(self, application: Wsgi, threads: int) -> None:
         self._application = application
-        self._pool = ThreadPoolExecutor(THREADS, "web")
+        self._inside_max = threads + WAITING_MAX
+        self._pool = ThreadPoolExecutor(threads, "web")
         self._inside = 0  # Those that have a thread, and those that wait for one.
         self._large = 0
 
@@ -113,7 +114,7 @@ class _InThreads:
             self._large -= 1
 
     async def _in_thread(self, scope: Scope, exchange: _Exchange, body: BinaryIO) -> None:
-        if self._inside >= THREADS + WAITING_MAX:
+        if self._inside >= self._inside_max:
             await _say_busy(exchange.send)
             return
         self._inside += 1

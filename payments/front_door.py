@@ -35,17 +35,24 @@ Key = tuple[str, str]
 _threads = ThreadPoolExecutor(4, "proof")
 
 
-def before(django: Application) -> Application:
-    """The application that answers proved notifications itself and hands everything else on to `django`."""
+def before(pages: Application, webhooks: Application) -> Application:
+    """The application that answers proved notifications itself; others go to `webhooks`, and all else to `pages`.
+
+    Both are Django. A notification that Django must judge wants the database and nothing else, and there are many of
+    them: with threads of their own, as many as there are connections, they neither wait for those in crowds nor take
+    the pages' threads.
+    """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         address = _ADDRESS.fullmatch(scope["path"]) if scope["method"] == "POST" else None
-        if address is None or scope["query_string"]:
-            return await django(scope, receive, send)
+        if address is None:
+            return await pages(scope, receive, send)
+        if scope["query_string"]:
+            return await webhooks(scope, receive, send)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         length = int(headers.get("content-length", -1))
         if len(headers) != len(scope["headers"]) or not 0 <= length <= settings.WEBHOOK_BYTES_MAX:
-            return await django(scope, receive, send)
+            return await webhooks(scope, receive, send)
         try:
             raw = await in_threads.body_of(receive, length)
         except in_threads.Gone:
@@ -55,7 +62,7 @@ def before(django: Application) -> Application:
         key = (address[1], address[2])
         answer = await _taken(key, Delivery(raw, headers))
         if answer is None:
-            return await django(scope, _again(raw, receive), send)
+            return await webhooks(scope, _again(raw, receive), send)
         for message in answer:
             await send(message)
         return None

@@ -33,8 +33,9 @@ class House:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.handed_on: list[bytes] = []
+        self.pages: list[str] = []
         self._django = in_threads.in_threads(WSGIHandler())
-        self._application = front_door.before(self._behind)
+        self._application = front_door.before(pages=self._page, webhooks=self._behind)
 
     def post(self, told: Notification, address: str = ADDRESS, *, raw: bytes | None = None, **changed: Any) -> Any:
         """Status, headers and body of the answer."""
@@ -62,6 +63,10 @@ class House:
     def end(self) -> None:
         group_commit._group(self.loop).end()
         self.loop.close()
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.pages.append(scope["path"])
+        await self._behind(scope, receive, send)
 
     async def _behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
@@ -151,6 +156,17 @@ def test_whatever_is_out_of_the_ordinary_is_djangos_with_its_body(
     assert house.post(paid(account=hers), f"/webhooks/sandbox/{hers.name}")[0] == 204  # With the budget of a shop.
     assert house.post(told, f"{ADDRESS}?x=1")[0] == 204
     assert len(house.handed_on) == 2
+
+
+def test_notifications_that_django_must_judge_take_no_thread_of_the_pages(
+    house: House, account: ProviderAccount
+) -> None:
+    assert house.post(paid(account=account), raw=b"{}")[0] == 400
+    assert house.post(paid(account=account), f"{ADDRESS}?x=1")[0] == 204
+    assert (len(house.handed_on), house.pages) == (2, [])
+    assert house.post(paid(account=account), "/healthz/live", method="GET")[0] == 200
+    assert house.post(paid(account=account), method="GET")[0] == 405
+    assert (len(house.handed_on), house.pages) == (4, ["/healthz/live", ADDRESS])
 
 
 def test_a_body_of_unknown_length_is_not_read_in_front(house: House, account: ProviderAccount) -> None:
