@@ -47,13 +47,15 @@ _OVERTAKEN_MAX = 5
 _SUSPECTS_EVERY, _SUSPECTS_FOR = timedelta(seconds=2), timedelta(seconds=1)
 
 
-def drain(*, clock: Callable[[], datetime]) -> int:
+def drain(*, clock: Callable[[], datetime], rung: bool = False) -> int:
     """Empties the queue of what is due, batch by batch, and announces after each commit what shops have to hear.
 
     A full batch calls a second thread: one decides in the time in which the other waits for the database. Stops after
-    `settings.DRAIN_FOR` even when more is due (the caller rings again). Answers how many events were taken.
+    `settings.DRAIN_FOR` even when more is due (the caller rings again). Answers how many events were taken. `rung`: a
+    bell told of something new, so what killed workers left is the next sweep's, unless this takes as long as until it.
     """
-    began = look_at = clock()
+    began = clock()
+    look_at = began + _SUSPECTS_EVERY if rung else began
     turns, stop_at, ended = taking.Turns(clock), began + settings.DRAIN_FOR, threading.Event()
     helper: Future[int] | None = None
     taken = 0

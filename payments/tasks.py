@@ -45,7 +45,7 @@ _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 @shared_task(name=inbox.DRAIN)
 def drain_inbox() -> None:
     bell.answered(inbox.DRAIN)
-    reconcile.drain(clock=timezone.now)
+    reconcile.drain(clock=timezone.now, rung=True)
     if inbox.has_due(now=timezone.now()):
         bell.ring(inbox.DRAIN)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from merchants import ids
 from merchants.models import Notice
-from payments import facts, inbox, ledger, reconcile
+from payments import facts, inbox, ledger, reconcile, tasks
 from payments.models import Payment, PaymentIntent, QueuedEvent
 from tests.cast import MEI_PHONE, Person, open_shop
 from tests.till import assert_books_hold, drain, expect, paid, platform, shop_code
@@ -121,6 +121,20 @@ def test_what_a_killed_worker_left_has_its_turn_though_the_inbox_stays_full(
     reconcile.drain(clock=lambda: start + settings.DRAIN_FOR / 8 * next(ticks))
     assert QueuedEvent.objects.count() > 0
     assert not QueuedEvent.objects.filter(event_id=killed.event_id).exists()
+
+
+def test_a_bell_tells_of_what_is_new_and_what_a_killed_worker_left_is_the_sweeps(
+    paid_at_the_wallet: PaymentIntent,
+) -> None:
+    (killed,) = inbox.lease(limit=1, now=timezone.now())
+    QueuedEvent.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    paid(expect(paid_at_the_wallet.code, 300)).deliver()
+    assert reconcile.drain(clock=timezone.now, rung=True) == 1
+    assert list(QueuedEvent.objects.values_list("event_id", flat=True)) == [killed.event_id]
+    tasks.sweep()
+    assert not QueuedEvent.objects.exists()
+    assert sorted(Payment.objects.values_list("amount", flat=True)) == [200, 300]
+    assert_books_hold()
 
 
 def test_a_payment_is_never_looked_for_among_all_of_its_account(db: None) -> None:
