@@ -37,11 +37,11 @@ MISSED: dict[tuple[str, str], str] = {
         " a payment with fewer ways to find it, and JSON read into bare structs."
     ),
     ("intake", "through Django at least 2,000/s"): (
-        "Django's own way costs the web 0.5 ms of a processor for a request that is alone, and more when threads hand "
+        "Django's own way costs the web 0.55 ms of a processor at best for a request alone, and more when threads hand "
         "one interpreter to each other: middlewares 0.1, address, request and view 0.1, the INSERT from Python 0.15, "
         "its connection, and the change of threads. One process uses one core. What would have to change: more "
-        "processes and cores, or an interpreter without its one lock. Only notifications of shops' own accounts go "
-        "this way."
+        "processes and cores, or an interpreter without its one lock. Notifications of shops' own "
+        "accounts go this way, and what nobody has signed."
     ),
     ("intake", "at least 30 × dj-stripe"): (
         "dj-stripe's figure moves by nearly a factor of two from round to round, and the ratio with it. Of our 0.16 ms"

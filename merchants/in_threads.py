@@ -100,7 +100,7 @@ class _InThreads:
                 raise  # The server cuts it off, so that nobody takes it for whole.
             await say_too_slow(send)
         except Gone:
-            pass
+            pass  # Nobody is there to be answered.
 
     async def _large_one(self, scope: Scope, exchange: _Exchange, length: int) -> None:
         if self._large >= LARGE_MAX:

@@ -48,9 +48,4 @@ def forget(provider: str, name: str) -> None:
     _remembered.pop((provider, name), None)
 
 
-def forget_all() -> None:
-    """As in a process that has just begun."""
-    _remembered.clear()
-
-
 _SQL = "SELECT * FROM payments_provideraccount WHERE provider = %s AND name = %s"

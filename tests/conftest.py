@@ -50,7 +50,7 @@ def stores(settings: LazySettings, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_account() -> None:
     """A notification leaves its account remembered in its process; every test begins without one."""
-    senders.forget_all()
+    senders._remembered.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -91,9 +91,9 @@ def receiving(body: bytes) -> Receive:
 
 @pytest.fixture
 def account(real_db: None) -> Iterator[ProviderAccount]:
-    senders.forget_all()
+    senders._remembered.clear()
     yield platform()
-    senders.forget_all()
+    senders._remembered.clear()
 
 
 @pytest.fixture
