@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-import zxingcpp
 from PIL import Image
 from pypdf import PdfReader
 from pypdfium2 import PdfDocument
+
+from tests import readers
 
 POINTS = 72 / 25.4
 
@@ -25,7 +26,7 @@ def pages(pdf: bytes, dpi: float = 200) -> list[Image.Image]:
 
 def codes(picture: Image.Image) -> list[str]:
     """What every code in a picture says, row by row from the top, and from the left."""
-    found = [(code.position.top_left, code.text) for code in zxingcpp.read_barcodes(picture)]
+    found = [(code.position.top_left, code.text) for code in readers.codes(picture)]
     rows: list[list[tuple[int, str]]] = []
     row_begins = -picture.height
     for place, text in sorted(found, key=lambda each: each[0].y):
@@ -39,7 +40,7 @@ def codes(picture: Image.Image) -> list[str]:
 def corners(picture: Image.Image) -> list[float]:
     """How many pixels each code in a picture covers, without its quiet zone."""
     areas = []
-    for code in zxingcpp.read_barcodes(picture):
+    for code in readers.codes(picture):
         place = code.position
         edges = [place.top_left, place.top_right, place.bottom_right, place.bottom_left]
         turns = zip(edges, [*edges[1:], edges[0]], strict=True)
@@ -49,7 +50,7 @@ def corners(picture: Image.Image) -> list[float]:
 
 def frames(picture: Image.Image) -> list[tuple[int, int, int, int]]:
     """The upright box around each code in a picture, without its quiet zone."""
-    found = [code.position for code in zxingcpp.read_barcodes(picture)]
+    found = [code.position for code in readers.codes(picture)]
     return [(place.top_left.x, place.top_left.y, place.bottom_right.x, place.bottom_right.y) for place in found]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import zxingcpp
 from PIL import Image, ImageDraw
 
 from qr.branding import QUIET_ZONE, Box, Style, Unreadable, level, logo_box
 from qr.symbol import symbol
+from tests import readers
 
 
 def bitmap(text: str, side: int = 4) -> Image.Image:
@@ -25,7 +25,7 @@ def place(box: Box, side: int = 4) -> tuple[int, int, int, int]:
 
 
 def read(picture: Image.Image) -> list[str]:
-    return [found.text for found in zxingcpp.read_barcodes(picture)]
+    return [found.text for found in readers.codes(picture)]
 
 
 def test_the_use_chooses_the_level_and_a_logo_takes_the_strongest() -> None:

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from qr import draw
 from qr.branding import Style, Unreadable, logo_box
+from tests import readers
 
 URL = "https://pay.example.com/s/AbCdEfGhJkLm"
 
@@ -31,7 +32,7 @@ def opened(png: bytes) -> Image.Image:
 
 
 def read(picture: Image.Image) -> list[str]:
-    return [found.text for found in zxingcpp.read_barcodes(picture)]
+    return [found.text for found in readers.codes(picture)]
 
 
 def strokes(path: str, side: int, scale: int) -> Image.Image:
@@ -90,7 +91,7 @@ def test_a_tag_differs_by_text_format_size_and_dress_and_by_nothing_else() -> No
 def test_a_text_beyond_ascii_is_read_and_says_that_it_is_utf_8() -> None:
     def told(text: str) -> bytes:
         """The symbology, the ECI where there is one, and the bytes, as ISO/IEC 15424 has scanners tell them."""
-        (found,) = zxingcpp.read_barcodes(opened(draw.png(text)), text_mode=zxingcpp.TextMode.HexECI)
+        (found,) = readers.codes(opened(draw.png(text)), text_mode=zxingcpp.TextMode.HexECI)
         return bytes.fromhex(found.text)
 
     assert read(opened(draw.png("红富士苹果 ₹20"))) == ["红富士苹果 ₹20"]

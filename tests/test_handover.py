@@ -12,7 +12,6 @@ from html import unescape
 from typing import Any
 
 import pytest
-import zxingcpp
 from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
@@ -22,7 +21,7 @@ from merchants.models import Code, Item
 from payments.models import PaymentIntent, ProviderAccount
 from payments.providers.base import ProviderError, Started, Visit
 from qr import handover
-from tests import jadepay
+from tests import jadepay, readers
 from tests.jadepay import Desk
 from tests.test_scan import hidden, pay, text
 from tests.till import platform
@@ -72,7 +71,7 @@ def read_code(picture: bytes) -> str:
             if kind == "h":
                 ImageDraw.Draw(image).rectangle((x * 4, y * 4, (x + int(length)) * 4 - 1, y * 4 + 3), fill=0)
             x += int(length)
-    [found] = zxingcpp.read_barcodes(image)
+    [found] = readers.codes(image)
     assert found.ec_level == "M"
     return str(found.text)
 

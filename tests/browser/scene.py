@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import requests
-import zxingcpp
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
+from tests import readers
 from tests.browser.conftest import Product, Vendor, new_phone
 from tests.browser.test_check import customer_pays
 from tests.browser.test_operator import manage
@@ -89,7 +89,7 @@ def ends(url: str, **decision: str) -> str:
 def proof_of(receipt: str) -> str:
     """What a camera reads on the receipt: the address of the page that says whether it is real."""
     picture = Image.open(io.BytesIO(requests.get(f"{receipt}/proof.png", timeout=10).content))
-    [read] = zxingcpp.read_barcodes(picture)
+    [read] = readers.codes(picture)
     return str(read.text)
 
 

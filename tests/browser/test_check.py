@@ -15,12 +15,12 @@ from uuid import UUID
 
 import pytest
 import requests
-import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from merchants import ids
 from qr import draw
+from tests import readers
 from tests.browser.conftest import CHROMIUM, Product, Vendor
 from tests.test_proofs import VECTOR
 
@@ -265,7 +265,7 @@ def test_the_receipt_replaces_its_code_and_without_script_shows_one_that_stands_
     still.goto(receipt)
     expect(still.locator("img.code")).to_have_attribute("src", re.compile(r"/proof\.png$"))
     expect(still.locator("noscript p")).to_be_visible()
-    [read] = zxingcpp.read_barcodes(Image.open(io.BytesIO(still.locator("img.code").screenshot())))
+    [read] = readers.codes(Image.open(io.BytesIO(still.locator("img.code").screenshot())))
     still.goto(read.text)  # What any other camera opens.
     expect(still.get_by_role("heading", name="Real")).to_be_visible()
     screenshot(still, "proof-page")

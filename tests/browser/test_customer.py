@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import requests
-import zxingcpp
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
+from tests import readers
 from tests.browser.conftest import Product
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -212,7 +212,7 @@ def test_a_code_on_the_receipt_is_scanned_from_the_screen_and_the_page_turns_to_
     )
     begun_there = begun(page, qr="weixin://wxpay/bizpayurl?pr=NwY5Mz9", app_url="" if computer else "upi://pay?pa=a@b")
     page.goto(begun_there.receipt)
-    [read] = zxingcpp.read_barcodes(Image.open(screenshot(page, f"handover-code-{scheme}-{width}")))
+    [read] = readers.codes(Image.open(screenshot(page, f"handover-code-{scheme}-{width}")))
     assert read.text == "weixin://wxpay/bizpayurl?pr=NwY5Mz9"
     picture = page.locator("img.code").bounding_box()
     assert picture is not None

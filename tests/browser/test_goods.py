@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import requests
-import zxingcpp
 from PIL import Image
 from playwright.sync_api import Dialog, Page, ViewportSize, expect
 
+from tests import readers
 from tests.browser.conftest import Product, Vendor
 from tests.browser.inspecting import Inspection
 from tests.browser.scene import begins
@@ -45,7 +45,7 @@ def told(vendor: Vendor, path: str) -> dict[str, object]:
 
 
 def read(picture: bytes) -> list[str]:
-    return [found.text for found in zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))]
+    return [found.text for found in readers.codes(Image.open(io.BytesIO(picture)))]
 
 
 def tap(page: Page, *names: str) -> None:

@@ -14,10 +14,10 @@ from threading import Thread
 
 import pytest
 import requests
-import zxingcpp
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests import readers
 from tests.browser.conftest import Product
 from tests.browser.test_speech import item_of, opened
 from tests.browser.test_vendor import customer_pays
@@ -59,7 +59,7 @@ def test_without_a_network_it_opens_shows_codes_and_says_how_old_its_total_is(
     page.get_by_role("button", name="Pears").click()
     expect(page.get_by_text("Your customer scans this")).to_be_visible()
     page.get_by_role("img", name="QR code of Pears").screenshot(path=tmp_path / "code.png")
-    [read] = zxingcpp.read_barcodes(Image.open(tmp_path / "code.png"))
+    [read] = readers.codes(Image.open(tmp_path / "code.png"))
     assert read.text == url
     customer_pays(url, 2)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import requests
-import zxingcpp
 from PIL import Image
 from playwright.sync_api import Dialog, Page, expect
 
+from tests import readers
 from tests.browser.conftest import Product, new_phone
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -46,7 +46,7 @@ def test_she_shows_her_own_code_and_notes_a_sale_apart_from_todays_money(
     expect(page.get_by_text("Look into your own wallet before you hand over the goods.")).to_be_visible()
     expect(picture).to_have_js_property("naturalWidth", 720)
     picture.screenshot(path=tmp_path / "code.png")
-    [read] = zxingcpp.read_barcodes(Image.open(tmp_path / "code.png"))
+    [read] = readers.codes(Image.open(tmp_path / "code.png"))
     assert read.text == RECEIVES
     page.get_by_label("Note how much").fill("twelve")
     page.get_by_role("button", name="Note a sale").click()

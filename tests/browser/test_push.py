@@ -208,8 +208,13 @@ def test_a_closed_page_is_told_and_an_open_one_is_not_disturbed(
 
     there = _connected(page, product.url)
 
-    # Before her eyes: the page tells, says so, and what is pushed as well does not disturb her.
+    # Before her eyes: the page tells, says so, and what is pushed as well does not disturb her. So it is while no
+    # worker controls it: after a hard reload, or when it was being opened in the moment in which the worker began.
     page.bring_to_front()
+    with page.expect_navigation():
+        context.new_cdp_session(page).send("Page.reload", {"ignoreCache": True})
+    assert page.evaluate("navigator.serviceWorker.controller") is None
+    eventually(page, "document.querySelector('#total')?.textContent === 'CN¥0.00'")
     with page.expect_response("**/api/v1/notices/heard") as waiting:
         customer_pays(url)
     assert (waiting.value.request.post_data, waiting.value.status) == ('{"number":1}', 204)

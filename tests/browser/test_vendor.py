@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import requests
-import zxingcpp
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
+from tests import readers
 from tests.browser.conftest import Product, new_phone
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -70,7 +70,7 @@ def test_from_the_phone_number_to_money_that_arrives(
     expect(page.get_by_text("Your customer scans this")).to_be_visible()
     screenshot(page, "app-show")
     code.screenshot(path=tmp_path / "code.png")
-    [read] = zxingcpp.read_barcodes(Image.open(tmp_path / "code.png"))
+    [read] = readers.codes(Image.open(tmp_path / "code.png"))
     assert read.text.startswith(f"{product.url}/s/")
 
     customer_pays(read.text)

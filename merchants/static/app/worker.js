@@ -56,7 +56,9 @@ const ICON = Object.keys(FILES).find((path) => path.endsWith("/icon-192.png"));
 const WAITING_MAX = 3; // More payments than these are one notification, with their number and sum.
 const RENEWAL = "/app/push/renewal"; // Where the page has put by which word this phone says its new address.
 
-const pages = async () => (await clients.matchAll({ type: "window" })).filter(({ url }) => new URL(url).pathname === PAGE);
+// Also those that no worker controls: reloaded hard, or opened in the moment in which the first worker began.
+const pages = async () =>
+  (await clients.matchAll({ type: "window", includeUncontrolled: true })).filter(({ url }) => new URL(url).pathname === PAGE);
 const post = (path, body) =>
   fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
