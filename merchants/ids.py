@@ -57,9 +57,11 @@ def _numbers(count: int, at: datetime) -> list[int]:
 
 
 def endless(at: datetime) -> Iterator[UUID]:
-    """UUIDv7 of one moment, ascending, for whoever does not know yet how many it needs."""
+    """UUIDv7 of one moment, ascending, for whoever does not know yet how many it needs: in growing portions."""
+    count = 2
     while True:
-        yield from several(100, at)
+        yield from several(count, at)
+        count = min(2 * count, 128)
 
 
 def first_of(moment: datetime) -> UUID:

@@ -47,15 +47,15 @@ def tell(tellings: Sequence[Telling], *, now: datetime) -> None:
     groups = [(told[number][0].shop_id, told[number]) for number in sorted(told)]
     if not groups:
         return
-    last = _reserve({shop: len(group) for shop, group in groups})
     new_id = iter(ids.texts(len(tellings), now))
     rows = [
-        (next(new_id), shop, number, telling.kind, _json(telling.data), telling.about)
-        for shop, group in groups
-        for number, telling in enumerate(group, start=last[shop] - len(group) + 1)
+        (next(new_id), shop, place, len(group) - told_before - 1, telling.kind, _json(telling.data), telling.about)
+        for place, (shop, group) in enumerate(groups, start=1)
+        for told_before, telling in enumerate(group)
     ]
+    counted = columns.literals((shop, len(group)) for shop, group in groups)
     with columns.cursor() as cursor:
-        cursor.execute(_INSERT_SQL, [now, *columns.literals(rows)])
+        cursor.execute(_TELL_SQL, [*counted, now, *columns.literals(rows)])
 
 
 def announce(shop_ids: Iterable[UUID]) -> None:
@@ -85,23 +85,21 @@ def _any_phone(shops: Sequence[UUID]) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _reserve(wanted: Mapping[UUID, int]) -> dict[UUID, int]:
-    """Moves each shop's counter ahead and returns its new last number; the rows stay locked until commit."""
-    shops = list(wanted)
-    with columns.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO merchants_noticecounter AS counter (shop_id, last)"
-            " SELECT * FROM unnest(%s::uuid[], %s::bigint[])"
-            " ON CONFLICT (shop_id) DO UPDATE SET last = counter.last + EXCLUDED.last"
-            " RETURNING shop_id, last",
-            [columns.literal(shops), columns.literal(wanted[shop] for shop in shops)],
-        )
-        return dict(cursor.fetchall())
-
-
-_INSERT_SQL = """
+# Each counter moves ahead by as much as its shop is told; `behind` says how far a notice is from the last of them. The
+# new last numbers stand in an array, in the order of the shops, because the drain allows no join but a loop.
+_TELL_SQL = """
+WITH counted AS (
+    INSERT INTO merchants_noticecounter AS counter (shop_id, last)
+    SELECT * FROM unnest(%s::uuid[], %s::bigint[])
+    ON CONFLICT (shop_id) DO UPDATE SET last = counter.last + EXCLUDED.last
+    RETURNING shop_id, last
+), numbers AS (
+    SELECT array_agg(last ORDER BY shop_id) AS last FROM counted
+)
 INSERT INTO merchants_notice (created_at, id, shop_id, number, kind, data, about)
-SELECT %s, * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::jsonb[], %s::uuid[])
+SELECT %s, id, shop_id, (SELECT last FROM numbers)[place] - behind, kind, data, about
+  FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::int[], %s::text[], %s::jsonb[], %s::uuid[])
+    AS told(id, shop_id, place, behind, kind, data, about)
 """
 
 _ANY_PHONE_SQL = """

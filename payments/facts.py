@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from merchants import columns
 from payments import providers
@@ -29,24 +30,43 @@ from payments.known import (
 from payments.models import Dispute, Payment, ProviderAccount, Refund
 from payments.providers.base import Event, Verified
 
+AccountAsIs = tuple[str, str]  # The text of an account's id, and of the transaction that last wrote its row.
+
+_REMEMBERED_MAX = 1000  # Some kilobytes each; beyond that they are read again. Accounts of ours are a few.
+
+_remembered: dict[AccountAsIs, ProviderAccount] = {}
 _decode = json.JSONDecoder().decode
 
 
-def stored_events(event_ids: list[UUID]) -> list[tuple[UUID, str, Verified]]:
-    """The stored events in the order of arrival (their ids are of the time they were received).
+def stored_events(event_ids: list[UUID]) -> list[tuple[UUID, AccountAsIs, Verified]]:
+    """The stored events in the order of arrival (their ids are of the time they were received), each with its account.
 
-    Each with the text of its account's id: a batch has few accounts, and texts are compared without a call of Python's.
+    A batch has few accounts, and texts are compared without a call of Python's.
     """
     with columns.cursor(binary=True) as cursor:
         cursor.execute(_EVENTS_SQL, [columns.literal(event_ids)])
         return [
-            (event_id, account_id, Verified(delivery_id, raw, authority, _decode(headers), key_id))
-            for event_id, account_id, delivery_id, raw, authority, headers, key_id in cursor.fetchall()
+            (event_id, (account_id, version), Verified(delivery_id, raw, authority, _decode(headers), key_id))
+            for event_id, account_id, version, delivery_id, raw, authority, headers, key_id in cursor.fetchall()
         ]
 
 
+def accounts_as_they_are(wanted: Iterable[AccountAsIs]) -> dict[AccountAsIs, ProviderAccount]:
+    """These accounts: remembered, or read if they have changed since. A shop's own is read each time, with its shop."""
+    asked = set(wanted)
+    found = {one: _remembered[one] for one in asked if one in _remembered}
+    missing = {account_id: (account_id, version) for account_id, version in asked - found.keys()}
+    if missing:
+        for row in _accounts(missing).annotate(version=RawSQL("payments_provideraccount.xmin::text", [])):
+            one = missing[str(row.id)]
+            found[one] = row
+            if row.shop_id is None and row.version == one[1]:
+                _remember(one, row)
+    return found
+
+
 def accounts(account_ids: Iterable[UUID | str]) -> dict[UUID, ProviderAccount]:
-    return {row.id: row for row in ProviderAccount.objects.filter(id__in=list(account_ids)).select_related("shop")}
+    return {row.id: row for row in _accounts(account_ids)}
 
 
 def of_account(row: ProviderAccount) -> AccountFacts:
@@ -111,6 +131,16 @@ def of_disputes(rows: QuerySet[Dispute]) -> list[DisputeFacts]:
     return [DisputeFacts(*row) for row in rows.values_list(*fields)]
 
 
+def _accounts(account_ids: Iterable[UUID | str]) -> QuerySet[ProviderAccount]:
+    return ProviderAccount.objects.filter(id__in=list(account_ids)).select_related("shop")
+
+
+def _remember(one: AccountAsIs, row: ProviderAccount) -> None:
+    if len(_remembered) >= _REMEMBERED_MAX:
+        _remembered.clear()
+    _remembered[one] = row
+
+
 def _load_intents(known: Known, intent_ids: list[UUID]) -> None:
     if not intent_ids:
         return
@@ -138,7 +168,9 @@ def _load_payments(known: Known, wanted: list[tuple[UUID, str]]) -> None:
 
 # Written out, because every event pays for it: a model made of each row costs more than reading the row.
 _EVENTS_SQL = """
-SELECT id, provider_account_id::text, delivery_id, raw, authority, headers::text, key_id
+SELECT id, provider_account_id::text,
+       (SELECT account.xmin::text FROM payments_provideraccount AS account WHERE account.id = provider_account_id),
+       delivery_id, raw, authority, headers::text, key_id
   FROM payments_webhookevent WHERE id = ANY(%s::uuid[]) ORDER BY id
 """
 

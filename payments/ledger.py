@@ -61,14 +61,7 @@ def post(movements: Sequence[Movement], *, now: datetime) -> set[str]:
     sides = [(m.debit.key(m.currency), m.credit.key(m.currency)) for m in ordered]
     accounts = _accounts(ordered, sides)
     between = [(accounts[debit], accounts[credit]) for debit, credit in sides]
-    posted = _insert(ordered, between, now)
-    sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-    for movement, (debit, credit) in zip(ordered, between, strict=True):
-        if movement.key in posted:
-            sums[debit][0] += movement.amount
-            sums[credit][1] += movement.amount
-    _move_balances(sums)
-    return posted
+    return _insert(ordered, between, now)
 
 
 def balance(*, shop: Shop, at: datetime | None = None) -> Balance:
@@ -157,7 +150,7 @@ def _find_accounts(keys: Iterable[str]) -> dict[str, int]:
 
 
 def _insert(ordered: Sequence[Movement], between: Sequence[tuple[int, int]], now: datetime) -> set[str]:
-    """Adds the entries that are not there yet, each between its two accounts; answers their keys."""
+    """Adds the entries that are not there yet, each between its two accounts, and moves those; answers their keys."""
     rows = [
         (
             entry_id,
@@ -187,7 +180,8 @@ def _insert(ordered: Sequence[Movement], between: Sequence[tuple[int, int]], now
 
 # A key is claimed by whoever writes its entry, in the same statement: neither is ever there without the other. Entries
 # go in by id, so that their numbers ascend with their ids. `IS TRUE` keeps the question from becoming a join: the drain
-# allows no join but a loop, and the answers of a batch are better kept in a hash.
+# allows no join but a loop, and the answers of a batch are better kept in a hash. Running totals are moved once for
+# each account of a batch, and locked in id order by the order of insertion.
 _INSERT_SQL = """
 WITH wanted AS MATERIALIZED (
     SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
@@ -198,28 +192,23 @@ WITH wanted AS MATERIALIZED (
 ), claimed AS (
     INSERT INTO payments_entrykey (key, entry_id) SELECT key, id FROM wanted ON CONFLICT (key) DO NOTHING
     RETURNING entry_id
+), posted AS (
+    INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id,
+                                      refund_id, dispute_id, event_id, cause_id, occurred_at, recorded_at)
+    SELECT wanted.*, %s FROM wanted WHERE (wanted.id IN (SELECT entry_id FROM claimed)) IS TRUE ORDER BY wanted.id
+    RETURNING key, debit_id, credit_id, amount
+), balances AS (
+    INSERT INTO payments_accountbalance AS held (account_id, debits, credits)
+    SELECT account_id, sum(debits)::bigint, sum(credits)::bigint
+      FROM (SELECT debit_id AS account_id, amount AS debits, 0 AS credits FROM posted
+            UNION ALL
+            SELECT credit_id, 0, amount FROM posted) AS sides
+     GROUP BY account_id ORDER BY account_id
+    ON CONFLICT (account_id) DO UPDATE
+       SET debits = held.debits + EXCLUDED.debits, credits = held.credits + EXCLUDED.credits
 )
-INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id, refund_id,
-                                  dispute_id, event_id, cause_id, occurred_at, recorded_at)
-SELECT wanted.*, %s FROM wanted WHERE (wanted.id IN (SELECT entry_id FROM claimed)) IS TRUE ORDER BY wanted.id
-RETURNING key
+SELECT key FROM posted
 """
-
-
-def _move_balances(sums: dict[int, list[int]]) -> None:
-    """Adds to the running totals, one row per account and batch, locked in id order by the order of insertion."""
-    if not sums:
-        return
-    ordered = sorted(sums)
-    with columns.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO payments_accountbalance AS held (account_id, debits, credits)"
-            " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS moved(account_id, debits, credits)"
-            " ORDER BY account_id"
-            " ON CONFLICT (account_id) DO UPDATE"
-            " SET debits = held.debits + EXCLUDED.debits, credits = held.credits + EXCLUDED.credits",
-            columns.literals((account, *sums[account]) for account in ordered),
-        )
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import OperationalError, connection, connections, transaction
 from prometheus_client import Counter as Metric
 
-from merchants import columns, ids, interpreter, notify
+from merchants import columns, ids, interpreter, notify, plans
 from merchants.journal import journal
 from merchants.models import Shop
 from payments import chart, facts, fees, inbox, inquiries, ledger, meaning, taking
@@ -207,8 +207,7 @@ UPDATE payments_payment AS payment SET due_at = NULL, fee_amount = charged.amoun
 def _apply_batch(batch: Batch, *, now: datetime) -> set[UUID]:
     for _ in range(_OVERTAKEN_MAX):
         try:
-            with transaction.atomic():
-                _plan_for_growth()
+            with transaction.atomic(), plans.kept():
                 return _apply_once(batch, now)
         except Overtaken:
             continue
@@ -250,17 +249,6 @@ def _inquire(
     if wanted:
         account_of = {event_id: account_id for event_id, account_id, _ in read}
         inquiries.open_all([(account_of[event_id], about) for event_id, about in wanted], now=now)
-
-
-def _plan_for_growth() -> None:
-    """Every look-up of a batch is by an index. A plan made while the tables were empty would read them whole, and the
-    checks of foreign keys keep such a plan for the life of the session: posting then slows with every row. A join that
-    is no loop of look-ups reads the whole of a table that is not large yet, for each batch."""
-    with connection.cursor() as cursor:
-        cursor.execute(_GROWTH_SQL)
-
-
-_GROWTH_SQL = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 
 
 def _accounts(batch: Batch, now: datetime) -> dict[UUID, AccountFacts]:

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncHour
 
-from merchants import ids
+from merchants import columns, ids
 from payments.models import HourRollup, PaymentIntent, StartRollup
 
 SLOTS = 16  # More workers than these on one book may wait for each other, as they do for its balances.
@@ -47,14 +47,14 @@ def add(payments: Iterable[tuple[str, int]], *, now: datetime) -> None:
     if not sums:
         return
     ordered = sorted(sums)
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(
             "INSERT INTO payments_hourrollup AS kept (hour, currency, slot, payments, amount)"
             " SELECT %s, came.currency, pg_backend_pid() %% %s, came.payments, came.amount"
             " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS came(currency, payments, amount) ORDER BY currency"
             " ON CONFLICT (hour, currency, slot) DO UPDATE"
             " SET payments = kept.payments + EXCLUDED.payments, amount = kept.amount + EXCLUDED.amount",
-            [hour_of(now), SLOTS, ordered, [sums[code][0] for code in ordered], [sums[code][1] for code in ordered]],
+            [hour_of(now), SLOTS, *columns.literals((code, *sums[code]) for code in ordered)],
         )
 
 
@@ -65,11 +65,11 @@ def paid(*, since: datetime, until: datetime) -> QuerySet[HourRollup]:
 
 def started(*, since: datetime) -> list[Started]:
     """The hours from `since` (the beginning of one) on: those that are added up, and the starts of the rest."""
-    columns = ("provider_account__provider", "provider_account__name", "hour")
-    kept = list(StartRollup.objects.filter(hour__gte=since).order_by("hour").values_list(*columns, "starts", "failed"))
+    names = ("provider_account__provider", "provider_account__name", "hour")
+    kept = list(StartRollup.objects.filter(hour__gte=since).order_by("hour").values_list(*names, "starts", "failed"))
     open_since = kept[-1][2] + _HOUR if kept else since
     newer = PaymentIntent.objects.filter(id__gte=ids.first_of(open_since)).order_by()
-    by_hour = newer.annotate(hour=TruncHour("created_at", tzinfo=UTC)).values_list(*columns)
+    by_hour = newer.annotate(hour=TruncHour("created_at", tzinfo=UTC)).values_list(*names)
     counted = by_hour.annotate(starts=Count("pk"), failed=Count("pk", filter=~Q(start_failure="")))
     return [Started(*row) for row in (*kept, *counted)]
 

@@ -133,9 +133,8 @@ def read(leased: Sequence[Leased]) -> Batch:
     if not leased:
         return Batch()
     rows = facts.stored_events([one.event_id for one in leased])
-    found = facts.accounts({account_id for _, account_id, _ in rows})
-    accounts = {str(account_id): account for account_id, account in found.items()}
-    return Batch(leased, [_one(event_id, accounts[account_id], verified) for event_id, account_id, verified in rows])
+    accounts = facts.accounts_as_they_are({account for _, account, _ in rows})
+    return Batch(leased, [_one(event_id, accounts[account], verified) for event_id, account, verified in rows])
 
 
 def read_event(account: ProviderAccount, verified: Verified) -> Sequence[Event]:

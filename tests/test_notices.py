@@ -65,3 +65,18 @@ def test_a_shop_sees_only_its_own(mei: Person, arjun: Person, now: datetime) -> 
 )
 def test_a_number_that_cannot_be_is_refused(api: APIClient, query: str, refused: dict[str, str]) -> None:
     assert field_problems(api.get(f"/api/v1/notices?{query}")) == refused
+
+
+def test_shops_that_are_told_at_once_each_count_on_from_their_last(mei: Person, arjun: Person, now: datetime) -> None:
+    notify(arjun, 2, now)
+    with transaction.atomic():
+        tell(
+            [
+                Telling(person.shop.id, "payment", {"place": place})
+                for place, person in enumerate([arjun, mei, mei, arjun, mei])
+            ],
+            now=now,
+        )
+    for person, told in ((mei, [(1, 1), (2, 2), (3, 4)]), (arjun, [(1, 0), (2, 1), (3, 0), (4, 3)])):
+        notices = person.api().get("/api/v1/notices").json()["results"]
+        assert [(notice["number"], notice["data"]["place"]) for notice in notices] == told

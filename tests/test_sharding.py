@@ -151,7 +151,6 @@ TO_ALL = {
     "DELETE FROM payments_intenttimer WHERE intent_id": "beside their intents, in the same breath",
     "FROM payments_account WHERE key IN": "a key names its shop; once a batch",
     "FROM payments_account account JOIN payments_accountbalance": "by keys, each of which names the shop",
-    "INSERT INTO payments_accountbalance AS held": "in the place of its account, which has one shop",
     "FROM payments_refund WHERE payment_id IN": "of one page of payments, all of the same shop",
     "FROM payments_dispute WHERE payment_id IN": "of one page of payments, all of the same shop",
 }

@@ -14,13 +14,14 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import LazySettings
 from django.db import OperationalError, connections
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
-from payments import ledger, reconcile, taking
+from payments import facts, inbox, ledger, reconcile, taking
 from payments.chart import Movement
-from payments.models import Payment, QueuedEvent
+from payments.models import Payment, ProviderAccount, QueuedEvent
 from payments.providers import sandbox
 from tests.cast import MEI_PHONE, open_shop
-from tests.till import assert_books_hold, drain, expect, paid, platform, shop_code
+from tests.till import assert_books_hold, direct, drain, expect, paid, platform, shop_code
 
 pytestmark = pytest.mark.usefixtures("real_db")
 
@@ -141,3 +142,42 @@ def test_halves_hold_every_event_once_with_what_it_says() -> None:
     assert [one.event_id for one in second.read] == [leased.event_id for leased in second.leased]
     assert reconcile.apply(second, clock=timezone.now).events == 3
     assert Payment.objects.count() == 3
+
+
+def test_an_account_is_read_once_until_it_changes(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    deliver(4)
+    platform_account = platform()
+    # The lease, the events, and at first the account.
+    for wanted, statements in (("", 3), ("", 2), ("changed", 3), ("changed", 2)):
+        if wanted and statements == 3:
+            ProviderAccount.objects.filter(id=platform_account.id).update(identity={"id": wanted})
+        with django_assert_num_queries(statements):
+            [read] = taking.read(inbox.lease(limit=1, now=timezone.now())).read
+        assert (read.account.id, read.account.identity == {"id": "changed"}) == (platform_account.id, bool(wanted))
+
+
+def test_what_was_changed_after_it_was_named_is_read_and_not_remembered_under_its_old_name() -> None:
+    deliver(2)
+    [first, second] = [inbox.lease(limit=1, now=timezone.now()) for _ in range(2)]
+    [(_, as_it_was, _)] = facts.stored_events([first[0].event_id])
+    ProviderAccount.objects.update(identity={"id": "changed"})
+    assert facts.accounts_as_they_are([as_it_was])[as_it_was].identity == {"id": "changed"}
+    [(_, as_it_is, _)] = facts.stored_events([second[0].event_id])
+    assert as_it_was != as_it_is
+    ProviderAccount.objects.update(identity={"id": "changed again"})
+    # Neither name is the one of the row now, so neither answers from memory.
+    found = facts.accounts_as_they_are([as_it_was]) | facts.accounts_as_they_are([as_it_is])
+    assert [row.identity for row in found.values()] == [{"id": "changed again"}] * 2
+
+
+def test_an_account_of_a_shop_is_read_each_time_with_its_shop(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    mei = open_shop(MEI_PHONE, "Mei's fruit")
+    account = direct(mei.shop)
+    for _ in range(2):
+        paid(account=account, amount=200, currency="CNY").deliver()
+    for _ in range(2):
+        with django_assert_num_queries(3):
+            [read] = taking.read(inbox.lease(limit=1, now=timezone.now())).read
+            assert read.account.shop == mei.shop
