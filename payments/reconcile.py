@@ -207,7 +207,8 @@ UPDATE payments_payment AS payment SET due_at = NULL, fee_amount = charged.amoun
 def _apply_batch(batch: Batch, *, now: datetime) -> set[UUID]:
     for _ in range(_OVERTAKEN_MAX):
         try:
-            with transaction.atomic(), plans.kept():
+            with transaction.atomic():
+                plans.by_index()
                 return _apply_once(batch, now)
         except Overtaken:
             continue
@@ -220,13 +221,14 @@ def _apply_once(batch: Batch, now: datetime) -> set[UUID]:
     read = [(one.event_id, one.account.id, one.events) for one in batch.read if not one.unreadable]
     known = facts.lock_and_load(read, partial(next, ids.endless(now)))
     decisions = _decide(read, accounts, known, now)
-    record(decisions, known, now)
-    _inquire(decisions, read, now)
-    shops = _tell(decisions, now)
     fates = _fates(decisions, unread)
-    _set_aside([leased for leased in batch.leased if leased.event_id in fates] if fates else [], fates, now)
     finished = [leased.event_id for leased in batch.leased if not fates or leased.event_id not in fates]
-    inbox.settle(finished)
+    with plans.kept():
+        record(decisions, known, now)
+        _inquire(decisions, read, now)
+        shops = _tell(decisions, now)
+        _set_aside([leased for leased in batch.leased if leased.event_id in fates] if fates else [], fates, now)
+        inbox.settle(finished)
     for outcome, count in Counter(outcome for outcome, _ in fates.values()).items():
         _outcomes.labels(outcome).inc(count)
     _outcomes.labels("applied").inc(len(finished))

@@ -1,26 +1,48 @@
-"""Plans of a batch: kept by the session, right for tables that grow, and left behind when the transaction ends."""
+"""Plans of a batch: right for tables that grow, kept by the session, and left behind when the transaction ends."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from merchants import columns, plans
+from payments import reconcile, taking
+from payments.models import Payment, QueuedEvent
+from tests.cast import Person
+from tests.till import assert_books_hold, closed, expect, paid, platform, refund_told, shop_code
 
-_LOOK_UP = "SELECT word FROM kept_here JOIN unnest(%s::bigint[]) AS wanted(id) USING (id) ORDER BY id"
-_OF_IT = "FROM pg_prepared_statements WHERE statement LIKE '%kept_here JOIN%'"
+_SETTINGS = (
+    "SELECT current_setting('enable_seqscan'), current_setting('enable_hashjoin'),"
+    " current_setting('enable_mergejoin'), current_setting('plan_cache_mode')"
+)
+_IN_A_BATCH, _ELSEWHERE = ("off", "off", "off", "force_generic_plan"), ("on", "on", "on", "auto")
+_LOOK_UP = "SELECT word FROM kept_here WHERE id = ANY(%s::bigint[]) ORDER BY word"
+_OF_IT = "FROM pg_prepared_statements WHERE statement LIKE '%kept_here WHERE%'"
 
 
 @pytest.fixture
-def small(db: None) -> Iterator[None]:
-    """A table that is empty when a plan is made, and holds ten thousand rows afterwards."""
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE kept_here (id bigint PRIMARY KEY, word text NOT NULL)")
+def small(real_db: None) -> Iterator[None]:
+    asked("CREATE TEMPORARY TABLE kept_here (id bigint PRIMARY KEY, word text NOT NULL)")
+    asked("INSERT INTO kept_here VALUES (1, 'one'), (2, 'two'), (3, 'three')")
     yield
+    end_session()
+
+
+def end_session() -> None:
+    connection.connection.close()  # So that no pool hands it out again.
+    connection.close()
+
+
+def asked(question: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE kept_here; DEALLOCATE ALL")
+        cursor.execute(question)
+        return list(cursor.fetchall()) if cursor.description else []
 
 
 def looked_up(*wanted: int) -> list[str]:
@@ -29,53 +51,68 @@ def looked_up(*wanted: int) -> list[str]:
         return [word for (word,) in cursor.fetchall()]
 
 
-def asked(question: str) -> list[tuple[object, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(question)
-        return list(cursor.fetchall())
-
-
 def test_a_statement_is_planned_once_and_serves_every_value(small: None) -> None:
-    asked("INSERT INTO kept_here VALUES (1, 'one'), (2, 'two'), (3, 'three') RETURNING id")
     with transaction.atomic(), plans.kept():
+        plans.by_index()
         assert [looked_up(n) for n in (1, 2, 3)] == [["one"], ["two"], ["three"]]
     with transaction.atomic(), plans.kept():
+        plans.by_index()
         assert looked_up(3, 9, 1) == ["one", "three"]
     # The first was not kept yet; the others were of one plan, which was made without looking at any value.
     assert asked(f"SELECT generic_plans, custom_plans {_OF_IT}") == [(3, 0)]
 
 
-def test_a_plan_of_an_empty_table_looks_by_index_when_it_has_grown(small: None) -> None:
+def test_elsewhere_a_session_is_as_it_was_whatever_happens(small: None) -> None:
+    assert asked(_SETTINGS) == [_ELSEWHERE]
+    with pytest.raises(ZeroDivisionError), transaction.atomic(), plans.kept():
+        plans.by_index()
+        assert asked(_SETTINGS) == [_IN_A_BATCH]
+        raise ZeroDivisionError
+    assert asked(_SETTINGS) == [_ELSEWHERE]
     with transaction.atomic(), plans.kept():
-        assert looked_up(1) == looked_up(2) == []
-    asked("INSERT INTO kept_here SELECT n, 'row ' || n FROM generate_series(1, 10000) AS n RETURNING 1")
-    [(name,)] = asked(f"SELECT name {_OF_IT}")
-    with transaction.atomic(), plans.kept():
-        assert looked_up(7) == ["row 7"]
-        plan = "\n".join(str(line) for (line,) in asked(f"EXPLAIN EXECUTE {name} ('{{7}}')"))
-    assert "Index" in plan
-    assert "Seq Scan" not in plan
-
-
-def test_outside_the_session_is_as_it_was(small: None) -> None:
-    settings = "SELECT current_setting('enable_seqscan'), current_setting('plan_cache_mode')"
-    before = asked(settings)
-    with transaction.atomic(), plans.kept():
-        assert looked_up(1) == looked_up(2) == []
-        assert asked(settings) == [("off", "force_generic_plan")] != before
-    # In tests a transaction is around this one, whose end would end them.
-    asked("SELECT set_config('enable_seqscan', 'on', true)")
-    assert [looked_up(1) for _ in range(4)] == [[]] * 4
-    assert asked(f"SELECT generic_plans {_OF_IT}") == [(1,)]
+        assert looked_up(1) == looked_up(1)
+    assert [looked_up(1) for _ in range(4)] == [["one"]] * 4
+    assert asked(f"SELECT generic_plans + custom_plans {_OF_IT}") == [(1,)]
 
 
 @pytest.mark.usefixtures("real_db")
-def test_the_settings_end_with_their_transaction() -> None:
-    settings = "SELECT current_setting('enable_seqscan'), current_setting('plan_cache_mode')"
-    with transaction.atomic(), plans.kept():
-        assert asked(settings) == [("off", "force_generic_plan")]
-    assert asked(settings) == [("on", "auto")]
-    with pytest.raises(RuntimeError), transaction.atomic(), plans.kept():
-        raise RuntimeError
-    assert asked(settings) == [("on", "auto")]
-    assert connection.connection.prepare_threshold is None
+def test_no_plan_that_a_session_keeps_reads_a_whole_table(mei: Person, settings: LazySettings) -> None:
+    """Made while the tables are empty, and known to be: then all ways to read them cost the same."""
+    account = platform()
+    for number in range(3):
+        paying, closing = expect(shop_code(mei.shop), 200), expect(shop_code(mei.shop), 300)
+        paid(paying, object_id=f"wpy_{number}").deliver()
+        closed(closing).deliver()
+        paid(amount=5, currency="USD", account=account).deliver()  # Nobody's.
+        payment = Payment(
+            object_id=f"wpy_{number}", amount=200, currency="CNY", provider_account=account, intent=paying
+        )
+        refund_told(payment, "succeeded", amount=200, object_id=f"wrf_{number}").deliver()
+    end_session()  # The one that drains has seen nothing.
+    asked("ANALYZE payments_payment, payments_ledgerentry, payments_accountbalance, merchants_notice")
+    settings.DRAIN_BATCH_MAX = 1
+    while (batch := taking.batch(clock=timezone.now)).leased:
+        reconcile.apply(batch, clock=timezone.now)
+    assert not QueuedEvent.objects.exists()
+    assert_books_hold()
+    kept = asked("SELECT name, cardinality(parameter_types), statement FROM pg_prepared_statements")
+    whole = {}
+    for name, count, statement in kept:
+        [(plan,)] = asked(f"EXPLAIN (FORMAT JSON) EXECUTE {name} ({', '.join(['NULL'] * count)})" if count else "")
+        for node in scans(json.loads(plan) if isinstance(plan, str) else plan):
+            if node["Node Type"] == "Seq Scan" or "Index Cond" not in node:
+                whole[statement] = node
+    assert whole == {}
+    assert len(kept) == 10  # Or some were not looked at.
+
+
+def scans(plan: Any) -> Iterator[dict[str, Any]]:
+    """Every node of a plan that reads a table or an index of one."""
+    if isinstance(plan, list):
+        for one in plan:
+            yield from scans(one)
+        return
+    node = plan.get("Plan", plan)
+    if node["Node Type"] in ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Index Scan", "Tid Scan"):
+        yield node
+    yield from scans(node.get("Plans", []))
