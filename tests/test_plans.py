@@ -28,6 +28,8 @@ _OF_IT = "FROM pg_prepared_statements WHERE statement LIKE '%kept_here WHERE%'"
 
 @pytest.fixture
 def small(real_db: None) -> Iterator[None]:
+    asked("SELECT 1")
+    end_session()  # It may know some statements already.
     asked("CREATE TEMPORARY TABLE kept_here (id bigint PRIMARY KEY, word text NOT NULL)")
     asked("INSERT INTO kept_here VALUES (1, 'one'), (2, 'two'), (3, 'three')")
     yield
