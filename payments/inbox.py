@@ -184,41 +184,43 @@ class Proved:
     now: datetime
 
 
-def keep_all(database: psycopg.Connection, proved: Sequence[Proved]) -> list[bool | None]:
+async def keep_all(database: psycopg.AsyncConnection, proved: Sequence[Proved]) -> list[bool | None]:
     """Writes all of them with one statement, which is one commit; the caller rings.
 
     True: it was new; False: it was kept before; None: it is not kept, because the account is no more the one that
     proved it, or because this row cannot be written: `receive` says why. One such row never spoils its neighbours.
     """
     try:
-        return _keep_together(database, proved)
+        return await _keep_together(database, proved)
     except (psycopg.DataError, psycopg.IntegrityError) as failure:
         if len(proved) > 1:
-            return [outcome for one in proved for outcome in keep_all(database, [one])]
+            return [outcome for one in proved for outcome in await keep_all(database, [one])]
         _log.warning("webhook_not_writable", account=str(proved[0].account), failure=repr(failure))
         return [None]
 
 
-def _keep_together(database: psycopg.Connection, proved: Sequence[Proved]) -> list[bool | None]:
+async def _keep_together(database: psycopg.AsyncConnection, proved: Sequence[Proved]) -> list[bool | None]:
     accounts = list({id(one.account): one.account for one in proved}.values())
     number = {id(account): number for number, account in enumerate(accounts)}
-    event_ids = [ids.new(one.now) for one in proved]
-    row = database.execute(
+    told = [one.verified for one in proved]
+    event_ids = ids.texts(len(proved), proved[0].now)
+    answer = await database.execute(
         _KEEP_ALL_SQL,
         {
-            "ids": event_ids,
-            "numbers": [number[id(one.account)] for one in proved],
-            "deliveries": [one.verified.delivery_id for one in proved],
-            "raws": [one.verified.raw for one in proved],
-            "headers": [json.dumps(dict(one.verified.headers)) for one in proved],
-            "key_ids": [one.verified.key_id for one in proved],
-            "authorities": [one.verified.authority for one in proved],
-            "times": [one.now for one in proved],
+            "ids": columns.literal(event_ids),
+            "numbers": columns.literal([number[id(one.account)] for one in proved]),
+            "deliveries": columns.literal([one.delivery_id for one in told]),
+            "raws": [one.raw for one in told],
+            "headers": json.dumps([dict(one.headers) for one in told]),
+            "key_ids": columns.literal([one.key_id for one in told]),
+            "authorities": columns.literal([one.authority for one in told]),
+            "times": columns.literal([one.now for one in proved]),
             "accounts": [account.id for account in accounts],
             "sealed": [bytes(account.sealed_credentials) for account in accounts],
         },
         binary=True,
-    ).fetchone()
+    )
+    row = await answer.fetchone()
     assert row is not None
     new, known = set(row[0] or ()), set(row[1] or ())
     outcomes = [
@@ -337,9 +339,10 @@ WITH known AS MATERIALIZED (
      WHERE account.funds = 'held'
 ), given AS MATERIALIZED (
     SELECT given.*, known.id AS account_id
-      FROM unnest(
-               %(ids)b::uuid[], %(numbers)b::int[], %(deliveries)b::text[], %(raws)b::bytea[], %(headers)b::text[],
-               %(key_ids)b::text[], %(authorities)b::text[], %(times)b::timestamptz[]
+      FROM ROWS FROM (
+               unnest(%(ids)s::uuid[]), unnest(%(numbers)s::int[]), unnest(%(deliveries)s::text[]),
+               unnest(%(raws)b::bytea[]), jsonb_array_elements(%(headers)s::jsonb), unnest(%(key_ids)s::text[]),
+               unnest(%(authorities)s::text[]), unnest(%(times)s::timestamptz[])
            ) AS given (id, number, delivery_id, raw, headers, key_id, authority, received_at)
       JOIN known ON known.number = given.number + 1
 ), told AS (
@@ -350,14 +353,14 @@ WITH known AS MATERIALIZED (
 ), kept AS (
     INSERT INTO payments_webhookevent
         (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
-    SELECT id, account_id, delivery_id, raw, headers::jsonb, key_id, authority, received_at
+    SELECT id, account_id, delivery_id, raw, headers, key_id, authority, received_at
       FROM given JOIN told ON told.event_id = given.id
     RETURNING id, received_at
 ), queued AS (
     INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)
     SELECT id, 'queued', 0, received_at, '', received_at FROM kept
 )
-SELECT (SELECT array_agg(id) FROM kept), (SELECT array_agg(number::int - 1) FROM known)
+SELECT (SELECT array_agg(encode(uuid_send(id), 'hex')) FROM kept), (SELECT array_agg(number::int - 1) FROM known)
 """
 
 # Taking an event makes it `queued` again: one that is `queued` and was tried before never came to its end.

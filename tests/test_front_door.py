@@ -61,8 +61,11 @@ class House:
         return said[0]["status"], answered, content
 
     def end(self) -> None:
-        group_commit._group(self.loop).end()
+        self.forget_connection()
         self.loop.close()
+
+    def forget_connection(self) -> None:
+        self.loop.run_until_complete(group_commit._group(self.loop)._database.drop())
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.pages.append(scope["path"])
@@ -265,7 +268,7 @@ def test_with_the_database_gone_the_provider_is_told_when_to_come_again(
     told = paid(account=account)
     assert house.post(told)[0] == 204
     again, before = paid(account=account), counted("webhooks_refused", reason="unavailable")
-    group_commit._group(house.loop)._database.drop()
+    house.forget_connection()
     with monkeypatch.context() as gone:
         gone.setitem(connection.settings_dict, "HOST", "127.0.0.1")
         gone.setitem(connection.settings_dict, "PORT", "9")

@@ -53,6 +53,11 @@ class Loop:
         asked: Asked = self.run(arriving())
         return asked
 
+    def write(self, ones: list[Proved]) -> list[group_commit.Outcome]:
+        """All of them as one group."""
+        outcomes: list[group_commit.Outcome] = self.run(self.group._database.write(ones))
+        return outcomes
+
     def results(self, asked: Asked) -> list[bool | BaseException | None]:
         """What became of each."""
 
@@ -76,15 +81,8 @@ def account(real_db: None) -> ProviderAccount:
 def web(account: ProviderAccount) -> Iterator[Loop]:
     web = Loop()
     yield web
-    web.group.end()
+    web.run(web.group._database.drop())
     web.loop.close()
-
-
-@pytest.fixture
-def database(account: ProviderAccount) -> Iterator[group_commit._Database]:
-    database = group_commit._Database()
-    yield database
-    database.drop()
 
 
 def proved(account: ProviderAccount, delivery: str) -> Proved:
@@ -155,21 +153,19 @@ def test_the_same_delivery_many_times_in_one_group_is_one_row_and_new_once(web: 
     ],
 )
 def test_one_that_cannot_be_written_does_not_spoil_its_neighbours(
-    account: ProviderAccount, database: group_commit._Database, spoil: Callable[[Proved], Proved]
+    account: ProviderAccount, web: Loop, spoil: Callable[[Proved], Proved]
 ) -> None:
     ones = [proved(account, f"evt_{number}") for number in range(4)]
     ones[2] = spoil(ones[2])
-    assert database.write(ones) == [True, True, None, True]
+    assert web.write(ones) == [True, True, None, True]
     assert set(Delivery.objects.values_list("delivery_id", flat=True)) == {"evt_0", "evt_1", "evt_3"}
     assert WebhookEvent.objects.count() == QueuedEvent.objects.count() == 3
 
 
-def test_deliveries_are_written_in_one_order_whatever_order_they_came_in(
-    account: ProviderAccount, database: group_commit._Database
-) -> None:
+def test_deliveries_are_written_in_one_order_whatever_order_they_came_in(account: ProviderAccount, web: Loop) -> None:
     """Two processes with the same deliveries lock them one after the other, and never each other."""
     ones = [proved(account, f"evt_{number}") for number in (3, 1, 2, 0)]
-    assert database.write(ones) == [True] * 4
+    assert web.write(ones) == [True] * 4
     with connection.cursor() as cursor:
         cursor.execute("SELECT delivery_id FROM payments_delivery ORDER BY ctid")
         assert [name for (name,) in cursor.fetchall()] == ["evt_0", "evt_1", "evt_2", "evt_3"]
