@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import cache
 
 import psycopg
@@ -31,6 +32,7 @@ _groups_written = Counter("pushcart_webhook_groups", "Groups of notifications th
 _log = journal(__name__)
 
 Outcome = bool | UnableToReceive | None
+Waiting = asyncio.Future[bool | None] | Future[bool | None]  # In the loop, or in a thread.
 
 
 def keep(proved: Proved) -> asyncio.Future[bool | None]:
@@ -40,7 +42,27 @@ def keep(proved: Proved) -> asyncio.Future[bool | None]:
     `unavailable` when the database did not say that it is kept (it may be: the provider sends it again, and it is kept
     once). Whoever no longer waits for the future is kept or not, like one whose answer is lost on its way.
     """
-    return _group(asyncio.get_running_loop()).place(proved)
+    loop = asyncio.get_running_loop()
+    kept = loop.create_future()
+    _group(loop).place(proved, kept)
+    return kept
+
+
+def keep_from_thread(loop: asyncio.AbstractEventLoop, proved: Proved) -> bool | None:
+    """The same for a thread beside the loop, which waits until it is done, and not for ever."""
+    kept: Future[bool | None] = Future()
+    loop.call_soon_threadsafe(_place_for_thread, loop, proved, kept)
+    try:
+        return kept.result(8 * STUCK_S)
+    except TimeoutError:  # The loop has ended, and the process will.
+        raise UnableToReceive("unavailable", 503)
+
+
+def _place_for_thread(loop: asyncio.AbstractEventLoop, proved: Proved, kept: Future[bool | None]) -> None:
+    try:
+        _group(loop).place(proved, kept)
+    except UnableToReceive as refusal:
+        kept.set_exception(refusal)
 
 
 class _Place:
@@ -48,7 +70,7 @@ class _Place:
 
     __slots__ = ("came", "kept", "proved")
 
-    def __init__(self, proved: Proved, kept: asyncio.Future[bool | None], came: float) -> None:
+    def __init__(self, proved: Proved, kept: Waiting, came: float) -> None:
         self.proved, self.kept, self.came = proved, kept, came
 
     def end(self, outcome: Outcome) -> None:
@@ -78,17 +100,15 @@ class _Group:
         self._task: asyncio.Task[None] | None = None  # Held here, because the loop holds none.
         self._database = _Database()
 
-    def place(self, proved: Proved) -> asyncio.Future[bool | None]:
+    def place(self, proved: Proved, kept: Waiting) -> None:
         now = self._loop.time()
         stuck = self._busy_since is not None and now - self._busy_since > STUCK_S
         if stuck or len(self._waiting) >= WAITING_MAX:
             raise UnableToReceive("overloaded", 503)
-        kept = self._loop.create_future()
         self._waiting.append(_Place(proved, kept, now))
         if self._busy_since is None:
             self._busy_since = now
             self._loop.call_soon(self._give)  # With those that this turn of the loop brings.
-        return kept
 
     def _give(self) -> None:
         """Has those who wait written, or rests."""

@@ -1,7 +1,7 @@
 """The inbox: a proved notification is kept once, with its queue row, before anything is done with it.
 
 `receive` is all that happens in a provider's request: prove the raw bytes, one INSERT for both rows, commit, ring.
-`keep_all` is the same INSERT for those that `payments.front_door` has proved and that arrived together.
+`keep_all` is the same INSERT for those that arrived together (`payments.group_commit`).
 `lease` and `settle` are the drain's side of the queue.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter as Count
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -39,8 +39,6 @@ _received = Counter("pushcart_webhooks_received", "Notifications kept in the inb
 _repeated = Counter("pushcart_webhooks_repeated", "Deliveries that were kept before", ["provider"])
 _refused = Counter("pushcart_webhooks_refused", "Notifications refused, by reason; nothing was stored", ["reason"])
 
-_Kept = tuple[ProviderAccount, Verified, bool]  # By which account, as what, and whether it was new.
-
 
 class UnableToReceive(Exception):
     """A notification that is not kept: `status` for HTTP, `code` for the counter and the answer."""
@@ -65,8 +63,25 @@ def counted(refusal: UnableToReceive) -> UnableToReceive:
     return refusal
 
 
-def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -> bool:
+@value
+class Proved:
+    """A notification that is proved by the credentials of the account as it was read, perhaps some time ago."""
+
+    account: ProviderAccount
+    verified: Verified
+    now: datetime
+
+
+Together = Callable[[Proved], bool | None]
+_Kept = tuple[ProviderAccount, Verified, bool, bool]  # By which account, as what; whether it was new, and is counted.
+
+
+def receive(
+    *, provider: str, account: str, delivery: Delivery, now: datetime, together: Together | None = None
+) -> bool:
     """Keeps one delivery; True when it was new. When this returns, it is committed.
+
+    `together` keeps what is proved with what others have proved, if there are others (`payments.group_commit`).
 
     Raises UnableToReceive, with nothing stored: 413 body too large, 404 unknown account, 400 not proved, 429 too many
     that nobody signed but perhaps the shop itself, 503 not provable before the provider has been asked for its key (it
@@ -76,16 +91,19 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
         if len(delivery.raw) > settings.WEBHOOK_BYTES_MAX:
             raise UnableToReceive("body_too_large", 413)
         told = (provider, account, delivery, now)
-        found, verified, new = _kept_as_seen(*told) or _kept(*told)
+        found, verified, new, is_counted = _kept_as_seen(*told, together) or _kept(*told)
     except UnableToReceive as refusal:
         raise counted(refusal)
     if not new and verified.authority == "unsigned_hint":
         new = _hear_again(found, verified, now)
-    (_received if new else _repeated).labels(provider).inc()
+    if not is_counted:
+        (_received if new else _repeated).labels(provider).inc()
     return new
 
 
-def _kept_as_seen(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept | None:
+def _kept_as_seen(
+    provider: str, name: str, delivery: Delivery, now: datetime, together: Together | None
+) -> _Kept | None:
     """By the account as it was read before; None when that proves nothing, or is no more what the database has."""
     account = senders.remembered(provider, name)
     if account is None:
@@ -94,8 +112,11 @@ def _kept_as_seen(provider: str, name: str, delivery: Delivery, now: datetime) -
         verified = _verified(account, delivery, now)
     except UnableToVerify:
         return None
-    new = _keep(account, verified, now, sealed=bytes(account.sealed_credentials))
-    return None if new is None else (account, verified, new)
+    if together is None or verified.authority == "unsigned_hint":  # Which may still be counted as new.
+        new = _keep(account, verified, now, sealed=bytes(account.sealed_credentials))
+        return None if new is None else (account, verified, new, False)
+    new = together(Proved(account, verified, now))
+    return None if new is None else (account, verified, new, True)
 
 
 def _kept(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept:
@@ -112,7 +133,7 @@ def _kept(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept:
             inquiries.open_all([(account.id, refusal.ask)], now=now)
             raise UnableToReceive(refusal.code, 503)
         raise UnableToReceive(refusal.code, 400)
-    return account, verified, keep(account=account, verified=verified, now=now)
+    return account, verified, keep(account=account, verified=verified, now=now), False
 
 
 def _verified(account: ProviderAccount, delivery: Delivery, now: datetime) -> Verified:
@@ -175,15 +196,6 @@ def _keep(account: ProviderAccount, verified: Verified, now: datetime, *, sealed
     return bool(new) if known else None
 
 
-@value
-class Proved:
-    """A notification that is proved by the credentials of the account as it was read, perhaps some time ago."""
-
-    account: ProviderAccount
-    verified: Verified
-    now: datetime
-
-
 async def keep_all(database: psycopg.AsyncConnection, proved: Sequence[Proved]) -> list[bool | None]:
     """Writes all of them with one statement, which is one commit; the caller rings.
 
@@ -217,6 +229,7 @@ async def _keep_together(database: psycopg.AsyncConnection, proved: Sequence[Pro
             "times": columns.literal([one.now for one in proved]),
             "accounts": [account.id for account in accounts],
             "sealed": [bytes(account.sealed_credentials) for account in accounts],
+            "funds": columns.literal([account.funds for account in accounts]),
         },
         binary=True,
     )
@@ -334,9 +347,9 @@ _KEEP_ALL_SQL = """
 WITH known AS MATERIALIZED (
     SELECT seen.number, account.id
       FROM payments_provideraccount AS account
-      JOIN unnest(%(accounts)b::uuid[], %(sealed)b::bytea[]) WITH ORDINALITY AS seen (id, sealed, number)
-        ON account.id = seen.id AND account.sealed_credentials = seen.sealed
-     WHERE account.funds = 'held'
+      JOIN unnest(%(accounts)b::uuid[], %(sealed)b::bytea[], %(funds)s::text[])
+           WITH ORDINALITY AS seen (id, sealed, funds, number)
+        ON account.id = seen.id AND account.sealed_credentials = seen.sealed AND account.funds = seen.funds
 ), given AS MATERIALIZED (
     SELECT given.*, known.id AS account_id
       FROM ROWS FROM (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -141,6 +142,43 @@ def test_the_same_delivery_many_times_in_one_group_is_one_row_and_new_once(web: 
         answers = web.arrive([proved(account, "evt_first"), *same])
     assert sorted(map(str, web.results(answers[1:]))) == ["False"] * 5 + ["True"]
     assert WebhookEvent.objects.filter(delivery_id="evt_same").count() == 1
+
+
+def test_threads_beside_the_loop_share_its_commits_and_each_is_told_of_its_own(web: Loop) -> None:
+    account = ProviderAccount.objects.get()
+    ones = [proved(account, name) for name in ("evt_1", "evt_1", "evt_2")]
+    before = groups_written()
+    with ThreadPoolExecutor(3) as threads:
+        with nothing_commits():
+            first = web.arrive([proved(account, "evt_0")])
+            beside = [threads.submit(group_commit.keep_from_thread, web.loop, one) for one in ones]
+            while len(web.group._waiting) < 3:
+                web.turn()
+            assert not any(answer.done() for answer in beside)
+        while not all(answer.done() for answer in beside):
+            web.turn()
+    assert web.results(first) == [True]
+    assert sorted(str(answer.result()) for answer in beside) == ["False", "True", "True"]
+    assert groups_written() == before + 2
+
+
+def test_a_thread_is_refused_like_the_loop_and_does_not_wait_for_a_loop_that_has_ended(
+    web: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = proved(ProviderAccount.objects.get(), "evt_1")
+    with monkeypatch.context() as full, ThreadPoolExecutor(1) as threads:
+        full.setattr(group_commit, "WAITING_MAX", 0)
+        beside = threads.submit(group_commit.keep_from_thread, web.loop, one)
+        while not beside.done():
+            web.turn()
+    with pytest.raises(UnableToReceive, match="overloaded"):
+        beside.result()
+    monkeypatch.setattr(group_commit, "STUCK_S", 0.01)
+    with pytest.raises(UnableToReceive, match="unavailable"):
+        group_commit.keep_from_thread(web.loop, one)  # Nobody runs it.
+    assert WebhookEvent.objects.count() == 0
+    monkeypatch.undo()
+    assert web.keep(one) is False  # It runs again, and did what it was asked.
 
 
 @pytest.mark.parametrize(
