@@ -32,7 +32,7 @@ def main() -> None:
                 Arm("product", "product", partial(front.measure, **load),
                     "a small handler in the server's loop; requests that are there together share one commit"),
                 Arm("product through Django", "product", partial(django.measure, **load),
-                    "Django's own view, every middleware, one INSERT for each request"),
+                    "Django's own view and every middleware, in threads; those there together share one commit"),
                 Arm("server without a database", "limit", partial(nothing.measure, **load),
                     "raw ASGI on the same server: the signature checked, nothing kept"),
                 Arm("one INSERT each", "limit", partial(insert.measure, **load),

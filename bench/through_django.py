@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-
-from config import wsgi
+from config import web, wsgi
 from merchants.in_threads import in_threads
 
-application = in_threads(wsgi.application, threads=settings.DB_POOL_MAX)
+application = in_threads(wsgi.application, threads=web.WEBHOOK_THREADS)

@@ -20,6 +20,9 @@ from config import wsgi
 from merchants.in_threads import Application, in_threads
 from payments import front_door
 
+# For notifications that Django must judge. Most of them need no connection of Django's (`payments.group_commit`), and
+# the more are there together the less each costs.
+WEBHOOK_THREADS = 32
 _PATIENCE_S = 10.0  # Who watches us sends a few lines at once.
 
 
@@ -29,7 +32,7 @@ def application() -> Application:
         Thread(target=_Internal().serve_forever, name="internal port", daemon=True).start()
     gc.collect()
     gc.freeze()  # What was loaded stays: no later collection has to walk through it.
-    webhooks = in_threads(wsgi.application, threads=settings.DB_POOL_MAX)
+    webhooks = in_threads(wsgi.application, threads=WEBHOOK_THREADS)
     return front_door.before(pages=in_threads(wsgi.application), webhooks=webhooks)
 
 

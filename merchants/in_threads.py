@@ -25,6 +25,7 @@ Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Headers = list[tuple[bytes, bytes]]
 
+LOOP = "pushcart.loop"  # In a request's environ: the server's loop, for a thread that has something done there.
 THREADS = 64  # A request waits for the database most of its time, so there are more of them than cores.
 WAITING_MAX = 256  # For a thread: some seconds of pages. Who comes after them is told to come again.
 AHEAD_MAX = 65_536  # A longer body is read by the thread as it comes: a photo, a settlement file.
@@ -120,6 +121,7 @@ class _InThreads:
         self._inside += 1
         try:
             environ = environ_of(scope, body)
+            environ[LOOP] = exchange.loop
             whole = await exchange.loop.run_in_executor(self._pool, exchange.run, self._application, environ)
         finally:
             self._inside -= 1

@@ -38,9 +38,8 @@ _threads = ThreadPoolExecutor(4, "proof")
 def before(pages: Application, webhooks: Application) -> Application:
     """The application that answers proved notifications itself; others go to `webhooks`, and all else to `pages`.
 
-    Both are Django. A notification that Django must judge wants the database and nothing else, and there are many of
-    them: with threads of their own, as many as there are connections, they neither wait for those in crowds nor take
-    the pages' threads.
+    Both are Django. Of notifications that Django must judge there are many: with threads of their own they do not take
+    the pages' threads. They wait for the same commit as those that are kept here.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,17 +1,16 @@
 """Notifications that arrive together are kept together: one INSERT and one commit, and each is answered after it.
 
 The first to come is written at once; while it is written the next ones gather, and then all of those are written. So
-nobody ever waits for company, and the more arrive the less each costs. Each process has one thread with one connection
-that writes; it is handed a whole group, and wakes the loop once for all of its answers.
+nobody ever waits for company, and the more arrive the less each costs. Each process has one connection that writes, and
+the loop itself hears its answer: a thread for it and the loop would take the interpreter from each other all the time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import cache
-from queue import SimpleQueue
 
 import psycopg
 from django.db import connection
@@ -33,6 +32,7 @@ _groups_written = Counter("pushcart_webhook_groups", "Groups of notifications th
 _log = journal(__name__)
 
 Outcome = bool | UnableToReceive | None
+Waiting = asyncio.Future[bool | None] | Future[bool | None]  # In the loop, or in a thread.
 
 
 def keep(proved: Proved) -> asyncio.Future[bool | None]:
@@ -42,7 +42,27 @@ def keep(proved: Proved) -> asyncio.Future[bool | None]:
     `unavailable` when the database did not say that it is kept (it may be: the provider sends it again, and it is kept
     once). Whoever no longer waits for the future is kept or not, like one whose answer is lost on its way.
     """
-    return _group(asyncio.get_running_loop()).place(proved)
+    loop = asyncio.get_running_loop()
+    kept = loop.create_future()
+    _group(loop).place(proved, kept)
+    return kept
+
+
+def keep_from_thread(loop: asyncio.AbstractEventLoop, proved: Proved) -> bool | None:
+    """The same for a thread beside the loop, which waits until it is done, and not for ever."""
+    kept: Future[bool | None] = Future()
+    loop.call_soon_threadsafe(_place_for_thread, loop, proved, kept)
+    try:
+        return kept.result(8 * STUCK_S)
+    except TimeoutError:  # The loop has ended, and the process will.
+        raise UnableToReceive("unavailable", 503)
+
+
+def _place_for_thread(loop: asyncio.AbstractEventLoop, proved: Proved, kept: Future[bool | None]) -> None:
+    try:
+        _group(loop).place(proved, kept)
+    except UnableToReceive as refusal:
+        kept.set_exception(refusal)
 
 
 class _Place:
@@ -50,7 +70,7 @@ class _Place:
 
     __slots__ = ("came", "kept", "proved")
 
-    def __init__(self, proved: Proved, kept: asyncio.Future[bool | None], came: float) -> None:
+    def __init__(self, proved: Proved, kept: Waiting, came: float) -> None:
         self.proved, self.kept, self.came = proved, kept, came
 
     def end(self, outcome: Outcome) -> None:
@@ -69,7 +89,7 @@ def _group(loop: asyncio.AbstractEventLoop) -> _Group:
 
 
 class _Group:
-    """Everything but `_write_all` happens in the loop, and needs no lock."""
+    """Everything happens in the loop, and needs no lock."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -77,31 +97,21 @@ class _Group:
         self._writing: list[_Place] = []
         self._busy_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self._given: SimpleQueue[list[_Place] | None] = SimpleQueue()
+        self._task: asyncio.Task[None] | None = None  # Held here, because the loop holds none.
         self._database = _Database()
-        self._writer = threading.Thread(target=self._write_all, name="group commit", daemon=True)
-        self._writer.start()
 
-    def place(self, proved: Proved) -> asyncio.Future[bool | None]:
+    def place(self, proved: Proved, kept: Waiting) -> None:
         now = self._loop.time()
         stuck = self._busy_since is not None and now - self._busy_since > STUCK_S
         if stuck or len(self._waiting) >= WAITING_MAX:
             raise UnableToReceive("overloaded", 503)
-        kept = self._loop.create_future()
         self._waiting.append(_Place(proved, kept, now))
         if self._busy_since is None:
             self._busy_since = now
             self._loop.call_soon(self._give)  # With those that this turn of the loop brings.
-        return kept
-
-    def end(self) -> None:
-        """Ends the thread, after what it was given."""
-        self._given.put(None)
-        self._writer.join()
-        self._database.drop()
 
     def _give(self) -> None:
-        """Hands those who wait to the thread that writes, or rests."""
+        """Has those who wait written, or rests."""
         self._refuse_late()
         taken, self._waiting = self._waiting[:GROUP_MAX], self._waiting[GROUP_MAX:]
         self._writing = [place for place in taken if not place.kept.done()]
@@ -113,7 +123,7 @@ class _Group:
             return
         self._busy_since = self._loop.time()
         self._watch = self._loop.call_later(STUCK_S, self._look)
-        self._given.put(self._writing)
+        self._task = self._loop.create_task(self._write(self._writing))
 
     def _look(self) -> None:
         """While a group takes too long: nobody waits for ever, whatever the database does."""
@@ -133,35 +143,35 @@ class _Group:
     def _written(self, group: Sequence[_Place], outcomes: Sequence[Outcome]) -> None:
         assert self._watch is not None
         self._watch.cancel()
+        self._busy_since = self._loop.time()
         try:
             for place, outcome in zip(group, outcomes, strict=True):
                 place.end(outcome)
         finally:
-            self._give()
+            # After their answers: what comes meanwhile is written with the others, and a group has a price of its own.
+            self._loop.call_soon(self._give)
 
-    def _write_all(self) -> None:
-        """The thread: one group after the other."""
-        while group := self._given.get():
-            try:
-                outcomes = self._database.write([place.proved for place in group])
-            except Exception:  # noqa: BLE001  Whatever is wrong, each of them is answered, and the next group is written.
-                _log.exception("webhook_group_failed", count=len(group))
-                outcomes = [UnableToReceive("unavailable", 503) for _ in group]
-            self._loop.call_soon_threadsafe(self._written, group, outcomes)
+    async def _write(self, group: Sequence[_Place]) -> None:
+        try:
+            outcomes = await self._database.write([place.proved for place in group])
+        except Exception:  # noqa: BLE001  Whatever is wrong, each of them is answered, and the next group is written.
+            _log.exception("webhook_group_failed", count=len(group))
+            outcomes = [UnableToReceive("unavailable", 503) for _ in group]
+        self._written(group, outcomes)
 
 
 class _Database:
-    """The process's connection for groups, used by the thread that writes."""
+    """The process's connection for groups, which one group at a time uses."""
 
     def __init__(self) -> None:
-        self._connection: psycopg.Connection | None = None
+        self._connection: psycopg.AsyncConnection | None = None
 
-    def write(self, group: Sequence[Proved]) -> list[Outcome]:
+    async def write(self, group: Sequence[Proved]) -> list[Outcome]:
         """What became of each, after the commit; rings once when anything is new."""
         try:
-            kept = self._keep(group)
+            kept = await self._keep(group)
         except psycopg.Error as failure:
-            self.drop()
+            await self.drop()
             _log.warning("webhooks_not_kept", count=len(group), failure=repr(failure))
             return [UnableToReceive("unavailable", 503) for _ in group]
         _groups_written.inc()
@@ -169,31 +179,31 @@ class _Database:
             bell.ring(inbox.DRAIN)
         return list(kept)
 
-    def drop(self) -> None:
+    async def drop(self) -> None:
         """A database that has become a replica's, or that is stuck, answers too: the next group asks it afresh."""
         if self._connection is not None:
-            self._connection.close()
+            await self._connection.close()
             self._connection = None
 
-    def _keep(self, group: Sequence[Proved]) -> list[bool | None]:
+    async def _keep(self, group: Sequence[Proved]) -> list[bool | None]:
         used = self._connection
         try:
-            return self._keep_once(group)
+            return await self._keep_once(group)
         except psycopg.OperationalError:
             # A connection that lay idle while the database restarted says so only now. What may have been committed in
             # its last moment is not kept twice.
             if used is None or not used.broken:
                 raise
             self._connection = None
-            return self._keep_once(group)
+            return await self._keep_once(group)
 
-    def _keep_once(self, group: Sequence[Proved]) -> list[bool | None]:
+    async def _keep_once(self, group: Sequence[Proved]) -> list[bool | None]:
         if self._connection is None:
-            self._connection = _connect()
-        return inbox.keep_all(self._connection, group)
+            self._connection = await _connect()
+        return await inbox.keep_all(self._connection, group)
 
 
-def _connect() -> psycopg.Connection:
+async def _connect() -> psycopg.AsyncConnection:
     """As Django connects, but each statement is a transaction of its own, is prepared, and ends when we are stuck.
 
     The server's own cursors: values go as bytes, where Django's write them into the statement.
@@ -201,5 +211,5 @@ def _connect() -> psycopg.Connection:
     parameters = connection.get_connection_params()
     options = f"{parameters.pop('options', '')} -c statement_timeout={int(STUCK_S * 1000)}".strip()
     parameters.update(autocommit=True, prepare_threshold=1, connect_timeout=_CONNECT_S, options=options)
-    parameters["cursor_factory"] = psycopg.Cursor
-    return psycopg.connect(**parameters)
+    parameters["cursor_factory"] = psycopg.AsyncCursor
+    return await psycopg.AsyncConnection.connect(**parameters)

@@ -1,7 +1,7 @@
 """The inbox: a proved notification is kept once, with its queue row, before anything is done with it.
 
 `receive` is all that happens in a provider's request: prove the raw bytes, one INSERT for both rows, commit, ring.
-`keep_all` is the same INSERT for those that `payments.front_door` has proved and that arrived together.
+`keep_all` is the same INSERT for those that arrived together (`payments.group_commit`).
 `lease` and `settle` are the drain's side of the queue.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter as Count
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -39,8 +39,6 @@ _received = Counter("pushcart_webhooks_received", "Notifications kept in the inb
 _repeated = Counter("pushcart_webhooks_repeated", "Deliveries that were kept before", ["provider"])
 _refused = Counter("pushcart_webhooks_refused", "Notifications refused, by reason; nothing was stored", ["reason"])
 
-_Kept = tuple[ProviderAccount, Verified, bool]  # By which account, as what, and whether it was new.
-
 
 class UnableToReceive(Exception):
     """A notification that is not kept: `status` for HTTP, `code` for the counter and the answer."""
@@ -65,8 +63,25 @@ def counted(refusal: UnableToReceive) -> UnableToReceive:
     return refusal
 
 
-def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -> bool:
+@value
+class Proved:
+    """A notification that is proved by the credentials of the account as it was read, perhaps some time ago."""
+
+    account: ProviderAccount
+    verified: Verified
+    now: datetime
+
+
+Together = Callable[[Proved], bool | None]
+_Kept = tuple[ProviderAccount, Verified, bool, bool]  # By which account, as what; whether it was new, and is counted.
+
+
+def receive(
+    *, provider: str, account: str, delivery: Delivery, now: datetime, together: Together | None = None
+) -> bool:
     """Keeps one delivery; True when it was new. When this returns, it is committed.
+
+    `together` keeps what is proved with what others have proved, if there are others (`payments.group_commit`).
 
     Raises UnableToReceive, with nothing stored: 413 body too large, 404 unknown account, 400 not proved, 429 too many
     that nobody signed but perhaps the shop itself, 503 not provable before the provider has been asked for its key (it
@@ -76,16 +91,19 @@ def receive(*, provider: str, account: str, delivery: Delivery, now: datetime) -
         if len(delivery.raw) > settings.WEBHOOK_BYTES_MAX:
             raise UnableToReceive("body_too_large", 413)
         told = (provider, account, delivery, now)
-        found, verified, new = _kept_as_seen(*told) or _kept(*told)
+        found, verified, new, is_counted = _kept_as_seen(*told, together) or _kept(*told)
     except UnableToReceive as refusal:
         raise counted(refusal)
     if not new and verified.authority == "unsigned_hint":
         new = _hear_again(found, verified, now)
-    (_received if new else _repeated).labels(provider).inc()
+    if not is_counted:
+        (_received if new else _repeated).labels(provider).inc()
     return new
 
 
-def _kept_as_seen(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept | None:
+def _kept_as_seen(
+    provider: str, name: str, delivery: Delivery, now: datetime, together: Together | None
+) -> _Kept | None:
     """By the account as it was read before; None when that proves nothing, or is no more what the database has."""
     account = senders.remembered(provider, name)
     if account is None:
@@ -94,8 +112,11 @@ def _kept_as_seen(provider: str, name: str, delivery: Delivery, now: datetime) -
         verified = _verified(account, delivery, now)
     except UnableToVerify:
         return None
-    new = _keep(account, verified, now, sealed=bytes(account.sealed_credentials))
-    return None if new is None else (account, verified, new)
+    if together is None or verified.authority == "unsigned_hint":  # Which may still be counted as new.
+        new = _keep(account, verified, now, sealed=bytes(account.sealed_credentials))
+        return None if new is None else (account, verified, new, False)
+    new = together(Proved(account, verified, now))
+    return None if new is None else (account, verified, new, True)
 
 
 def _kept(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept:
@@ -112,7 +133,7 @@ def _kept(provider: str, name: str, delivery: Delivery, now: datetime) -> _Kept:
             inquiries.open_all([(account.id, refusal.ask)], now=now)
             raise UnableToReceive(refusal.code, 503)
         raise UnableToReceive(refusal.code, 400)
-    return account, verified, keep(account=account, verified=verified, now=now)
+    return account, verified, keep(account=account, verified=verified, now=now), False
 
 
 def _verified(account: ProviderAccount, delivery: Delivery, now: datetime) -> Verified:
@@ -175,50 +196,44 @@ def _keep(account: ProviderAccount, verified: Verified, now: datetime, *, sealed
     return bool(new) if known else None
 
 
-@value
-class Proved:
-    """A notification that is proved by the credentials of the account as it was read, perhaps some time ago."""
-
-    account: ProviderAccount
-    verified: Verified
-    now: datetime
-
-
-def keep_all(database: psycopg.Connection, proved: Sequence[Proved]) -> list[bool | None]:
+async def keep_all(database: psycopg.AsyncConnection, proved: Sequence[Proved]) -> list[bool | None]:
     """Writes all of them with one statement, which is one commit; the caller rings.
 
     True: it was new; False: it was kept before; None: it is not kept, because the account is no more the one that
     proved it, or because this row cannot be written: `receive` says why. One such row never spoils its neighbours.
     """
     try:
-        return _keep_together(database, proved)
+        return await _keep_together(database, proved)
     except (psycopg.DataError, psycopg.IntegrityError) as failure:
         if len(proved) > 1:
-            return [outcome for one in proved for outcome in keep_all(database, [one])]
+            return [outcome for one in proved for outcome in await keep_all(database, [one])]
         _log.warning("webhook_not_writable", account=str(proved[0].account), failure=repr(failure))
         return [None]
 
 
-def _keep_together(database: psycopg.Connection, proved: Sequence[Proved]) -> list[bool | None]:
+async def _keep_together(database: psycopg.AsyncConnection, proved: Sequence[Proved]) -> list[bool | None]:
     accounts = list({id(one.account): one.account for one in proved}.values())
     number = {id(account): number for number, account in enumerate(accounts)}
-    event_ids = [ids.new(one.now) for one in proved]
-    row = database.execute(
+    told = [one.verified for one in proved]
+    event_ids = ids.texts(len(proved), proved[0].now)
+    answer = await database.execute(
         _KEEP_ALL_SQL,
         {
-            "ids": event_ids,
-            "numbers": [number[id(one.account)] for one in proved],
-            "deliveries": [one.verified.delivery_id for one in proved],
-            "raws": [one.verified.raw for one in proved],
-            "headers": [json.dumps(dict(one.verified.headers)) for one in proved],
-            "key_ids": [one.verified.key_id for one in proved],
-            "authorities": [one.verified.authority for one in proved],
-            "times": [one.now for one in proved],
+            "ids": columns.literal(event_ids),
+            "numbers": columns.literal([number[id(one.account)] for one in proved]),
+            "deliveries": columns.literal([one.delivery_id for one in told]),
+            "raws": [one.raw for one in told],
+            "headers": json.dumps([dict(one.headers) for one in told]),
+            "key_ids": columns.literal([one.key_id for one in told]),
+            "authorities": columns.literal([one.authority for one in told]),
+            "times": columns.literal([one.now for one in proved]),
             "accounts": [account.id for account in accounts],
             "sealed": [bytes(account.sealed_credentials) for account in accounts],
+            "funds": columns.literal([account.funds for account in accounts]),
         },
         binary=True,
-    ).fetchone()
+    )
+    row = await answer.fetchone()
     assert row is not None
     new, known = set(row[0] or ()), set(row[1] or ())
     outcomes = [
@@ -332,14 +347,15 @@ _KEEP_ALL_SQL = """
 WITH known AS MATERIALIZED (
     SELECT seen.number, account.id
       FROM payments_provideraccount AS account
-      JOIN unnest(%(accounts)b::uuid[], %(sealed)b::bytea[]) WITH ORDINALITY AS seen (id, sealed, number)
-        ON account.id = seen.id AND account.sealed_credentials = seen.sealed
-     WHERE account.funds = 'held'
+      JOIN unnest(%(accounts)b::uuid[], %(sealed)b::bytea[], %(funds)s::text[])
+           WITH ORDINALITY AS seen (id, sealed, funds, number)
+        ON account.id = seen.id AND account.sealed_credentials = seen.sealed AND account.funds = seen.funds
 ), given AS MATERIALIZED (
     SELECT given.*, known.id AS account_id
-      FROM unnest(
-               %(ids)b::uuid[], %(numbers)b::int[], %(deliveries)b::text[], %(raws)b::bytea[], %(headers)b::text[],
-               %(key_ids)b::text[], %(authorities)b::text[], %(times)b::timestamptz[]
+      FROM ROWS FROM (
+               unnest(%(ids)s::uuid[]), unnest(%(numbers)s::int[]), unnest(%(deliveries)s::text[]),
+               unnest(%(raws)b::bytea[]), jsonb_array_elements(%(headers)s::jsonb), unnest(%(key_ids)s::text[]),
+               unnest(%(authorities)s::text[]), unnest(%(times)s::timestamptz[])
            ) AS given (id, number, delivery_id, raw, headers, key_id, authority, received_at)
       JOIN known ON known.number = given.number + 1
 ), told AS (
@@ -350,14 +366,14 @@ WITH known AS MATERIALIZED (
 ), kept AS (
     INSERT INTO payments_webhookevent
         (id, provider_account_id, delivery_id, raw, headers, key_id, authority, received_at)
-    SELECT id, account_id, delivery_id, raw, headers::jsonb, key_id, authority, received_at
+    SELECT id, account_id, delivery_id, raw, headers, key_id, authority, received_at
       FROM given JOIN told ON told.event_id = given.id
     RETURNING id, received_at
 ), queued AS (
     INSERT INTO payments_queuedevent (event_id, state, attempts, due_at, reason, received_at)
     SELECT id, 'queued', 0, received_at, '', received_at FROM kept
 )
-SELECT (SELECT array_agg(id) FROM kept), (SELECT array_agg(number::int - 1) FROM known)
+SELECT (SELECT array_agg(encode(uuid_send(id), 'hex')) FROM kept), (SELECT array_agg(number::int - 1) FROM known)
 """
 
 # Taking an event makes it `queued` again: one that is `queued` and was tried before never came to its end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from merchants import ids, step_up
+from merchants import ids, in_threads, step_up
 from merchants.addresses import passed_certificate
 from merchants.idempotency import header, once_proved
 from merchants.journal import journal
@@ -31,7 +32,7 @@ from merchants.models import Staff
 from merchants.refusals import Refused
 from merchants.step_up import Confirmation
 from merchants.tokens import require, shop_of, staff_of
-from payments import inbox, refunds, webhook_answers
+from payments import group_commit, inbox, refunds, webhook_answers
 from payments.happened import HappenedPages
 from payments.models import Dispute, Payment
 from payments.payment_filter import PaymentFilter, in_order_of_happening
@@ -68,7 +69,9 @@ def webhook(request: HttpRequest, provider: str, account: str, ending: str = "")
             query=request.GET.dict() if request.META.get("QUERY_STRING") else {},
             client_certificate=passed_certificate(request),
         )
-        inbox.receive(provider=provider, account=account, delivery=delivery, now=timezone.now())
+        inbox.receive(
+            provider=provider, account=account, delivery=delivery, now=timezone.now(), together=_together(request)
+        )
     except inbox.UnableToReceive as refusal:
         return _answered(webhook_answers.not_kept(provider, refusal.code, refusal.status))
     except (OperationalError, InterfaceError) as failure:  # Gone, restarting, or without a free connection for us.
@@ -76,6 +79,12 @@ def webhook(request: HttpRequest, provider: str, account: str, ending: str = "")
         gone = inbox.unavailable()
         return _answered(webhook_answers.not_kept(provider, gone.code, gone.status))
     return _answered(webhook_answers.kept(provider))
+
+
+def _together(request: HttpRequest) -> inbox.Together | None:
+    """Keeps it with those that the server's loop keeps; None behind a server that has no loop of ours."""
+    loop = request.META.get(in_threads.LOOP)
+    return None if loop is None else partial(group_commit.keep_from_thread, loop)
 
 
 def _headers(request: HttpRequest) -> dict[str, str]:

@@ -61,8 +61,11 @@ class House:
         return said[0]["status"], answered, content
 
     def end(self) -> None:
-        group_commit._group(self.loop).end()
+        self.forget_connection()
         self.loop.close()
+
+    def forget_connection(self) -> None:
+        self.loop.run_until_complete(group_commit._group(self.loop)._database.drop())
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.pages.append(scope["path"])
@@ -169,6 +172,30 @@ def test_notifications_that_django_must_judge_take_no_thread_of_the_pages(
     assert (len(house.handed_on), house.pages) == (4, ["/healthz/live", ADDRESS])
 
 
+def test_what_django_has_judged_shares_the_commits_of_the_front_door_and_is_counted_once(
+    house: House, account: ProviderAccount
+) -> None:
+    def figures() -> list[float]:
+        counters = ("webhooks_received", "webhooks_repeated")
+        return [counted("webhook_groups"), *(counted(name, provider="sandbox") for name in counters)]
+
+    assert house.post(paid(account=account), f"{ADDRESS}?x=1")[0] == 204  # Now the account has been read.
+    told, before = paid(account=account), figures()
+    assert [house.post(told, f"{ADDRESS}?x=1")[0] for _ in range(2)] == [204, 204]
+    assert [after - figure for after, figure in zip(figures(), before, strict=True)] == [2, 1, 1]
+    assert (len(house.handed_on), Delivery.objects.count()) == (3, 2)
+
+
+def test_what_django_has_judged_by_credentials_that_were_revoked_since_is_not_kept(
+    house: House, account: ProviderAccount
+) -> None:
+    assert house.post(paid(account=account), f"{ADDRESS}?x=1")[0] == 204
+    stolen = Notification(account, paid(account=account).message, secret=SECRET)
+    replaced(account, OTHER_SECRET, keep_old=False)
+    assert house.post(stolen, f"{ADDRESS}?x=1")[0] == 400
+    assert (len(house.handed_on), Delivery.objects.count()) == (2, 1)
+
+
 def test_a_body_of_unknown_length_is_not_read_in_front(house: House, account: ProviderAccount) -> None:
     told = paid(account=account)
     assert house.post(told, announced=False)[0] == 400  # To Django it has none.
@@ -265,7 +292,7 @@ def test_with_the_database_gone_the_provider_is_told_when_to_come_again(
     told = paid(account=account)
     assert house.post(told)[0] == 204
     again, before = paid(account=account), counted("webhooks_refused", reason="unavailable")
-    group_commit._group(house.loop)._database.drop()
+    house.forget_connection()
     with monkeypatch.context() as gone:
         gone.setitem(connection.settings_dict, "HOST", "127.0.0.1")
         gone.setitem(connection.settings_dict, "PORT", "9")

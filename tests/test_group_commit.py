@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -53,6 +54,11 @@ class Loop:
         asked: Asked = self.run(arriving())
         return asked
 
+    def write(self, ones: list[Proved]) -> list[group_commit.Outcome]:
+        """All of them as one group."""
+        outcomes: list[group_commit.Outcome] = self.run(self.group._database.write(ones))
+        return outcomes
+
     def results(self, asked: Asked) -> list[bool | BaseException | None]:
         """What became of each."""
 
@@ -76,15 +82,8 @@ def account(real_db: None) -> ProviderAccount:
 def web(account: ProviderAccount) -> Iterator[Loop]:
     web = Loop()
     yield web
-    web.group.end()
+    web.run(web.group._database.drop())
     web.loop.close()
-
-
-@pytest.fixture
-def database(account: ProviderAccount) -> Iterator[group_commit._Database]:
-    database = group_commit._Database()
-    yield database
-    database.drop()
 
 
 def proved(account: ProviderAccount, delivery: str) -> Proved:
@@ -145,6 +144,43 @@ def test_the_same_delivery_many_times_in_one_group_is_one_row_and_new_once(web: 
     assert WebhookEvent.objects.filter(delivery_id="evt_same").count() == 1
 
 
+def test_threads_beside_the_loop_share_its_commits_and_each_is_told_of_its_own(web: Loop) -> None:
+    account = ProviderAccount.objects.get()
+    ones = [proved(account, name) for name in ("evt_1", "evt_1", "evt_2")]
+    before = groups_written()
+    with ThreadPoolExecutor(3) as threads:
+        with nothing_commits():
+            first = web.arrive([proved(account, "evt_0")])
+            beside = [threads.submit(group_commit.keep_from_thread, web.loop, one) for one in ones]
+            while len(web.group._waiting) < 3:
+                web.turn()
+            assert not any(answer.done() for answer in beside)
+        while not all(answer.done() for answer in beside):
+            web.turn()
+    assert web.results(first) == [True]
+    assert sorted(str(answer.result()) for answer in beside) == ["False", "True", "True"]
+    assert groups_written() == before + 2
+
+
+def test_a_thread_is_refused_like_the_loop_and_does_not_wait_for_a_loop_that_has_ended(
+    web: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = proved(ProviderAccount.objects.get(), "evt_1")
+    with monkeypatch.context() as full, ThreadPoolExecutor(1) as threads:
+        full.setattr(group_commit, "WAITING_MAX", 0)
+        beside = threads.submit(group_commit.keep_from_thread, web.loop, one)
+        while not beside.done():
+            web.turn()
+    with pytest.raises(UnableToReceive, match="overloaded"):
+        beside.result()
+    monkeypatch.setattr(group_commit, "STUCK_S", 0.01)
+    with pytest.raises(UnableToReceive, match="unavailable"):
+        group_commit.keep_from_thread(web.loop, one)  # Nobody runs it.
+    assert WebhookEvent.objects.count() == 0
+    monkeypatch.undo()
+    assert web.keep(one) is False  # It runs again, and did what it was asked.
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -155,21 +191,19 @@ def test_the_same_delivery_many_times_in_one_group_is_one_row_and_new_once(web: 
     ],
 )
 def test_one_that_cannot_be_written_does_not_spoil_its_neighbours(
-    account: ProviderAccount, database: group_commit._Database, spoil: Callable[[Proved], Proved]
+    account: ProviderAccount, web: Loop, spoil: Callable[[Proved], Proved]
 ) -> None:
     ones = [proved(account, f"evt_{number}") for number in range(4)]
     ones[2] = spoil(ones[2])
-    assert database.write(ones) == [True, True, None, True]
+    assert web.write(ones) == [True, True, None, True]
     assert set(Delivery.objects.values_list("delivery_id", flat=True)) == {"evt_0", "evt_1", "evt_3"}
     assert WebhookEvent.objects.count() == QueuedEvent.objects.count() == 3
 
 
-def test_deliveries_are_written_in_one_order_whatever_order_they_came_in(
-    account: ProviderAccount, database: group_commit._Database
-) -> None:
+def test_deliveries_are_written_in_one_order_whatever_order_they_came_in(account: ProviderAccount, web: Loop) -> None:
     """Two processes with the same deliveries lock them one after the other, and never each other."""
     ones = [proved(account, f"evt_{number}") for number in (3, 1, 2, 0)]
-    assert database.write(ones) == [True] * 4
+    assert web.write(ones) == [True] * 4
     with connection.cursor() as cursor:
         cursor.execute("SELECT delivery_id FROM payments_delivery ORDER BY ctid")
         assert [name for (name,) in cursor.fetchall()] == ["evt_0", "evt_1", "evt_2", "evt_3"]
