@@ -215,7 +215,7 @@ async def _keep_together(database: psycopg.AsyncConnection, proved: Sequence[Pro
     accounts = list({id(one.account): one.account for one in proved}.values())
     number = {id(account): number for number, account in enumerate(accounts)}
     told = [one.verified for one in proved]
-    event_ids = ids.texts(len(proved), proved[0].now)
+    event_ids = ids.texts_of(one.now for one in proved)
     answer = await database.execute(
         _KEEP_ALL_SQL,
         {

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from django.db import connection
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
+from merchants import ids
 from payments import group_commit
 from payments.inbox import Proved, UnableToReceive
 from payments.models import Delivery, ProviderAccount, QueuedEvent, WebhookEvent
@@ -142,6 +144,15 @@ def test_the_same_delivery_many_times_in_one_group_is_one_row_and_new_once(web: 
         answers = web.arrive([proved(account, "evt_first"), *same])
     assert sorted(map(str, web.results(answers[1:]))) == ["False"] * 5 + ["True"]
     assert WebhookEvent.objects.filter(delivery_id="evt_same").count() == 1
+
+
+def test_each_of_a_group_has_an_id_of_the_moment_in_which_it_came(account: ProviderAccount, web: Loop) -> None:
+    """By which its month's partition is found: those before and after midnight may share a commit."""
+    ones = [proved(account, f"evt_{n}") for n in range(3)]
+    late = [replace(one, now=one.now + timedelta(seconds=n)) for n, one in enumerate(ones)]
+    assert web.write(late) == [True, True, True]
+    for event_id, received_at in WebhookEvent.objects.values_list("id", "received_at"):
+        assert ids.first_of(received_at) <= event_id < ids.first_of(received_at + timedelta(milliseconds=1))
 
 
 def test_threads_beside_the_loop_share_its_commits_and_each_is_told_of_its_own(web: Loop) -> None:

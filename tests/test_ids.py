@@ -32,6 +32,16 @@ def test_texts_of_ids_are_ids_that_ascend_with_all_others() -> None:
     assert [before.hex, *made, after.hex] == sorted({before.hex, *made, after.hex})
 
 
+def test_texts_of_several_moments_are_each_of_its_own() -> None:
+    moments = [MOMENT + timedelta(milliseconds=after) for after in (0, 0, 0, 1, 4000, 3999)]
+    made = [UUID(text) for text in ids.texts_of(moments)]
+    assert [
+        [ids.first_of(at) <= one < ids.first_of(at + timedelta(milliseconds=1)) for at in moments] for one in made
+    ] == [[mine == at for at in moments] for mine in moments]
+    assert made[:5] == sorted(made[:5])
+    assert ids.texts_of([]) == []
+
+
 def test_an_id_lies_between_the_bounds_of_its_moment() -> None:
     assert ids.first_of(MOMENT) <= ids.new(MOMENT) < ids.first_of(MOMENT + timedelta(milliseconds=1))
 
