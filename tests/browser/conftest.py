@@ -19,12 +19,15 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.past import Past, retired
 from tests.push_service import Service, push_service
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+ROOT = Path(__file__).parents[2]
 READY_LIMIT_S = 120
+expect.set_options(timeout=20_000)  # Of what must come: beside busy neighbours Playwright's own 5 s are not enough.
 PHONE = {"width": 360, "height": 740}
 
 
@@ -36,12 +39,23 @@ class Product:
     wallet_url: str
     data: Path
     supervisor: int
+    past: Past | None = None
 
     def lose_streams(self) -> None:
         """Kills the process of the event stream: every open line is cut at once. The supervisor starts it again."""
         for child in psutil.Process(self.supervisor).children():
             if "uvicorn" in child.cmdline():
                 child.kill()
+
+    def manage(self, *words: str) -> str:
+        """A command of ours beside the running product: what it printed."""
+        environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(self.data)}
+        command = [sys.executable, "manage.py", *words]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def code_sent_to(self, phone: str) -> str:
         """The newest code in the outbox for that phone (E.164)."""
@@ -98,6 +112,13 @@ def product(push_services: Service) -> Iterator[Product]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def archived(product: Product) -> Past:
+    """The shop of which a month has retired."""
+    assert product.past is not None
+    return product.past
+
+
 @contextmanager
 def running(push_origin: str = "") -> Iterator[Product]:
     """The product from its start to its end; `push_origin` is a push service that it may send to."""
@@ -117,11 +138,13 @@ def running(push_origin: str = "") -> Iterator[Product]:
                 "DATA_DIR": str(folder / "data"),
                 "PUSH_EXTRA_ORIGINS": push_origin,
             },
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
         )
     try:
         _wait_until_ready(process, log)
-        yield Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 2}", folder / "data", process.pid)
+        started = Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 2}", folder / "data", process.pid)
+        started.past = retired(started)
+        yield started
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)

@@ -15,7 +15,6 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Product, Vendor
-from tests.browser.test_operator import manage
 from tests.browser.test_speech import forge, item_of, opened, said
 from tests.browser.test_vendor import begun, customer_pays
 
@@ -31,7 +30,7 @@ print("NEWEST" + json.dumps({"raw": bytes(event.raw).decode(), "headers": event.
 
 def received(product: Product) -> tuple[str, dict[str, str]]:
     """The newest notification as it lies in the inbox: its body and its signed headers."""
-    kept = json.loads(manage(product, "shell", "-c", NEWEST).partition("NEWEST")[2])
+    kept = json.loads(product.manage("shell", "-c", NEWEST).partition("NEWEST")[2])
     return kept["raw"], kept["headers"]
 
 
