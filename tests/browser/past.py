@@ -51,7 +51,7 @@ with transaction.atomic(), connection.cursor() as cursor:
     cursor.execute("SELECT pushcart_make_partition(%s, %s)", [archive.ENTRIES, month.date()])
 at = month + timedelta(days=9, hours=4)
 code = Code.objects.filter(kind="shop").latest("id")
-Shop.objects.filter(id=code.shop_id).update(created_at=month)
+Shop.objects.filter(id=code.shop_id).update(created_at=month, time_zone="Asia/Shanghai")
 wallet = ProviderAccount.objects.get(provider="sandbox", name="platform")
 with transaction.atomic():
     intent = PaymentIntent.objects.create(

@@ -58,6 +58,7 @@ def test_only_the_wallets_own_true_word_is_spoken_and_a_lost_line_loses_none_of_
 
     wallet, session = begun(url, 2)
     session.post(wallet, {"decision": "approve", "behaviour": "duplicate_new_id"}, timeout=10)
+    said(page, "en: Received 2 Chinese yuan")  # The wallet's notifications of two payments may overtake each other.
     wallet, session = begun(url, 3)
     session.post(wallet, {"decision": "approve", "behaviour": "forge"}, timeout=10)
     said(page, "en: Received 2 Chinese yuan", "en: Received 3 Chinese yuan")
