@@ -34,9 +34,9 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
-from merchants import ids
+from merchants import ids, notify
 from merchants.models import Code, Shop
-from payments import archive, chain, chart, ledger, partitions, retiring
+from payments import archive, chain, chart, ledger, partitions, retiring, rollups
 from payments.models import LedgerEntry, Payment, PaymentIntent, ProviderAccount
 now = timezone.now()
 month, end = partitions.months_before(now, 4), partitions.months_before(now, 3)
@@ -73,6 +73,11 @@ with transaction.atomic():
         ],
         now=at,
     )
+    rollups.add([("CNY", 200)], now=at)
+    amount = {"amount": 200, "currency": "CNY"}
+    told = {"payment": ids.public("pay", payment.id), "amount": amount, "expected": amount, "match": "exact",
+            "description": "Red apples", "occurred_at": at.isoformat()}
+    notify.tell([notify.Telling(code.shop_id, "payment_received", told, payment.id)], now=at)
 entry = ids.public("ent", LedgerEntry.objects.filter(payment_id=payment.id).earliest("id").id)
 [part] = [part for part in partitions.of(archive.ENTRIES) if part.until == ids.first_of(end)]
 until = time.monotonic() + 30  # Whoever seals at the same moment, the product or we, does it.
