@@ -10,10 +10,11 @@ from datetime import datetime, time, timedelta
 from time import monotonic
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_date
 from django.db import connection
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from merchants import languages
 from merchants.models import Shop
 from merchants.refusals import Refused
 from payments import partitions
@@ -46,7 +47,7 @@ def refusal(boundary: datetime, shop: Shop) -> Refused:
         410,
         "archived",
         _("Only what was booked from %(day)s on can be read here. Ask us for what is older.")
-        % {"day": date_format(day, "DATE_FORMAT")},
+        % {"day": format_date(day, "long", locale=languages.cldr())},
         since=day.isoformat(),
     )
 

@@ -100,9 +100,10 @@ def test_a_month_leaves_for_a_file_and_comes_back_bit_for_bit(kept: list[tuple[o
 
 
 def test_the_command_retires_restores_and_leaves_alone_what_was_restored(
-    kept: list[tuple[object, ...]], folder: Path
+    kept: list[tuple[object, ...]], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = ["--folder", str(folder), "--bodies-older-than-months=-49", "--entries-older-than-years=90"]
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2031, 12, 9, tzinfo=UTC))  # Thirteen months after it began.
+    old = ["--folder", str(folder), "--bodies-older-than-months=12", "--entries-older-than-years=90"]
     chosen = [*old, "--partition", NAME]
     assert command("retire_partitions", "--folder", str(folder), "--partition", NAME) == ""  # It is not old enough.
     assert f"{NAME}: 4 rows, retired to {folder}" in command("retire_partitions", *chosen)

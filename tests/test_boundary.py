@@ -3,10 +3,12 @@ are entries: over HTTP, in every language, at the desk; and what is asked from t
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.utils import timezone, translation
 from rest_framework.test import APIClient
 
@@ -108,13 +110,12 @@ def test_of_the_days_before_those_that_are_gone_are_left_out(known: APIClient, m
 
 
 SAID = {
-    "en": "Only what was booked from Nov. 2, 2030 on can be read here. Ask us for what is older.",
+    "en": "Only what was booked from 2 November 2030 on can be read here. Ask us for what is older.",
     "zh-hans": "这里只能查看2030年11月2日起入账的内容。更早的请向我们索取。",
-    "hi": "यहाँ केवल 2 नवमबर 2030 से दर्ज हुआ हिसाब पढ़ा जा सकता है। उससे पुराना हमसे माँगें।",
-    "pt": "Aqui só se lê o que foi lançado a partir de 2 de Novembro de 2030. Peça-nos o que é mais antigo.",
-    "vi": "Ở đây chỉ xem được những gì đã ghi sổ từ Ngày 02 tháng 11 năm 2030 trở đi. "
-    "Hãy hỏi chúng tôi về những gì cũ hơn.",
-    "ar": "لا يمكن هنا قراءة إلا ما قُيِّد ابتداءً من 2 نوفمبر، 2030. اطلب منا ما هو أقدم.",
+    "hi": "यहाँ केवल 2 नवंबर 2030 से दर्ज हुआ हिसाब पढ़ा जा सकता है। उससे पुराना हमसे माँगें।",
+    "pt": "Aqui só se lê o que foi lançado a partir de 2 de novembro de 2030. Peça-nos o que é mais antigo.",
+    "vi": "Ở đây chỉ xem được những gì đã ghi sổ từ 2 tháng 11, 2030 trở đi. Hãy hỏi chúng tôi về những gì cũ hơn.",
+    "ar": "لا يمكن هنا قراءة إلا ما قُيِّد ابتداءً من 2 نوفمبر 2030. اطلب منا ما هو أقدم.",
 }
 
 
@@ -148,6 +149,15 @@ def test_operators_see_which_months_are_archived_and_where_entries_would_stand(a
     assert "in the file alone" in page
     assert "CN¥3.00" in page
     row = Archive.objects.get(partition=OF_SEPTEMBER)
+    inside = ids.public("ent", ids.first_of(SEPTEMBER + HOUR))
+    for term, named in ((inside, row.pk), (OF_OCTOBER, OF_OCTOBER)):
+        found = wei.get("/admin/payments/archive/", {"q": term}).content.decode()
+        assert re.findall(r"archive/\w+/change/.*?>(\w+)</a>", found) == [named]
+    led = wei.get("/admin/find/", {"q": inside}, follow=True)
+    assert led.redirect_chain == [(f"/admin/payments/archive/{quote(row.pk)}/change/", 302)]
+    assert "is from a month that is in this archive, and in no table any more." in led.content.decode()
+    still_here = ids.public("ent", ids.first_of(NOVEMBER + HOUR))
+    assert "Nothing is called" in wei.get("/admin/find/", {"q": still_here}).content.decode()
     shown = wei.get(f"/admin/payments/archive/{row.pk}/change/").content.decode()
     assert row.sha256 in shown
     entries = wei.get("/admin/payments/ledgerentry/").content.decode()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -19,10 +20,11 @@ from merchants import ids
 from merchants.desk import Page, desk
 from merchants.lists import phone_prefix, public_id, shown_money
 from merchants.models import Code, Shop
+from payments.admin.archives import holding
 from payments.admin.links import address, link
 from payments.admin.parts import ROWS, Part, at, named
 from payments.admin.paying import account_ids
-from payments.models import Dispute, Payment, PaymentIntent, Payout, Refund
+from payments.models import Archive, Dispute, Payment, PaymentIntent, Payout, Refund
 from payments.payouts import bank_lines
 
 NAME = "find"
@@ -46,6 +48,9 @@ def page(request: HttpRequest) -> HttpResponse:
     found = list(_found(request, term)) if term.isprintable() and term else []
     rows = [row for of in found for row in of.rows]
     if len(rows) == 1:
+        if isinstance(rows[0], Archive):
+            told = _("“%(term)s” is from a month that is in this archive, and in no table any more.")
+            messages.info(request, told % {"term": term})
         return redirect(address(rows[0]))
     context = {
         **desk.each_context(request),
@@ -68,6 +73,9 @@ def _found(request: HttpRequest, term: str) -> Iterator[_Found]:
 
     if known := _named(term):
         yield from some(_("By its id"), known)
+        return
+    if held := holding(term):
+        yield from some(_("By its id"), Archive.objects.filter(held, retired_at__isnull=False))
         return
     any_found = False
     for heading, rows in _called(term):

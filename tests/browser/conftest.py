@@ -14,17 +14,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.past import Past, retired
 from tests.push_service import Service, push_service
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+ROOT = Path(__file__).parents[2]
 READY_LIMIT_S = 120
+expect.set_options(timeout=20_000)  # Of what must come: beside busy neighbours Playwright's own 5 s are not enough.
 PHONE = {"width": 360, "height": 740}
 
 
@@ -36,12 +41,23 @@ class Product:
     wallet_url: str
     data: Path
     supervisor: int
+    past: Past | None = None
 
     def lose_streams(self) -> None:
         """Kills the process of the event stream: every open line is cut at once. The supervisor starts it again."""
         for child in psutil.Process(self.supervisor).children():
             if "uvicorn" in child.cmdline():
                 child.kill()
+
+    def manage(self, *words: str) -> str:
+        """A command of ours beside the running product: what it printed."""
+        environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(self.data)}
+        command = [sys.executable, "manage.py", *words]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def code_sent_to(self, phone: str) -> str:
         """The newest code in the outbox for that phone (E.164)."""
@@ -61,7 +77,9 @@ class Product:
         asked = {"phone": phone, "code": self.code_sent_to(phone), "shop_name": "Mei's fruit"}
         answer = requests.post(f"{api}/auth/token", json=asked, timeout=10)
         assert answer.status_code == 201, answer.text
-        return Vendor(api, answer.json()["token"])
+        vendor = Vendor(api, answer.json()["token"])
+        vendor.lives_by_day()
+        return vendor
 
 
 @dataclass
@@ -79,9 +97,35 @@ class Vendor:
         made: dict[str, object] = answer.json()
         return made
 
+    def lives_by_day(self) -> None:
+        """At whatever hour tests run, the shop's day is hours from its end: what is sold today stays today's."""
+        here = 1 <= datetime.now(ZoneInfo("Asia/Shanghai")).hour < 20
+        asked = {"time_zone": "Asia/Shanghai" if here else "Europe/London"}
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = self.session.patch(f"{self.api}/shop", json=asked, headers=headers, timeout=10)
+        assert answer.status_code == 200, answer.text
+
+
+def until_paid(receipt: str) -> str:
+    """Waits until the receipt says so, for the wallet may tell us of a later payment first; answers its address."""
+    end = time.monotonic() + 20
+    while 'data-kind="paid"' not in (page := requests.get(receipt, timeout=10).text):
+        assert time.monotonic() < end, page
+        time.sleep(0.02)
+    return receipt
+
 
 def new_phone() -> str:
     return f"+86138{secrets.randbelow(10**8):08d}"
+
+
+@pytest.fixture(autouse=True)
+def no_day_ends() -> None:
+    """No test begins in the last two minutes of a day: Shanghai's, where a shop is that is opened in a browser, or
+    UTC's, by which the wallet settles. It waits for the next."""
+    for zone in ("Asia/Shanghai", "UTC"):
+        while datetime.now(ZoneInfo(zone)).time().isoformat() > "23:58":
+            time.sleep(1)
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +140,13 @@ def product(push_services: Service) -> Iterator[Product]:
     """Started with nothing in its environment but a port, a folder and that service, as on a fresh machine."""
     with running(push_services.outside.url) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def archived(product: Product) -> Past:
+    """The shop of which a month has retired."""
+    assert product.past is not None
+    return product.past
 
 
 @contextmanager
@@ -117,11 +168,13 @@ def running(push_origin: str = "") -> Iterator[Product]:
                 "DATA_DIR": str(folder / "data"),
                 "PUSH_EXTRA_ORIGINS": push_origin,
             },
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
         )
     try:
         _wait_until_ready(process, log)
-        yield Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 2}", folder / "data", process.pid)
+        started = Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 2}", folder / "data", process.pid)
+        started.past = retired(started)
+        yield started
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)

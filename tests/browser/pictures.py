@@ -22,7 +22,6 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, PHONE, Product, Vendor, running
-from tests.browser.test_operator import manage
 
 DESK = {"width": 1280, "height": 900}
 CONTENT = "([...document.querySelectorAll('dialog[open]')].at(-1) ?? document.documentElement).scrollHeight"
@@ -192,7 +191,7 @@ for _ in range(100):
     time.sleep(0.1)
 print(ids.public("pay", found.id))
 """
-    return manage(product, "shell", "--no-imports", "-c", code).splitlines()[-1]
+    return product.manage("shell", "--no-imports", "-c", code).splitlines()[-1]
 
 
 @dataclass
@@ -338,6 +337,23 @@ def of_her_money(page: Page, t: Words, album: Album) -> None:
     back(page)
 
 
+def of_what_is_archived(browser: Browser, product: Product, stall: Stall, album: Album) -> None:
+    """Of another shop, whose past is in an archive."""
+    past, t = product.past, words_of(product, stall.look)
+    assert past is not None
+    with new_page(browser, stall.look, PHONE) as page:
+        signed_in = json.dumps({"token": past.vendor.token})
+        page.add_init_script(f"localStorage.pushcart ??= {json.dumps(signed_in)}")
+        page.goto(f"{product.url}/app/")
+        press(page, t("Today's takings"))
+        front(page).locator("[type=date]").fill(str(past.day))
+        expect(front(page).locator("[role=status] + button")).to_be_visible()
+        album.keep(page, "vendor-day-archived")
+        page.goto(past.receipt)
+        expect(page.locator("main[data-kind=paid]")).to_be_visible()
+        album.keep(page, "customer-paid-archived")
+
+
 def of_the_customer(browser: Browser, product: Product, stall: Stall, album: Album) -> None:
     with new_page(browser, stall.look, PHONE) as page:
         for name, url in (
@@ -376,10 +392,10 @@ print(ids.public("shp", payment.shop_id))
 
 def of_the_operator(browser: Browser, product: Product, stall: Stall, album: Album) -> None:
     look = stall.look
-    shop = manage(product, "shell", "--no-imports", "-c", HOLD.format(shop=look.shop, reason=look.reason))
+    shop = product.manage("shell", "--no-imports", "-c", HOLD.format(shop=look.shop, reason=look.reason))
     shop = shop.splitlines()[-1]
     phone = "+861370" + "".join(secrets.choice("0123456789") for _ in range(7))
-    printed = manage(product, "add_operator", phone, "--generate", "--superuser")
+    printed = product.manage("add_operator", phone, "--generate", "--superuser")
     password = re.search(r"Password: (\S+)", printed)
     assert password is not None
     [code, *_rest] = re.findall(r"^  ([a-z2-7]{8})$", printed, re.MULTILINE)
@@ -395,6 +411,7 @@ def of_the_operator(browser: Browser, product: Product, stall: Stall, album: Alb
             ("today", "today/"),
             ("story", f"find/?q={shop}"),
             ("find", f"find/?q={stall.phone[:7]}"),
+            ("archives", "payments/archive/"),
             ("refunds", "payments/refund/?held=yes"),
         )
         for size, ending in ((DESK, ""), (PHONE, "-phone")):
@@ -407,7 +424,12 @@ def of_the_operator(browser: Browser, product: Product, stall: Stall, album: Alb
             album.keep(page, f"operator-refund{ending}")
 
 
-FACES: tuple[Callable[[Browser, Product, Stall, Album], None], ...] = (of_the_vendor, of_the_customer, of_the_operator)
+FACES: tuple[Callable[[Browser, Product, Stall, Album], None], ...] = (
+    of_the_vendor,
+    of_what_is_archived,
+    of_the_customer,
+    of_the_operator,
+)
 
 
 def main(folder: Path, chosen: Sequence[str]) -> None:

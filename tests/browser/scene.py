@@ -15,7 +15,6 @@ from playwright.sync_api import Page, Route, expect
 from tests import readers
 from tests.browser.conftest import Product, Vendor, new_phone
 from tests.browser.test_check import customer_pays
-from tests.browser.test_operator import manage
 from tests.browser.words import ENGLISH, Words
 
 
@@ -124,7 +123,7 @@ def set_scene(product: Product) -> Scene:
     for _ in range(3):
         begins(url)
     phone = new_phone()
-    told = manage(product, "shell", "--no-imports", "-c", SET.format(phone=phone)).splitlines()[-1]
+    told = product.manage("shell", "--no-imports", "-c", SET.format(phone=phone)).splitlines()[-1]
     printed, made, blank, shop = json.loads(told)
     password = re.search(r"Password: (\S+)", printed)
     assert password is not None
@@ -183,7 +182,12 @@ def at_home(
     """The vendor's home on a phone that is signed in; with every card that it can show, if asked for."""
     if with_everything:
         with_every_card(page)
-    page.add_init_script(f"localStorage.pushcart ??= JSON.stringify({{ token: {scene.vendor.token!r} }})")
+    signed_in(page, scene.vendor, product, words)
+    expect(page.get_by_role("button", name="Red apples")).to_be_visible()
+
+
+def signed_in(page: Page, vendor: Vendor, product: Product, words: Words = ENGLISH) -> None:
+    """The home of a vendor whose phone is signed in."""
+    page.add_init_script(f"localStorage.pushcart ??= JSON.stringify({{ token: {vendor.token!r} }})")
     page.goto(f"{product.url}/app/")
     expect(page.get_by_text(words("Live"))).to_be_visible()
-    expect(page.get_by_role("button", name="Red apples")).to_be_visible()

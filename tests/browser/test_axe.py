@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import vendor_walk
 from tests.browser.conftest import Product, new_phone
 from tests.browser.inspecting import Inspection
-from tests.browser.scene import Scene, at_home, begins, proof_of, set_scene
+from tests.browser.past import Past
+from tests.browser.scene import Scene, at_home, begins, proof_of, set_scene, signed_in
 from tests.browser.test_check import customer_pays
 from tests.browser.words import ARABIC, CHINESE, ENGLISH
 
@@ -34,7 +35,7 @@ def scene(product: Product) -> Scene:
 
 
 def test_every_page_of_a_customer(
-    phone: Callable[..., Page], product: Product, scene: Scene, inspection: Inspection
+    phone: Callable[..., Page], product: Product, scene: Scene, archived: Past, inspection: Inspection
 ) -> None:
     words = inspection.words
     page = phone(locale=words.locale)
@@ -43,6 +44,7 @@ def test_every_page_of_a_customer(
         ("item", scene.item),
         *((f"a code, {name}", url) for name, url in scene.codes.items()),
         *((f"receipt, {name}", url) for name, url in scene.receipts.items()),
+        ("receipt, of a month in an archive", archived.receipt),
         ("no such code", f"{product.url}/s/nobodys-1"),
         ("no such receipt", f"{product.url}/r/{'a' * 43}"),
         ("proof", proof),
@@ -107,7 +109,18 @@ def test_every_page_of_a_vendor_at_work(
     inspection.end()
 
 
-def test_every_page_of_an_operator(chromium: Browser, product: Product, scene: Scene, inspection: Inspection) -> None:
+def test_what_a_vendor_reads_of_a_month_that_is_in_an_archive(
+    phone: Callable[..., Page], product: Product, archived: Past, inspection: Inspection
+) -> None:
+    page = phone(locale=inspection.words.locale)
+    signed_in(page, archived.vendor, product, inspection.words)
+    vendor_walk.archived(vendor_walk.Walk(page, inspection), archived)
+    inspection.end()
+
+
+def test_every_page_of_an_operator(
+    chromium: Browser, product: Product, scene: Scene, archived: Past, inspection: Inspection
+) -> None:
     words = inspection.words
     page = chromium.new_page(viewport={"width": 1280, "height": 900}, locale="en")
     page.set_default_timeout(20_000)
@@ -133,9 +146,16 @@ def test_every_page_of_an_operator(chromium: Browser, product: Product, scene: S
         ("payouts", "payments/payout/"),
         ("batches of payouts", "payments/payoutbatch/"),
         ("payout accounts", "payments/payoutaccount/"),
+        ("archives", "payments/archive/"),
+        ("a month in an archive, by the id of an entry", f"find/?q={archived.entry}"),
+        ("entries of a payment that are in an archive", f"payments/ledgerentry/?q={archived.payment}"),
     ):
         page.goto(f"{admin}/{path}")
-        inspection.look(page, name, dark=name != "a form", without=["#nav-sidebar"])
+        if archived.entry in path:
+            told = words("“%(term)s” is from a month that is in this archive, and in no table any more.")
+            expect(page.get_by_text(told.replace("%(term)s", archived.entry))).to_be_visible()
+            expect(page.get_by_role("heading", name=archived.archive)).to_be_visible()
+        inspection.look(page, name, dark=name != "a form", without=["#nav-sidebar"], names=[str(product.data)])
     for name, path in (
         ("a batch", "merchants/codebatch/"),
         ("a discrepancy", "payments/discrepancy/"),

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from merchants import ids
 from qr import draw
 from tests import readers
-from tests.browser.conftest import CHROMIUM, Product, Vendor
+from tests.browser.conftest import CHROMIUM, Product, Vendor, until_paid
 from tests.test_proofs import VECTOR
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -92,13 +92,13 @@ def hold_up(film: Path) -> Callable[[bytes], None]:
 
 
 def customer_pays(url: str) -> str:
-    """Somebody scans the code and approves, without a browser; answers the address of the receipt."""
+    """Somebody scans the code and approves, without a browser; answers the address of the receipt, which says paid."""
     session = requests.Session()
     found = re.search(r'name="page" value="([^"]+)"', session.get(url, timeout=10).text)
     assert found
     began = session.post(f"{url}/pay", {"page": found[1], "quantity": 2}, allow_redirects=False, timeout=10)
     approved = session.post(began.headers["Location"], {"decision": "approve"}, allow_redirects=False, timeout=10)
-    return approved.headers["Location"]
+    return until_paid(approved.headers["Location"])
 
 
 def apples(vendor: Vendor) -> str:

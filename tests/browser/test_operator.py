@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,16 +16,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Product, Vendor, new_phone
 
 pytestmark = pytest.mark.xdist_group("browser")
-ROOT = Path(__file__).parents[2]
-
-
-def manage(product: Product, *words: str) -> str:
-    """A command of ours beside the running product."""
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(product.data)}
-    command = [sys.executable, "manage.py", *words]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @dataclass
@@ -41,7 +28,7 @@ class Desk:
 
     def come_in(self, *options: str) -> None:
         phone = new_phone()
-        printed = manage(self.product, "add_operator", phone, "--generate", *options)
+        printed = self.product.manage("add_operator", phone, "--generate", *options)
         password = re.search(r"Password: (\S+)", printed)
         assert password is not None
         [code, *_rest] = re.findall(r"^  ([a-z2-7]{8})$", printed, re.MULTILINE)
@@ -99,7 +86,7 @@ def sold(product: Product, vendor: Vendor, amount: int, fault: str = "") -> None
 
 def in_the_product(product: Product, code: str) -> str:
     """Python beside the running product: what no page is for, such as being the wallet's own customer."""
-    return manage(product, "shell", "--no-imports", "-c", code)
+    return product.manage("shell", "--no-imports", "-c", code)
 
 
 def the_wallets_files(product: Product, folder: Path) -> tuple[Path, Path]:
@@ -263,4 +250,4 @@ def test_the_evening_from_the_files_to_the_end_of_its_differences(
     page.locator("#result_list a").first.click()
     screenshot(page, "desk-settlement")
     look_at_today_and_at_a_shop(chief, shop, screenshot)
-    assert "BROKEN" not in manage(product, "check_books")
+    assert "BROKEN" not in product.manage("check_books")

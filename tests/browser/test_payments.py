@@ -40,6 +40,7 @@ def stall(product: Product) -> Stall:
     assert requests.post(f"{api}/auth/code", json={"phone": number}, timeout=10).status_code == 202
     asked = {"phone": number, "code": product.code_sent_to(number), "shop_name": "Mei's fruit"}
     vendor = Vendor(api, requests.post(f"{api}/auth/token", json=asked, timeout=10).json()["token"])
+    vendor.lives_by_day()
     urls = []
     for name, amount in (("Red apples", 200), ("Durian, whole", 60_000)):
         made: Any = vendor.post("/items", {"name": name, "price": {"amount": amount, "currency": "CNY"}})

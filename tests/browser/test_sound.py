@@ -15,7 +15,6 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Product, Vendor
-from tests.browser.test_operator import manage
 from tests.browser.test_speech import forge, item_of, opened, said
 from tests.browser.test_vendor import begun, customer_pays
 
@@ -31,7 +30,7 @@ print("NEWEST" + json.dumps({"raw": bytes(event.raw).decode(), "headers": event.
 
 def received(product: Product) -> tuple[str, dict[str, str]]:
     """The newest notification as it lies in the inbox: its body and its signed headers."""
-    kept = json.loads(manage(product, "shell", "-c", NEWEST).partition("NEWEST")[2])
+    kept = json.loads(product.manage("shell", "-c", NEWEST).partition("NEWEST")[2])
     return kept["raw"], kept["headers"]
 
 
@@ -59,6 +58,7 @@ def test_only_the_wallets_own_true_word_is_spoken_and_a_lost_line_loses_none_of_
 
     wallet, session = begun(url, 2)
     session.post(wallet, {"decision": "approve", "behaviour": "duplicate_new_id"}, timeout=10)
+    said(page, "en: Received 2 Chinese yuan")  # The wallet's notifications of two payments may overtake each other.
     wallet, session = begun(url, 3)
     session.post(wallet, {"decision": "approve", "behaviour": "forge"}, timeout=10)
     said(page, "en: Received 2 Chinese yuan", "en: Received 3 Chinese yuan")

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from tests import readers
-from tests.browser.conftest import Product, new_phone
+from tests.browser.conftest import Product, new_phone, until_paid
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -28,9 +28,11 @@ def begun(url: str, quantity: int = 1) -> tuple[str, requests.Session]:
 
 
 def customer_pays(url: str, quantity: int = 1) -> None:
-    """Somebody scans the code and approves, without a browser."""
+    """Somebody scans the code and approves, without a browser, and reads that it is paid."""
     wallet, session = begun(url, quantity)
-    assert session.post(wallet, {"decision": "approve"}, allow_redirects=False, timeout=10).status_code == 303
+    approved = session.post(wallet, {"decision": "approve"}, allow_redirects=False, timeout=10)
+    assert approved.status_code == 303
+    until_paid(approved.headers["Location"])
 
 
 def signed_in(page: Page, product: Product, screenshot: Callable[[Page, str], Path]) -> None:

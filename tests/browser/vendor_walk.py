@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import requests
+from babel.dates import format_date
+from django.utils.translation import override
 from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
+from merchants import languages
 from qr import draw
 from tests.browser.inspecting import NAMES, Inspection
+from tests.browser.past import Past
 from tests.browser.scene import ALARM, NEW, OWN, Scene, ends, proof_of
 
 # What the server says only in the answers that these tests write themselves.
@@ -129,7 +133,30 @@ def money(walk: Walk) -> None:
     walk.unfold("Only a part of it, or say why")
     walk.look("give money back")
     walk.close(3)
-    walk.sheet("Today's takings", "The day closes by itself at midnight. You can read it again at any time.")
+    walk.sheet("Today's takings", "The day closes by itself at midnight. You can read it again later.")
+    walk.close()
+
+
+def archived(walk: Walk, past: Past) -> None:
+    """The takings of a day that is in an archive: she is told so, and one touch leads to the first day that is not."""
+    walk.tap("Today's takings")
+    walk.sees("The day closes by itself at midnight. You can read it again later.")
+    date = walk.page.get_by_label(walk.words("Day"), exact=True)
+    date.fill(f"{past.day.year - 1}-06-01")
+    expect(walk.front.locator("nav b")).to_contain_text(str(past.day.year - 1))  # A day of another year says of which.
+    date.fill(str(past.day))
+    with override(walk.words.language):
+        since = format_date(past.since, "long", locale=languages.cldr())
+    said = walk.words("Only what was booked from %(day)s on can be read here. Ask us for what is older.")
+    walk.sees(said.replace("%(day)s", since))
+    earlier = walk.front.get_by_role("button", name=walk.words("Day before"), exact=True)
+    expect(earlier).to_be_disabled()
+    walk.look("a day in an archive")
+    walk.front.locator("[role=status] + button").click()
+    expect(date).to_have_value(str(past.since))
+    walk.sees("The day closes by itself at midnight. You can read it again later.")
+    expect(earlier).to_be_disabled()
+    walk.look("the first day that is in none")
     walk.close()
 
 

@@ -167,6 +167,22 @@ class Shop:
         made: dict[str, Any] = reply.json()
         return made
 
+    def expired(self, reference: str) -> dict[str, Any]:
+        """An order that has expired by now. The wallet makes none that has expired already: where the way there lasts
+        longer than the order would, it is given more time."""
+        life = timedelta(milliseconds=150)
+        while True:
+            expires_at = datetime.now(UTC) + life
+            reply = self.call("POST", "/orders", self.terms(reference, expires_at=expires_at.isoformat()))
+            if reply.status_code == 201:
+                break
+            assert (reply.status_code, life < timedelta(seconds=10)) == (422, True), reply.text
+            life *= 2
+        while datetime.now(UTC) <= expires_at:
+            time.sleep(0.01)
+        made: dict[str, Any] = reply.json()
+        return made
+
     def approve(self, *references: str, behaviour: str = "") -> dict[str, Any]:
         asked = {"references": references, "account": self.account, "behaviour": behaviour}
         reply = self.wallet.control("POST", "/approve", asked)

@@ -19,6 +19,7 @@ export class Problem extends Error {
     super(field ? field.detail : problem.detail || t("That did not work. Please try again."));
     this.status = status;
     this.code = problem.code;
+    this.since = problem.since; // Of what is in an archive: the first day that is not.
   }
 }
 

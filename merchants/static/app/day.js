@@ -1,9 +1,10 @@
 // The day's close: what was taken, by what, beside days before; what wants a look; what no server has confirmed; what is
-// paid out when. A day closes by itself at midnight. This page only reads, so any day can be read again at any time.
+// paid out when. A day closes by itself at midnight. This page only reads, so any day can be read
+// again as long as its entries are not in an archive.
 
 import { ask } from "./api.js";
 import { statementFiles } from "./book.js";
-import { h, sheet } from "./dom.js";
+import { field, h, sheet } from "./dom.js";
 import { shown } from "./money.js";
 import { written } from "./payment.js";
 import { dayAfter, dayName, heading, showPayments } from "./payments.js";
@@ -33,13 +34,17 @@ export function showDay(done, first = day(new Date())) {
   const step = (text, days) => h("button", { className: "quiet", type: "button", onclick: () => go(dayAfter(name, days)) }, text);
   const earlier = step(t("Day before"), -1);
   const later = step(t("Day after"), 1);
+  const date = field(t("Day"), { type: "date", max: day(new Date()), required: false, onchange: ({ target }) => target.value && go(target.value) });
+  const chosen = date.querySelector("input");
   const told = h("p", { className: "soft", role: "status" });
-  const again = h("button", { className: "plain", hidden: true, onclick: () => go(name) }, t("Try again"));
+  const again = h("button", { className: "plain", hidden: true });
 
   async function go(wanted) {
     name = wanted;
     const mine = ++asking;
     title.textContent = heading(name);
+    chosen.value = name;
+    earlier.disabled = name <= chosen.min;
     later.disabled = name >= day(new Date());
     told.textContent = t("One moment…");
     again.hidden = true;
@@ -56,11 +61,15 @@ export function showDay(done, first = day(new Date())) {
     } catch (problem) {
       if (mine !== asking) return;
       told.textContent = problem.status ? problem.message : t("No connection. The day is told when there is one.");
+      if (problem.since) chosen.min = problem.since; // Before it every day is in an archive: asking again helps nobody.
+      earlier.disabled = name <= chosen.min;
+      again.textContent = problem.since ? heading(problem.since) : t("Try again");
+      again.onclick = () => go(problem.since ?? name);
       again.hidden = false;
     }
   }
 
-  sheet("panel day", t("The day's takings"), done, h("nav", { className: "days", ariaLabel: t("Which day") }, earlier, title, later), told, again, body);
+  sheet("panel day", t("The day's takings"), done, h("nav", { className: "days", ariaLabel: t("Which day") }, earlier, title, later), date, told, again, body);
   go(name);
 }
 
@@ -159,6 +168,6 @@ function keep(taken) {
     h("h3", {}, t("Keep it")),
     statementFiles(t("Statement"), `day=${name}&basis=effective`, name),
     navigator.share && h("button", { className: "plain", onclick: share }, t("Share")),
-    h("p", { className: "soft" }, t("The day closes by itself at midnight. You can read it again at any time.")),
+    h("p", { className: "soft" }, t("The day closes by itself at midnight. You can read it again later.")),
   );
 }

@@ -139,7 +139,11 @@ export function heading(name) {
   return name === day(new Date()) ? t("Today") : dayName(name);
 }
 
-export const dayName = (name) => written(`${name}T12:00:00Z`, { weekday: "long", day: "numeric", month: "long", timeZone: "UTC" });
+// Of another year with its year: the list goes back to her first payment.
+export function dayName(name) {
+  const year = name.slice(0, 4) === day(new Date()).slice(0, 4) ? {} : { year: "numeric" };
+  return written(`${name}T12:00:00Z`, { weekday: "long", day: "numeric", month: "long", ...year, timeZone: "UTC" });
+}
 
 export const dayAfter = (name, days) => new Date(Date.parse(name) + days * DAY_MS).toISOString().slice(0, 10);
 
