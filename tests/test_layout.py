@@ -189,7 +189,6 @@ TESTED_BY = {
     "payments/settlement/replacing.py": ("tests/test_files.py", "a day gets another file, and a line is told again"),
     "payments/settlement/storing.py": ("tests/test_files.py", "rows are kept as files are taken in"),
     "payments/shapes.py": ("tests/test_payments_api.py", "payments as a client reads them"),
-    "payments/tasks.py": ("tests/walks/test_killed.py", "a real worker does them"),
     "payments/views.py": ("tests/test_webhooks.py", "named for the address that providers call"),
     "qr/admin.py": ("tests/test_code_desk.py", "operators find codes, act on them, and make batches"),
     "qr/management/commands/demo.py": ("tests/browser/test_demo.py", "it needs the whole product running"),
