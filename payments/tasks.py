@@ -44,7 +44,6 @@ _AT_ONCE = 20  # Calls with one look at the clock that decides what is due.
 
 @shared_task(name=inbox.DRAIN)
 def drain_inbox() -> None:
-    bell.answered(inbox.DRAIN)
     taken = reconcile.drain(clock=timezone.now, rung=True)
     # After less than a batch nothing is left; what came later has rung for itself.
     if taken >= settings.DRAIN_BATCH_MAX and inbox.has_due(now=timezone.now()):

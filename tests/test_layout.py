@@ -59,7 +59,6 @@ TESTED_BY = {
     "merchants/acts.py": ("tests/test_audit.py", "an act, its reason and its line in the trail"),
     "merchants/admin.py": ("tests/test_desk.py", "operators open these pages"),
     "merchants/announcements.py": ("tests/test_stream.py", "a stream is woken through them, and without them"),
-    "merchants/bell.py": ("tests/walks/test_killed.py", "bells are lost with Valkey, and nothing else is"),
     "merchants/bodies.py": ("tests/test_items.py", "requests that carry too much"),
     "merchants/channels/*.py": ("tests/test_channels.py", "one file for the three channels"),
     "merchants/lists.py": ("tests/test_payments_admin.py", "the back office's lists over many rows"),
