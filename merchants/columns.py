@@ -6,7 +6,8 @@ than in the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache, lru_cache
 from types import NoneType
@@ -42,6 +43,19 @@ def cursor(*, binary: bool = False) -> CursorWrapper:
     bound: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]  # Its stubs name no base.
     bound.format = Format.BINARY if binary else Format.TEXT
     return connection.make_debug_cursor(bound) if connection.queries_logged else connection.make_cursor(bound)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Statements in here are sent without waiting for their answers: the database works while the next are made.
+
+    Reading an answer waits for it and for all before it; at the end all have come. What the database refuses comes out
+    there, as Django's errors do, and nothing that was sent after it was done. For statements of `cursor` only: how many
+    rows one of Django's own has changed is not known in here.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 # --- Columns of one kind ---------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from django.db import connection
 
+from merchants import columns
+
 _SEEN_BEFORE = 1  # So often a session has run a statement in `kept` before it keeps its plan.
 
 
@@ -17,7 +19,7 @@ def by_index() -> None:
     keys among them): posting then slows with every row. A join that is no loop of look-ups reads the whole of a table
     that is not large yet, for each batch.
     """
-    with connection.cursor() as cursor:
+    with columns.cursor() as cursor:
         cursor.execute(_SQL)
 
 
@@ -40,6 +42,6 @@ def kept() -> Iterator[None]:
 
 
 _SQL = (
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
-    " SET LOCAL plan_cache_mode = force_generic_plan"
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
+    " set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
 )

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
-from merchants import columns
+from merchants import columns, plans
 from payments import providers
 from payments.known import (
     AccountFacts,
@@ -77,11 +77,17 @@ def of_account(row: ProviderAccount) -> AccountFacts:
 
 
 def lock_and_load(read: Sequence[tuple[UUID, UUID, Sequence[Event]]], new_id: Callable[[], UUID]) -> Known:
-    """Locks and loads every fact that the decisions of this batch may need, in the fixed order."""
+    """Locks and loads every fact that the decisions of this batch may need, in the fixed order.
+
+    From then on the transaction looks up by indexes only (`plans.by_index`).
+    """
     known = Known(settle_after=timedelta(days=settings.SETTLEMENT_DAYS), new_id=new_id)
     events = [(account_id, event) for _, account_id, some in read for event in some]
-    _load_intents(known, [named for _, event in events if (named := intent_id(event.reference))])
-    _load_payments(known, [(account_id, event.parent_object_id or event.object_id) for account_id, event in events])
+    _load_intents_and_payments(
+        known,
+        [named for _, event in events if (named := intent_id(event.reference))],
+        [(account_id, event.parent_object_id or event.object_id) for account_id, event in events],
+    )
     if any(event.kind.startswith(("refund.", "dispute.")) for _, event in events):
         named_refunds = {named for _, event in events if (named := refund_id(event.reference))}
         paid = [payment.id for payment in known.payments.values()]
@@ -141,12 +147,17 @@ def _remember(one: AccountAsIs, row: ProviderAccount) -> None:
     _remembered[one] = row
 
 
-def _load_intents(known: Known, intent_ids: list[UUID]) -> None:
-    if not intent_ids:
-        return
-    with columns.cursor(binary=True) as cursor:
-        cursor.execute(_INTENTS_SQL, [columns.literal(intent_ids)])
-        known.intents = {row[0]: IntentFacts(*row) for row in cursor.fetchall()}
+def _load_intents_and_payments(known: Known, intent_ids: list[UUID], objects: list[tuple[UUID, str]]) -> None:
+    with columns.cursor(binary=True) as intents, columns.cursor() as payments:
+        with columns.together():
+            plans.by_index()
+            intents.execute(_INTENTS_SQL, [columns.literal(intent_ids)])
+            if objects:
+                payments.execute(_PAYMENTS_SQL, columns.literals(objects))
+        known.intents = {row[0]: IntentFacts(*row) for row in intents.fetchall()}
+        for row in payments.fetchall() if objects else ():
+            payment = PaymentFacts(*row)
+            known.payments[payment.account_id, payment.object_id] = payment
     # One that expired and was paid late has money too, though its state does not say so.
     unpaid = [i.id for i in known.intents.values() if i.state not in ("open", "paid")]
     if unpaid:
@@ -154,16 +165,6 @@ def _load_intents(known: Known, intent_ids: list[UUID]) -> None:
         for paid_late in set(late):
             if paid_late is not None:
                 known.intents[paid_late] = known.intents[paid_late].with_money(known.intents[paid_late].state)
-
-
-def _load_payments(known: Known, wanted: list[tuple[UUID, str]]) -> None:
-    if not wanted:
-        return
-    with columns.cursor() as cursor:
-        cursor.execute(_PAYMENTS_SQL, columns.literals(wanted))
-        for row in cursor.fetchall():
-            payment = PaymentFacts(*row)
-            known.payments[payment.account_id, payment.object_id] = payment
 
 
 # Written out, because every event pays for it: a model made of each row costs more than reading the row.

@@ -47,21 +47,21 @@ class Balance:
         return self.available + self.pending
 
 
-def post(movements: Sequence[Movement], *, now: datetime) -> set[str]:
-    """Posts movements that are not posted yet and moves the balances with them; answers the keys that were new.
+def post(movements: Sequence[Movement], *, now: datetime) -> None:
+    """Posts movements that are not posted yet and moves the balances with them.
 
     Must run in the transaction of the facts it books. Raises IntegrityError for what the database refuses.
     """
     assert transaction.get_connection().in_atomic_block, "money is booked in the transaction of its facts"
     if not movements:
-        return set()
+        return
     now = boundary.lifted(now)
     once = {movement.key: movement for movement in reversed(movements)}
     ordered = sorted(once.values(), key=lambda movement: movement.key)  # One order for every writer: no deadlock.
     sides = [(m.debit.key(m.currency), m.credit.key(m.currency)) for m in ordered]
     accounts = _accounts(ordered, sides)
     between = [(accounts[debit], accounts[credit]) for debit, credit in sides]
-    return _insert(ordered, between, now)
+    _insert(ordered, between, now)
 
 
 def balance(*, shop: Shop, at: datetime | None = None) -> Balance:
@@ -149,8 +149,8 @@ def _find_accounts(keys: Iterable[str]) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def _insert(ordered: Sequence[Movement], between: Sequence[tuple[int, int]], now: datetime) -> set[str]:
-    """Adds the entries that are not there yet, each between its two accounts, and moves those; answers their keys."""
+def _insert(ordered: Sequence[Movement], between: Sequence[tuple[int, int]], now: datetime) -> None:
+    """Adds the entries that are not there yet, each between its two accounts, and moves those."""
     rows = [
         (
             entry_id,
@@ -175,7 +175,6 @@ def _insert(ordered: Sequence[Movement], between: Sequence[tuple[int, int]], now
             _INSERT_SQL,
             [*columns.literals(rows), now],
         )
-        return {row[0] for row in cursor.fetchall()}
 
 
 # A key is claimed by whoever writes its entry, in the same statement: neither is ever there without the other. Entries
@@ -196,18 +195,16 @@ WITH wanted AS MATERIALIZED (
     INSERT INTO payments_ledgerentry (id, key, kind, debit_id, credit_id, amount, currency, shop_id, payment_id,
                                       refund_id, dispute_id, event_id, cause_id, occurred_at, recorded_at)
     SELECT wanted.*, %s FROM wanted WHERE (wanted.id IN (SELECT entry_id FROM claimed)) IS TRUE ORDER BY wanted.id
-    RETURNING key, debit_id, credit_id, amount
-), balances AS (
-    INSERT INTO payments_accountbalance AS held (account_id, debits, credits)
-    SELECT account_id, sum(debits)::bigint, sum(credits)::bigint
-      FROM (SELECT debit_id AS account_id, amount AS debits, 0 AS credits FROM posted
-            UNION ALL
-            SELECT credit_id, 0, amount FROM posted) AS sides
-     GROUP BY account_id ORDER BY account_id
-    ON CONFLICT (account_id) DO UPDATE
-       SET debits = held.debits + EXCLUDED.debits, credits = held.credits + EXCLUDED.credits
+    RETURNING debit_id, credit_id, amount
 )
-SELECT key FROM posted
+INSERT INTO payments_accountbalance AS held (account_id, debits, credits)
+SELECT account_id, sum(debits)::bigint, sum(credits)::bigint
+  FROM (SELECT debit_id AS account_id, amount AS debits, 0 AS credits FROM posted
+        UNION ALL
+        SELECT credit_id, 0, amount FROM posted) AS sides
+ GROUP BY account_id ORDER BY account_id
+ON CONFLICT (account_id) DO UPDATE
+   SET debits = held.debits + EXCLUDED.debits, credits = held.credits + EXCLUDED.credits
 """
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -208,7 +209,6 @@ def _apply_batch(batch: Batch, *, now: datetime) -> set[UUID]:
     for _ in range(_OVERTAKEN_MAX):
         try:
             with transaction.atomic():
-                plans.by_index()
                 return _apply_once(batch, now)
         except Overtaken:
             continue
@@ -223,7 +223,7 @@ def _apply_once(batch: Batch, now: datetime) -> set[UUID]:
     decisions = _decide(read, accounts, known, now)
     fates = _fates(decisions, unread)
     finished = [leased.event_id for leased in batch.leased if not fates or leased.event_id not in fates]
-    with plans.kept():
+    with plans.kept(), columns.together() if _is_plain(decisions, fates) else nullcontext():
         record(decisions, known, now)
         _inquire(decisions, read, now)
         shops = _tell(decisions, now)
@@ -233,6 +233,15 @@ def _apply_once(batch: Batch, now: datetime) -> set[UUID]:
         _outcomes.labels(outcome).inc(count)
     _outcomes.labels("applied").inc(len(finished))
     return shops
+
+
+def _is_plain(decisions: Sequence[tuple[UUID, Decision]], fates: Mapping[UUID, object]) -> bool:
+    """Whether it is payments and intents only, as nearly always: all else is written by statements of Django's own."""
+    return not fates and not any(
+        made.new_refund or made.refund or made.merged_refund or made.new_dispute or made.dispute or made.questions
+        or made.inquiries
+        for _, made in decisions
+    )  # fmt: skip
 
 
 def _set_aside(remaining: Sequence[Leased], fates: dict[UUID, tuple[str, str]], now: datetime) -> None:

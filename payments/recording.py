@@ -33,10 +33,15 @@ def record(decisions: list[tuple[UUID, Decision]], known: Known, now: datetime) 
     Must run in the transaction that holds the locks under which they were made.
     """
     made = [decision for _, decision in decisions]
-    _insert_payments([d.new_payment for d in made if d.new_payment], now)
+    new_payments = [d.new_payment for d in made if d.new_payment]
     # The order of ids is that of their numbers. An intent that changed twice is written as it is in the end.
     changed = {d.intent.id.int: d.intent for d in made if d.intent}
-    _update_intents([changed[number] for number in sorted(changed)], now)
+    with columns.cursor() as inserted:
+        if new_payments:
+            inserted.execute(_INSERT_PAYMENTS_SQL, [now, *_payment_columns(new_payments)])
+        _update_intents([changed[number] for number in sorted(changed)], now)
+        if new_payments and inserted.fetchone() != (len(new_payments),):  # Its answer may be waited for only here.
+            raise Overtaken
     new_refunds = {d.new_refund.id for d in made if d.new_refund}
     touched = {r.id for d in made for r in (d.refund, d.merged_refund) if r}
     new_disputes = {d.new_dispute.id for d in made if d.new_dispute}
@@ -68,20 +73,13 @@ def place(*, payment_id: UUID, shop_id: UUID, now: datetime) -> None:
     Shop.objects.filter(id=shop_id, currency_locked_at=None).update(currency_locked_at=now)
 
 
-def _insert_payments(payments: list[PaymentFacts], now: datetime) -> None:
-    if not payments:
-        return
+def _payment_columns(payments: list[PaymentFacts]) -> list[str]:
     ordered = sorted(payments, key=lambda payment: (payment.account_id.int, payment.object_id))
-    rows = (
+    return columns.literals(
         (p.id, p.account_id, p.object_id, p.shop_id, p.intent_id, p.amount, p.currency, p.match, p.placed,
          p.occurred_at, p.due_at)
         for p in ordered
     )  # fmt: skip
-    with columns.cursor() as cursor:
-        cursor.execute(_INSERT_PAYMENTS_SQL, [now, *columns.literals(rows)])
-        (written,) = cursor.fetchone()
-    if written < len(ordered):
-        raise Overtaken
 
 
 def _update_intents(intents: list[IntentFacts], now: datetime) -> None:

@@ -34,7 +34,7 @@ from payments.verify_chain import LEAF_BYTES, NOTHING_BEFORE
 from tests.cast import problem
 from tests.one_table import one_table
 from tests.races.together import slow_after, together
-from tests.till import drain, expect, paid, platform, refund_told
+from tests.till import drain, expect, paid, platform, posted, refund_told
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -54,8 +54,7 @@ def account(database: None) -> ProviderAccount:
 def post(account: ProviderAccount, *keys: str, now: datetime = NOON) -> set[str]:
     """Entries of 7 fen each between two accounts of the platform."""
     debit, credit = Place("provider_receivable", "held", None, account.id), Place("suspense")
-    with transaction.atomic():
-        return ledger.post([Movement(key, "paid", debit, credit, 7, "CNY", NOON) for key in keys], now=now)
+    return posted([Movement(key, "paid", debit, credit, 7, "CNY", NOON) for key in keys], now=now)
 
 
 def seal(*, now: datetime = NOON) -> int:

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import DataError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from merchants import columns
+from tests.cast import Person
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +85,27 @@ def test_rows_become_columns() -> None:
     ]  # fmt: skip
     with pytest.raises(ValueError, match="zip"):
         columns.literals([(1, 2), (3,)])
+
+
+def test_what_is_sent_together_is_done_in_order_and_answered_at_the_end(db: None) -> None:
+    with columns.cursor() as first, columns.cursor() as second:
+        with transaction.atomic(), columns.together():
+            first.execute("SELECT set_config('pushcart.word', 'one', true)")
+            first.execute("SELECT current_setting('pushcart.word')")
+            second.execute("SELECT set_config('pushcart.word', %s, true)", ["two"])
+        assert (first.fetchone(), second.fetchone()) == (("one",), ("two",))
+
+
+def test_what_is_refused_comes_out_as_django_says_it_and_nothing_behind_it_is_done(mei: Person) -> None:
+    with columns.cursor() as cursor:
+        with pytest.raises(IntegrityError) as refused, transaction.atomic(), columns.together():
+            cursor.execute("UPDATE merchants_shop SET name = 'Before' WHERE id = %s", [mei.shop.id])
+            cursor.execute("UPDATE merchants_shop SET name = NULL WHERE id = %s", [mei.shop.id])
+            cursor.execute("UPDATE merchants_shop SET name = 'Behind' WHERE id = %s", [mei.shop.id])
+        assert getattr(refused.value.__cause__, "sqlstate", "") == "23502"
+        with pytest.raises(IntegrityError), transaction.atomic(), columns.together():
+            cursor.execute("UPDATE merchants_shop SET name = NULL WHERE id = %s RETURNING id", [mei.shop.id])
+            cursor.fetchone()  # Or at the first reading.
+            pytest.fail("an answer was read of what was refused")
+    mei.shop.refresh_from_db()
+    assert mei.shop.name == "Mei's fruit"

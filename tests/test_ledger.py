@@ -20,7 +20,7 @@ from payments.ledger import Balance
 from payments.models import Account, AccountBalance, BalanceSnapshot, LedgerEntry, ProviderAccount
 from tests.cast import Person
 from tests.races.together import together
-from tests.till import direct, platform
+from tests.till import direct, platform, posted
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SUSPENSE = Place("suspense")
@@ -59,8 +59,7 @@ def movement(shop: Shop, amount: int, *, key: str = "", debit: Place | None = No
 
 
 def post(*movements: Movement, now: datetime = NOON) -> set[str]:
-    with transaction.atomic():
-        return ledger.post(movements, now=now)
+    return posted(movements, now=now)
 
 
 def numbers(balance: Balance) -> tuple[int, int, int, int]:

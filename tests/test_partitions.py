@@ -20,7 +20,7 @@ from payments.models import Delivery, EntryKey, LedgerEntry, ProviderAccount, Qu
 from payments.providers.base import Verified
 from tests.one_table import one_table
 from tests.races.together import together
-from tests.till import platform
+from tests.till import platform, posted
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ENTRIES = "payments_ledgerentry"
@@ -34,8 +34,7 @@ def account(db: None) -> ProviderAccount:
 
 def post(account: ProviderAccount, *keys: str, now: datetime = NOON) -> set[str]:
     debit, credit = Place("provider_receivable", "held", None, account.id), Place("suspense")
-    with transaction.atomic():
-        return ledger.post([Movement(key, "paid", debit, credit, 7, "CNY", now) for key in keys], now=now)
+    return posted([Movement(key, "paid", debit, credit, 7, "CNY", now) for key in keys], now=now)
 
 
 def keep(account: ProviderAccount, delivery: str, *, now: datetime = NOON) -> bool:

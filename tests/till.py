@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from merchants.models import Code, Shop, User
 from payments import books, checkout, credentials, fee_desk, inbox, ledger, reconcile
-from payments.chart import Place
+from payments.chart import Movement, Place
 from payments.fees import Rates
 from payments.models import FeeContract, Payment, PaymentIntent, PendingRelease, ProviderAccount, Refund
 from payments.providers.base import Delivery
@@ -43,6 +46,20 @@ def expect(code: Code, amount: int | None = None, *, quantity: int = 1, now: dat
     return checkout.start(
         code=code, amount=amount, quantity=quantity, page=page, payer=page.hex, now=now or timezone.now()
     )
+
+
+def posted(movements: Sequence[Movement], *, now: datetime) -> set[str]:
+    """Posts them, and answers the keys of those that were new."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        before = _written_here(cursor)
+        ledger.post(movements, now=now)
+        return _written_here(cursor) - before
+
+
+def _written_here(cursor: CursorWrapper) -> set[str]:
+    """The keys of entries of transactions that have not ended: whoever sees them is in the one that wrote them."""
+    cursor.execute("SELECT key FROM payments_entrykey WHERE pg_xact_status(xmin::text::xid8) = 'in progress'")
+    return {key for (key,) in cursor.fetchall()}
 
 
 @dataclass(frozen=True)
