@@ -98,6 +98,32 @@ def test_from_the_phone_number_to_money_that_arrives(
     assert page.evaluate("localStorage.length") == 0
 
 
+def test_what_is_answered_after_she_has_left_is_kept_by_nobody(
+    phone: Callable[..., Page], product: Product, screenshot: Callable[[Page, str], Path]
+) -> None:
+    page = phone()
+    signed_in(page, product, screenshot)
+    expect(page.get_by_text("Live")).to_be_visible()
+    asked: list[Route] = []
+
+    def hold(route: Route) -> None:
+        asked.append(route)  # Its answer comes when she has gone.
+
+    page.route("**/api/v1/payments?*", hold)
+    page.reload()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Your phone number")).to_be_visible()
+    assert asked
+    for slow in asked:
+        with page.expect_request_finished(lambda request: "/payments?" in request.url):
+            slow.fulfill(json={"results": [], "next": None})
+    page.wait_for_timeout(200)
+    assert page.evaluate("localStorage.length") == 0
+    assert page.evaluate("caches.has('pushcart-kept')") is False
+    expect(page.get_by_label("Your phone number")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_wrong_number_and_a_wrong_code_are_explained(
     phone: Callable[..., Page], product: Product, screenshot: Callable[[Page, str], Path]
 ) -> None:

@@ -24,7 +24,8 @@ export class Problem extends Error {
 }
 
 // Asks the API; `body` is sent as JSON, or as a form when it is one. Answers {status, data}; throws Problem, or
-// TypeError when nobody answered. `key` makes a POST safe to send again; `signal` ends the waiting.
+// TypeError when nobody answered. What was asked by somebody who has signed out meanwhile never ends. `key` makes a POST
+// safe to send again; `signal` ends the waiting.
 export async function ask(method, path, body, key, signal) {
   const headers = { Accept: "application/json", "Accept-Language": language.is };
   const token = phone.read()?.token;
@@ -34,9 +35,14 @@ export async function ask(method, path, body, key, signal) {
   if (body && !form) headers["Content-Type"] = "application/json";
   const url = path.startsWith("http") ? path : `/api/v1${path}`;
   const answer = await fetch(url, { method, headers, body: body && (form ? body : JSON.stringify(body)), signal });
-  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
-  const json = answer.headers.get("Content-Type")?.includes("json");
-  return { status: answer.status, data: json ? await answer.json() : await answer.blob() };
+  const json = !answer.ok || answer.headers.get("Content-Type")?.includes("json");
+  const data = await (json ? answer.json() : answer.blob()).catch((problem) => {
+    if (answer.ok) throw problem;
+    return {};
+  });
+  if (token && token !== phone.read()?.token) return new Promise(() => {}); // She has left: it is told to nobody.
+  if (!answer.ok) throw new Problem(answer.status, data);
+  return { status: answer.status, data };
 }
 
 // Every row of a list, page by page, while `wanted` holds for the last one seen. `get` answers the data of a path.
