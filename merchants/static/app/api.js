@@ -9,7 +9,8 @@ const KEY = "pushcart";
 
 export const phone = {
   read: () => JSON.parse(localStorage.getItem(KEY) || "null"),
-  keep: (values) => localStorage.setItem(KEY, JSON.stringify({ ...phone.read(), ...values })),
+  // Only for somebody who is signed in, or signs in with it: what comes after she has left is kept for nobody.
+  keep: (values) => (phone.read() || values.token) && localStorage.setItem(KEY, JSON.stringify({ ...phone.read(), ...values })),
   forget: () => localStorage.removeItem(KEY),
 };
 
@@ -24,8 +25,8 @@ export class Problem extends Error {
 }
 
 // Asks the API; `body` is sent as JSON, or as a form when it is one. Answers {status, data}; throws Problem, or
-// TypeError when nobody answered. What was asked by somebody who has signed out meanwhile never ends. `key` makes a POST
-// safe to send again; `signal` ends the waiting.
+// TypeError when nobody answered. What was asked by somebody who has signed out meanwhile ends as if it had been
+// refused to her (401 `left`). `key` makes a POST safe to send again; `signal` ends the waiting.
 export async function ask(method, path, body, key, signal) {
   const headers = { Accept: "application/json", "Accept-Language": language.is };
   const token = phone.read()?.token;
@@ -40,7 +41,7 @@ export async function ask(method, path, body, key, signal) {
     if (answer.ok) throw problem;
     return {};
   });
-  if (token && token !== phone.read()?.token) return new Promise(() => {}); // She has left: it is told to nobody.
+  if (token && token !== phone.read()?.token) throw new Problem(401, { code: "left" }); // Nobody may see, keep or wait for it.
   if (!answer.ok) throw new Problem(answer.status, data);
   return { status: answer.status, data };
 }

@@ -54,7 +54,7 @@ async function open() {
       if (state) sendWaiting();
       if (state && answered.old()) comeBack().catch(() => {}); // Lost again: the next time the line is there.
     },
-    onBlind: () => readPayments().then(home),
+    onBlind: () => readPayments().then(home, () => {}), // The line will ask for it again.
     onSignedOut: () => leave(t("This phone was signed out.")),
   });
   prepare();
@@ -68,7 +68,9 @@ async function readAll() {
   await readOwn();
   await readAlarms();
   await readChanges();
-  await readDevices().catch(() => {}); // Never read by this phone, and no connection: the next opening reads them.
+  await readDevices().catch((problem) => {
+    if (problem.code === "left") throw problem;
+  }); // Never read by this phone, and no connection: the next opening reads them.
   home();
   dropWaiting(false).then(sendWaiting, () => {}); // This browser keeps nothing.
   keepCodes().catch(() => {}); // Tried again at the next opening.
@@ -105,7 +107,7 @@ addEventListener("click", () => document.querySelector("#screen .touch") && home
 install();
 if (phone.read()?.token) {
   open().catch((problem) => {
-    if (!phone.read()?.token) return; // She signed out while it was opened.
+    if (!phone.read()?.token || problem.code === "left") return; // She signed out while it was opened.
     if (problem.status === 401 || problem.status === 403) return leave();
     show(
       h("p", { className: "wrong" }, t("The shop could not be opened.")),
